@@ -1,0 +1,20 @@
+// What each source of this folder contributes to the table of its level; table.cpp calls them all once, at load.
+// Included only by kernels/*.cpp, inside which CHAINRULE_ISA names the namespace of the level being compiled.
+#pragma once
+
+#include "kernels/table.h"
+
+namespace chainrule::CHAINRULE_ISA {
+
+void fill_elementwise(Kernels& table);  // elementwise.cpp
+void fill_moves(MoveKernels& table);    // move.cpp
+void fill_reductions(ReduceKernels& table);  // reduce.cpp, scan.cpp
+const GemmKernels* gemm_kernels();      // gemm.cpp
+void fill_rows(RowKernels& table);      // rows.cpp
+void fill_random(RandomKernels& table);  // random.cpp
+void fill_optimizers(OptimKernels& table);  // optim.cpp
+
+// The finished table of this level; kernels/table.cpp. Extern and called from runtime/cpu.cpp.
+const Kernels& table();
+
+}  // namespace chainrule::CHAINRULE_ISA

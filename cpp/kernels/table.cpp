@@ -1,0 +1,28 @@
+// Assembles the function table of one instruction-set level from the sources beside it.
+#include "kernels/parts.h"
+#include "simd/vec.h"
+
+#define CR_TEXT_OF(x) #x
+#define CR_TEXT(x) CR_TEXT_OF(x)
+
+namespace chainrule::CHAINRULE_ISA {
+
+const Kernels& table() {
+  // Filled on the first call, which runtime/cpu.cpp makes only on a processor that can run this level.
+  static Kernels kernels = [] {
+    Kernels k{};
+    k.isa = CR_TEXT(CHAINRULE_ISA);
+    k.vector_bytes = simd::kVectorBytes;
+    fill_elementwise(k);
+    fill_moves(k.move);
+    fill_reductions(k.reduce);
+    k.gemm = gemm_kernels();
+    fill_rows(k.rows);
+    fill_random(k.random);
+    fill_optimizers(k.optim);
+    return k;
+  }();
+  return kernels;
+}
+
+}  // namespace chainrule::CHAINRULE_ISA

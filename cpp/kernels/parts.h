@@ -6,9 +6,11 @@
 
 namespace chainrule::CHAINRULE_ISA {
 
-void fill_elementwise(Kernels& table);  // elementwise.cpp
+void fill_float_elementwise(Kernels& table);   // elementwise.cpp
+void fill_scalar_elementwise(Kernels& table);  // elementwise_scalar.cpp
 void fill_moves(MoveKernels& table);    // move.cpp
-void fill_reductions(ReduceKernels& table);  // reduce.cpp, scan.cpp
+void fill_reductions(ReduceKernels& table);  // reduce.cpp
+void fill_scans(ReduceKernels& table);  // scan.cpp
 const GemmKernels* gemm_kernels();      // gemm.cpp
 void fill_rows(RowKernels& table);      // rows.cpp
 void fill_random(RandomKernels& table);  // random.cpp

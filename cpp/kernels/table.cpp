@@ -13,9 +13,11 @@ const Kernels& table() {
     Kernels k{};
     k.isa = CR_TEXT(CHAINRULE_ISA);
     k.vector_bytes = simd::kVectorBytes;
-    fill_elementwise(k);
+    fill_float_elementwise(k);
+    fill_scalar_elementwise(k);
     fill_moves(k.move);
     fill_reductions(k.reduce);
+    fill_scans(k.reduce);
     k.gemm = gemm_kernels();
     fill_rows(k.rows);
     fill_random(k.random);

@@ -1,0 +1,159 @@
+// Elementwise kernels on integers and truth values, those whose result is a truth value, and `where`: plain loops over
+// Scalar<T> that the compiler turns into vector code.
+#include "kernels/parts.h"
+#include "simd/scalar.h"
+
+// In place, out[i] only meets in[i]: the loop may be vectorised although the pointers may be equal.
+
+namespace chainrule::CHAINRULE_ISA {
+namespace {
+
+using simd::Boolean;
+using simd::Scalar;
+
+// An input of step 0 is spread over a block that stays in cache, so that one loop serves every mix of steps.
+constexpr int64_t kSpread = 512;
+
+template <class T> const T* spread(T (&block)[kSpread], const void* x, int64_t n) {
+  const T value = *static_cast<const T*>(x);
+  for (int64_t i = 0; i < (n < kSpread ? n : kSpread); ++i) block[i] = value;
+  return block;
+}
+
+template <class Op, class T, class R> void unary(void* out, const void* const* in, const int64_t* step, int64_t n) {
+  const T* a = static_cast<const T*>(in[0]);
+  R* y = static_cast<R*>(out);
+  if (step[0] == 0) {
+    const R value = Op::apply(a[0], a[0]);
+    for (int64_t i = 0; i < n; ++i) y[i] = value;
+    return;
+  }
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) y[i] = Op::apply(a[i], a[i]);
+}
+
+template <class Op, class T, class R> void binary(void* out, const void* const* in, const int64_t* step, int64_t n) {
+  T a_block[kSpread], b_block[kSpread];
+  const bool walks = step[0] != 0 && step[1] != 0;
+  const T* a = step[0] ? static_cast<const T*>(in[0]) : spread(a_block, in[0], n);
+  const T* b = step[1] ? static_cast<const T*>(in[1]) : spread(b_block, in[1], n);
+  R* y = static_cast<R*>(out);
+  while (n > 0) {
+    const int64_t count = walks || n < kSpread ? n : kSpread;
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < count; ++i) y[i] = Op::apply(a[i], b[i]);
+    y += count;
+    a += step[0] * count;
+    b += step[1] * count;
+    n -= count;
+  }
+}
+
+// Only the size of the elements matters to a choice between them.
+template <class T> void select(void* out, const void* const* in, const int64_t* step, int64_t n) {
+  Boolean c_block[kSpread];
+  T a_block[kSpread], b_block[kSpread];
+  const bool walks = step[0] != 0 && step[1] != 0 && step[2] != 0;
+  const Boolean* c = step[0] ? static_cast<const Boolean*>(in[0]) : spread(c_block, in[0], n);
+  const T* a = step[1] ? static_cast<const T*>(in[1]) : spread(a_block, in[1], n);
+  const T* b = step[2] ? static_cast<const T*>(in[2]) : spread(b_block, in[2], n);
+  T* y = static_cast<T*>(out);
+  while (n > 0) {
+    const int64_t count = walks || n < kSpread ? n : kSpread;
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < count; ++i) y[i] = where(c[i], a[i], b[i]);
+    y += count;
+    c += step[0] * count;
+    a += step[1] * count;
+    b += step[2] * count;
+    n -= count;
+  }
+}
+
+template <class Op, class T, class R, int arity> constexpr ElementwiseFn kernel() {
+  if constexpr (arity == 1) {
+    return &unary<Op, T, R>;
+  } else {
+    return &binary<Op, T, R>;
+  }
+}
+
+template <class Op, int arity> void fill_integers(ElementwiseFn* row) {
+  row[index(DType::I8)] = kernel<Op, Scalar<int8_t>, Scalar<int8_t>, arity>();
+  row[index(DType::I16)] = kernel<Op, Scalar<int16_t>, Scalar<int16_t>, arity>();
+  row[index(DType::I32)] = kernel<Op, Scalar<int32_t>, Scalar<int32_t>, arity>();
+  row[index(DType::I64)] = kernel<Op, Scalar<int64_t>, Scalar<int64_t>, arity>();
+  row[index(DType::U8)] = kernel<Op, Scalar<uint8_t>, Scalar<uint8_t>, arity>();
+  row[index(DType::U16)] = kernel<Op, Scalar<uint16_t>, Scalar<uint16_t>, arity>();
+  row[index(DType::U32)] = kernel<Op, Scalar<uint32_t>, Scalar<uint32_t>, arity>();
+  row[index(DType::U64)] = kernel<Op, Scalar<uint64_t>, Scalar<uint64_t>, arity>();
+}
+template <class Op, int arity> void fill_truth_value(ElementwiseFn* row) {
+  row[index(DType::Bool)] = kernel<Op, Boolean, Boolean, arity>();
+}
+template <class Op, int arity> void fill_float_predicates(ElementwiseFn* row) {
+  row[index(DType::F32)] = kernel<Op, Scalar<float>, Boolean, arity>();
+  row[index(DType::F64)] = kernel<Op, Scalar<double>, Boolean, arity>();
+}
+template <class Op, int arity> void fill_predicates(ElementwiseFn* row) {
+  fill_truth_value<Op, arity>(row);
+  fill_float_predicates<Op, arity>(row);
+  row[index(DType::I8)] = kernel<Op, Scalar<int8_t>, Boolean, arity>();
+  row[index(DType::I16)] = kernel<Op, Scalar<int16_t>, Boolean, arity>();
+  row[index(DType::I32)] = kernel<Op, Scalar<int32_t>, Boolean, arity>();
+  row[index(DType::I64)] = kernel<Op, Scalar<int64_t>, Boolean, arity>();
+  row[index(DType::U8)] = kernel<Op, Scalar<uint8_t>, Boolean, arity>();
+  row[index(DType::U16)] = kernel<Op, Scalar<uint16_t>, Boolean, arity>();
+  row[index(DType::U32)] = kernel<Op, Scalar<uint32_t>, Boolean, arity>();
+  row[index(DType::U64)] = kernel<Op, Scalar<uint64_t>, Boolean, arity>();
+}
+void fill_select(ElementwiseFn* row) {
+  for (int t = 0; t < kDTypes; ++t) {
+    switch (itemsize(static_cast<DType>(t))) {
+      case 1: row[t] = &select<Scalar<uint8_t>>; break;
+      case 2: row[t] = &select<Scalar<uint16_t>>; break;
+      case 4: row[t] = &select<Scalar<uint32_t>>; break;
+      default: row[t] = &select<Scalar<uint64_t>>; break;
+    }
+  }
+}
+
+// ---- the lines of elementwise.def: expressions by the class of the types and the result
+#define CR_EXPRESSION(name, arity, expression)                                  \
+  struct name##_op {                                                            \
+    template <class S> static CR_INLINE auto apply(S a, [[maybe_unused]] S b) { \
+      return expression;                                                        \
+    }                                                                           \
+  };
+#define CR_FLOAT_SAME(...)
+#define CR_SELECT_SAME(...)
+#define CR_NUMBER_SAME CR_EXPRESSION
+#define CR_INTEGER_SAME CR_EXPRESSION
+#define CR_ALL_SAME CR_EXPRESSION
+#define CR_FLOAT_BOOL CR_EXPRESSION
+#define CR_ALL_BOOL CR_EXPRESSION
+#define CR_ELEMENTWISE(name, arity, types, result, expression, ...) CR_##types##_##result(name, arity, expression)
+#include "kernels/elementwise.def"
+#undef CR_SELECT_SAME
+#undef CR_NUMBER_SAME
+#undef CR_INTEGER_SAME
+#undef CR_ALL_SAME
+#undef CR_FLOAT_BOOL
+#undef CR_ALL_BOOL
+
+}  // namespace
+
+void fill_scalar_elementwise(Kernels& table) {
+#define CR_ROW(name) table.elementwise[static_cast<int>(ElementwiseOp::name)]
+#define CR_NUMBER_SAME(name, arity, expression) fill_integers<name##_op, arity>(CR_ROW(name));
+#define CR_INTEGER_SAME(name, arity, expression)     \
+  fill_integers<name##_op, arity>(CR_ROW(name));     \
+  fill_truth_value<name##_op, arity>(CR_ROW(name));
+#define CR_ALL_SAME CR_INTEGER_SAME
+#define CR_FLOAT_BOOL(name, arity, expression) fill_float_predicates<name##_op, arity>(CR_ROW(name));
+#define CR_ALL_BOOL(name, arity, expression) fill_predicates<name##_op, arity>(CR_ROW(name));
+#define CR_SELECT_SAME(name, arity, expression) fill_select(CR_ROW(name));
+#include "kernels/elementwise.def"
+}
+
+}  // namespace chainrule::CHAINRULE_ISA

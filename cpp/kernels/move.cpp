@@ -1,0 +1,201 @@
+// Moves: casts, strided copies, transposes, rows picked by index, rows added by index.
+#include "kernels/parts.h"
+#include "simd/vec.h"
+
+namespace chainrule::CHAINRULE_ISA {
+namespace {
+
+// ---- casts
+template <class T> constexpr bool kFloat = T(0.5) != T(0);
+
+// Truncation towards zero in I (int32_t or int64_t); what doesn't fit, and NaN, becomes the least I, as x86 does it.
+template <class I, class F> CR_INLINE I truncate(F x) {
+  constexpr F limit = F(I(1) << (8 * sizeof(I) - 2)) * 2;  // 2^31 or 2^63
+  constexpr I least = static_cast<I>(simd::UnsignedOf<I>(1) << (8 * sizeof(I) - 1));
+  const bool fits = sizeof(F) > sizeof(I) ? x > -limit - F(1) && x < limit : x >= -limit && x < limit;
+  return fits ? static_cast<I>(x) : least;
+}
+
+template <class To, class From> CR_INLINE To cast_one(From x) {
+  if constexpr (!kFloat<From> || kFloat<To>) {
+    return static_cast<To>(x);
+  } else if constexpr (sizeof(To) < 4) {
+    return static_cast<To>(truncate<int32_t>(x));  // wraps, as NumPy on x86
+  } else if constexpr (To(-1) < To(0)) {
+    return truncate<To>(x);
+  } else if constexpr (sizeof(To) == 4) {
+    return static_cast<To>(truncate<int64_t>(x));
+  } else {
+    constexpr From half = From(uint64_t{1} << 63);
+    const bool high = x >= half;
+    const uint64_t low = static_cast<uint64_t>(truncate<int64_t>(high ? x - half : x));
+    return high ? low ^ (uint64_t{1} << 63) : low;
+  }
+}
+
+template <class To, class From> void cast(void* dst_, const void* src_, int64_t n) {
+  To* dst = static_cast<To*>(dst_);
+  const From* src = static_cast<const From*>(src_);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) dst[i] = cast_one<To, From>(src[i]);
+}
+template <class From> void cast_to_bool(void* dst_, const void* src_, int64_t n) {
+  uint8_t* dst = static_cast<uint8_t*>(dst_);
+  const From* src = static_cast<const From*>(src_);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) dst[i] = src[i] != From(0);
+}
+template <int size> void cast_same(void* dst, const void* src, int64_t n) {
+  if (dst != src) __builtin_memcpy(dst, src, static_cast<size_t>(n) * size);
+}
+
+// Pairs that move the same bits share a kernel: the sign of an integer target never matters, that of an integer source
+// only when it is widened. Truth values are bytes 0 and 1.
+template <class To, class From> constexpr CastFn cast_kernel() {
+  if constexpr (!kFloat<From> && !kFloat<To> && sizeof(To) == sizeof(From)) {
+    return &cast_same<sizeof(To)>;
+  } else if constexpr (!kFloat<From> && !kFloat<To> && sizeof(To) < sizeof(From)) {
+    return &cast<simd::UnsignedOf<To>, simd::UnsignedOf<From>>;
+  } else if constexpr (!kFloat<To> && (!kFloat<From> || sizeof(To) < 4)) {
+    return &cast<simd::UnsignedOf<To>, From>;
+  } else {
+    return &cast<To, From>;
+  }
+}
+template <class From> void fill_casts(MoveKernels& table, DType from) {
+  const auto set = [&](DType to, CastFn fn) { table.cast[index(to)][index(from)] = fn; };
+  set(DType::Bool, from == DType::Bool ? &cast_same<1> : &cast_to_bool<From>);
+  set(DType::I8, cast_kernel<int8_t, From>());
+  set(DType::I16, cast_kernel<int16_t, From>());
+  set(DType::I32, cast_kernel<int32_t, From>());
+  set(DType::I64, cast_kernel<int64_t, From>());
+  set(DType::U8, cast_kernel<uint8_t, From>());
+  set(DType::U16, cast_kernel<uint16_t, From>());
+  set(DType::U32, cast_kernel<uint32_t, From>());
+  set(DType::U64, cast_kernel<uint64_t, From>());
+  set(DType::F32, cast_kernel<float, From>());
+  set(DType::F64, cast_kernel<double, From>());
+}
+
+// ---- strided copies
+template <class T> void strided_copy(void* dst_, int64_t dst_step, const void* src_, int64_t src_step, int64_t n) {
+  T* dst = static_cast<T*>(dst_);
+  const T* src = static_cast<const T*>(src_);
+  if (dst_step == 1 && src_step == 1) {
+    __builtin_memcpy(dst, src, static_cast<size_t>(n) * sizeof(T));
+  } else if (dst_step == 1 && src_step == 0) {
+    const T value = *src;
+    for (int64_t i = 0; i < n; ++i) dst[i] = value;
+  } else if (dst_step == 1 && src_step == -1) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) dst[i] = src[-i];
+  } else if (dst_step == 1 && src_step == 2) {
+    CR_INDEPENDENT
+    for (int64_t i = 0; i < n; ++i) dst[i] = src[2 * i];
+  } else {
+    for (int64_t i = 0; i < n; ++i) dst[i * dst_step] = src[i * src_step];
+  }
+}
+
+// ---- transposes
+// A tile is read by rows and written by rows; tiles are visited so that the lines they share are still in cache.
+template <class T> constexpr int64_t kTile = 64 / sizeof(T) < 8 ? 8 : (64 / sizeof(T) > 16 ? 16 : 64 / sizeof(T));
+
+template <class T> CR_INLINE void transpose_tile(T* dst, int64_t dst_row, const T* src, int64_t src_row) {
+  T tile[kTile<T>][kTile<T>];
+  for (int64_t i = 0; i < kTile<T>; ++i) __builtin_memcpy(tile[i], src + i * src_row, sizeof tile[i]);
+  for (int64_t j = 0; j < kTile<T>; ++j) {
+    T column[kTile<T>];
+    for (int64_t i = 0; i < kTile<T>; ++i) column[i] = tile[i][j];
+    __builtin_memcpy(dst + j * dst_row, column, sizeof column);
+  }
+}
+
+template <class T>
+void transpose(void* dst_, int64_t dst_row, const void* src_, int64_t src_row, int64_t rows, int64_t cols) {
+  constexpr int64_t tile = kTile<T>, block = 8 * tile;
+  T* dst = static_cast<T*>(dst_);
+  const T* src = static_cast<const T*>(src_);
+  for (int64_t i0 = 0; i0 < rows; i0 += block) {
+    const int64_t i_end = i0 + block < rows ? i0 + block : rows;
+    for (int64_t j0 = 0; j0 < cols; j0 += tile) {
+      const int64_t j_end = j0 + tile < cols ? j0 + tile : cols;
+      for (int64_t i = i0; i < i_end; i += tile) {
+        if (i + tile <= i_end && j0 + tile <= j_end) {
+          transpose_tile(dst + j0 * dst_row + i, dst_row, src + i * src_row + j0, src_row);
+        } else {
+          for (int64_t j = j0; j < j_end; ++j) {
+            for (int64_t k = i; k < i_end && k < i + tile; ++k) dst[j * dst_row + k] = src[k * src_row + j];
+          }
+        }
+      }
+    }
+  }
+}
+
+// ---- rows by index
+template <int bytes> void gather_fixed(char* dst, const char* src, const int64_t* index, int64_t rows) {
+  for (int64_t i = 0; i < rows; ++i) __builtin_memcpy(dst + i * bytes, src + index[i] * bytes, bytes);
+}
+void gather_rows(void* dst_, const void* src_, const int64_t* index, int64_t rows, int64_t row_bytes) {
+  char* dst = static_cast<char*>(dst_);
+  const char* src = static_cast<const char*>(src_);
+  switch (row_bytes) {
+    case 1: return gather_fixed<1>(dst, src, index, rows);
+    case 2: return gather_fixed<2>(dst, src, index, rows);
+    case 4: return gather_fixed<4>(dst, src, index, rows);
+    case 8: return gather_fixed<8>(dst, src, index, rows);
+    default:
+      for (int64_t i = 0; i < rows; ++i) {
+        __builtin_memcpy(dst + i * row_bytes, src + index[i] * row_bytes, static_cast<size_t>(row_bytes));
+      }
+  }
+}
+
+template <class T>
+void scatter_add_rows(void* dst_, const void* src_, const int64_t* index, int64_t rows, int64_t cols) {
+  T* dst = static_cast<T*>(dst_);
+  const T* src = static_cast<const T*>(src_);
+  for (int64_t i = 0; i < rows; ++i) {
+    T* to = dst + index[i] * cols;
+    const T* from = src + i * cols;
+    CR_INDEPENDENT
+    for (int64_t j = 0; j < cols; ++j) to[j] = static_cast<T>(to[j] + from[j]);
+  }
+}
+
+}  // namespace
+
+void fill_moves(MoveKernels& table) {
+  fill_casts<uint8_t>(table, DType::Bool);
+  fill_casts<int8_t>(table, DType::I8);
+  fill_casts<int16_t>(table, DType::I16);
+  fill_casts<int32_t>(table, DType::I32);
+  fill_casts<int64_t>(table, DType::I64);
+  fill_casts<uint8_t>(table, DType::U8);
+  fill_casts<uint16_t>(table, DType::U16);
+  fill_casts<uint32_t>(table, DType::U32);
+  fill_casts<uint64_t>(table, DType::U64);
+  fill_casts<float>(table, DType::F32);
+  fill_casts<double>(table, DType::F64);
+
+  table.copy[0] = &strided_copy<uint8_t>;
+  table.copy[1] = &strided_copy<uint16_t>;
+  table.copy[2] = &strided_copy<uint32_t>;
+  table.copy[3] = &strided_copy<uint64_t>;
+  table.transpose[0] = &transpose<uint8_t>;
+  table.transpose[1] = &transpose<uint16_t>;
+  table.transpose[2] = &transpose<uint32_t>;
+  table.transpose[3] = &transpose<uint64_t>;
+  table.gather_rows = &gather_rows;
+
+  // Sums wrap, so signed and unsigned integers share a kernel.
+  table.scatter_add_rows[index(DType::I8)] = table.scatter_add_rows[index(DType::U8)] = &scatter_add_rows<uint8_t>;
+  table.scatter_add_rows[index(DType::I16)] = table.scatter_add_rows[index(DType::U16)] = &scatter_add_rows<uint16_t>;
+  table.scatter_add_rows[index(DType::I32)] = table.scatter_add_rows[index(DType::U32)] = &scatter_add_rows<uint32_t>;
+  table.scatter_add_rows[index(DType::I64)] = table.scatter_add_rows[index(DType::U64)] = &scatter_add_rows<uint64_t>;
+  table.scatter_add_rows[index(DType::F32)] = &scatter_add_rows<float>;
+  table.scatter_add_rows[index(DType::F64)] = &scatter_add_rows<double>;
+}
+
+}  // namespace chainrule::CHAINRULE_ISA

@@ -1,0 +1,49 @@
+// Running sums and products along a strided run: one element after the other in the accumulator type, as NumPy does, so
+// the results are NumPy's to the bit.
+#include "kernels/parts.h"
+
+namespace chainrule::CHAINRULE_ISA {
+namespace {
+
+struct Add {
+  template <class A> static A apply(A a, A b) { return a + b; }
+};
+struct Multiply {
+  template <class A> static A apply(A a, A b) { return a * b; }
+};
+
+// Integers run in uint64_t, where overflow wraps; the bits are those of the signed result.
+template <class Op, class T, class A> void scan(void* out_, int64_t out_step, const void* x_, int64_t x_step, int64_t n) {
+  A* out = static_cast<A*>(out_);
+  const T* x = static_cast<const T*>(x_);
+  if (n <= 0) return;
+  A running = static_cast<A>(x[0]);
+  out[0] = running;
+  for (int64_t i = 1; i < n; ++i) {
+    running = Op::apply(running, static_cast<A>(x[i * x_step]));
+    out[i * out_step] = running;
+  }
+}
+
+template <class T, class A> void fill(ReduceKernels& table, DType t) {
+  table.cumsum[index(t)] = &scan<Add, T, A>;
+  table.cumprod[index(t)] = &scan<Multiply, T, A>;
+}
+
+}  // namespace
+
+void fill_scans(ReduceKernels& table) {
+  fill<uint8_t, uint64_t>(table, DType::Bool);
+  fill<int8_t, uint64_t>(table, DType::I8);
+  fill<int16_t, uint64_t>(table, DType::I16);
+  fill<int32_t, uint64_t>(table, DType::I32);
+  fill<int64_t, uint64_t>(table, DType::I64);
+  fill<uint8_t, uint64_t>(table, DType::U8);
+  fill<uint16_t, uint64_t>(table, DType::U16);
+  fill<uint32_t, uint64_t>(table, DType::U32);
+  fill<uint64_t, uint64_t>(table, DType::U64);
+  fill<float, float>(table, DType::F32);
+  fill<double, double>(table, DType::F64);
+}
+
+}  // namespace chainrule::CHAINRULE_ISA

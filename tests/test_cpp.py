@@ -1,0 +1,59 @@
+"""Builds the C++ tests and runs them through CTest, so that one command runs every test of the project."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "cpp-tests"
+
+
+def run(*command: str) -> str:
+    # The environment's own scripts first: cmake and ninja may come from PyPI.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    program = shutil.which(command[0], path=path)
+    if program is None:
+        pytest.fail(f"{command[0]} is not installed: pip install '.[test]' brings it")
+    done = subprocess.run(
+        [program, *command[1:]],
+        cwd=ROOT,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-20000:]}"
+    return done.stdout
+
+
+def has_googletest() -> bool:
+    compiler = os.environ.get("CXX", "c++")
+    if shutil.which(compiler) is None:
+        return False
+    source = "#include <gtest/gtest.h>\n"
+    command = [compiler, "-std=c++17", "-E", "-x", "c++", "-"]
+    return subprocess.run(command, input=source, capture_output=True, text=True).returncode == 0
+
+
+def test_cpp_tests():
+    if not has_googletest():
+        reason = "GoogleTest is not installed (Debian: libgtest-dev)"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    # In CI warnings are errors; elsewhere a newer compiler's new warnings don't stop the tests.
+    werror = "ON" if os.environ.get("CI") else "OFF"
+    run("cmake", "--preset", "release", "-B", str(BUILD), f"-DCHAINRULE_WERROR={werror}")
+    run("cmake", "--build", str(BUILD), "--parallel", str(os.cpu_count() or 1))
+    output = run("ctest", "--test-dir", str(BUILD), "--output-on-failure", "--no-tests=error")
+    summary = re.search(r"100% tests passed, 0 tests failed out of (\d+)", output)
+    assert summary, output[-5000:]
+    print(summary.group(0))

@@ -174,7 +174,6 @@ class Central {
   // A block of the class, or null. A thread with a cache gets some more of the small ones for the next calls.
   Block* take(int c, ThreadCache* cache) {
     std::lock_guard<std::mutex> lock(mutex_);
-    if (!cache) ++allocations_;
     if (!head_[c] && c < kSmallClasses) cut_slab(c);
     Block* block = pop(c);
     if (cache && c < kThreadClasses) {
@@ -188,7 +187,8 @@ class Central {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       push(block, c);
-      surplus = trim(settings().cache_limit);
+      // A block that alone breaks the limit must not drive out all the others first.
+      surplus = class_bytes(c) > settings().cache_limit && c >= kSmallClasses ? pop(c) : trim(settings().cache_limit);
     }
     give_to_system(surplus);
   }
@@ -226,6 +226,11 @@ class Central {
     allocations_ += cache->allocations.load(std::memory_order_relaxed);
   }
 
+  void count_allocation() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++allocations_;
+  }
+
   void add_stats(MemoryStats& stats) {
     std::lock_guard<std::mutex> lock(mutex_);
     stats.cached += cached_;
@@ -251,6 +256,7 @@ class Central {
     Block* block = head_[c];
     if (block) {
       head_[c] = block->next;
+      block->next = nullptr;
       last_use_[c] = ++clock_;
       cached_ -= class_bytes(c);
     }
@@ -288,7 +294,7 @@ class Central {
   std::mutex mutex_;
   Block* head_[kClasses] = {};
   std::uint64_t last_use_[kClasses] = {}, clock_ = 0;
-  std::size_t cached_ = 0, allocations_ = 0;  // allocations of ended threads
+  std::size_t cached_ = 0, allocations_ = 0;  // allocations of threads that end or have ended
   ThreadCache* threads_ = nullptr;
 };
 
@@ -362,7 +368,11 @@ void* allocate(std::size_t bytes) {
   ThreadCache* cache = t_cache ? t_cache : make_thread_cache();
   void* block = kCaching && cache && c < kThreadClasses ? cache->pop(c) : nullptr;
   if (!block) block = allocate_slowly(bytes, c, cache);
-  if (cache) ThreadCache::add(cache->allocations, 1);
+  if (cache) {
+    ThreadCache::add(cache->allocations, 1);
+  } else {
+    central().count_allocation();
+  }
   count_in(class_bytes(c));
   return block;
 }

@@ -36,6 +36,8 @@ int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs
     for (int i = 0; i < n_inputs; ++i)
       if (inputs[i] && inputs[i].is_placeholder()) throw_traced_value(op.name);
 
+  std::vector<Tensor> prepared;
+  if (op.prepare && op.prepare(Call{op, inputs, n_inputs, attrs}, prepared)) inputs = prepared.data();
   const Call call{op, inputs, n_inputs, attrs};
   int n_outputs = 1;
   if (op.view) {

@@ -9,8 +9,8 @@ namespace {
 thread_local Trace* current_trace = nullptr;
 std::atomic<std::uint64_t> next_id{1};
 
-Operand describe(const Tensor& x, int slot, std::int64_t offset) {
-  Operand operand;
+SlotView describe(const Tensor& x, int slot, std::int64_t offset) {
+  SlotView operand;
   operand.slot = slot;
   operand.offset = offset;
   operand.dtype = x.dtype();
@@ -35,11 +35,12 @@ Tensor Trace::add_input(DType dtype, const Shape& shape) {
   slot.kind = Slot::input;
   slot.bytes = element_count(shape) * static_cast<std::int64_t>(itemsize(dtype));
   slots.push_back(std::move(slot));
-  return Tensor::placeholder(dtype, shape, id_, n_inputs++);
+  input_specs.push_back({dtype, shape});
+  return Tensor::placeholder(dtype, shape, id_, static_cast<int>(slots.size()) - 1);
 }
 
-Operand Trace::operand(const Tensor& x) {
-  if (!x) return Operand();
+SlotView Trace::operand(const Tensor& x) {
+  if (!x) return SlotView();
   if (x.is_placeholder()) {
     if (x.impl()->trace != id_)
       throw TraceError(message("a tensor of shape ", to_string(x.shape()),

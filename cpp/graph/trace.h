@@ -13,7 +13,7 @@
 
 namespace chainrule {
 
-struct Operand {
+struct SlotView {
   int slot = -1;            // -1: an optional input that was not given
   std::int64_t offset = 0;  // bytes from the start of the slot
   DType dtype = DType::F32;
@@ -24,7 +24,7 @@ struct Operand {
 struct Instruction {
   const Op* op = nullptr;
   Attrs attrs;
-  std::vector<Operand> inputs, outputs;
+  std::vector<SlotView> inputs, outputs;
 };
 
 struct Slot {
@@ -47,11 +47,11 @@ class Trace {
   // Notes one call; `outputs` receives placeholders.
   void record(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs, const std::vector<Output>& specs,
               Tensor* outputs);
-  Operand operand(const Tensor& x);
+  SlotView operand(const Tensor& x);
 
   std::vector<Slot> slots;
   std::vector<Instruction> instructions;
-  int n_inputs = 0;  // slots [0, n_inputs) are the inputs
+  std::vector<Output> input_specs;  // slots [0, input_specs.size()) are the inputs
 
  private:
   std::uint64_t id_;

@@ -1,0 +1,86 @@
+// A recorded program: instructions with kernels and addresses resolved once, replayed without Python or allocation.
+// trace.cpp records it, fuse.cpp joins instructions, plan.cpp places temporaries in one arena, run.cpp replays it.
+// Invariants: effects (in-place ops on captured memory) happen in the order of the recording; running with other inputs
+// changes addresses only; the numbers are those of the eager ops (the same kernels run, on blocks).
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "graph/trace.h"
+
+namespace chainrule {
+
+// ---- fuse.cpp ------------------------------------------------------------------------------------------------------
+
+// One thing to run: an instruction, or a group of elementwise instructions over one shape (`members`, then op is null).
+struct Unit {
+  Instruction instruction;           // of a group: its outer inputs and the outputs that others read
+  std::vector<Instruction> members;  // of a group, in order
+};
+
+// Drops what nobody needs, gives matrix products their bias and activation, groups elementwise runs.
+std::vector<Unit> fuse(const std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
+                       const std::vector<int>& output_slots);
+
+// Fills the task of a group (block by block through all members, intermediates staying in cache).
+void lower_group(const Unit& unit, Task& task);
+
+// ---- plan.cpp ------------------------------------------------------------------------------------------------------
+
+// Offsets of the temporaries in one arena; -1 for slots that don't live there. Returns the arena's bytes.
+std::int64_t plan_memory(const std::vector<Unit>& units, const std::vector<Slot>& slots,
+                         const std::vector<int>& output_slots, std::vector<std::int64_t>& offsets);
+
+// ---- run.cpp -------------------------------------------------------------------------------------------------------
+
+class Program {
+ public:
+  // Takes the recording over. `outputs` are what the function returned; a traced function may return anything it met.
+  Program(Trace& trace, std::vector<Tensor> outputs);
+
+  int n_inputs() const { return static_cast<int>(input_specs_.size()); }
+  const std::vector<Output>& input_specs() const { return input_specs_; }
+  const std::vector<Output>& output_specs() const { return output_specs_; }
+  int n_steps() const { return static_cast<int>(steps_.size()); }
+  std::int64_t arena_bytes() const { return arena_bytes_; }
+  // True if a step is large enough for several threads.
+  bool parallel() const { return parallel_; }
+  std::string describe() const;
+
+  // inputs: one per spec, of that dtype and shape, contiguous. Results are fresh tensors.
+  std::vector<Tensor> run(const Tensor* inputs);
+  // The parts of run(), for loops that own their inputs: set addresses, then run without outputs. The caller holds mutex().
+  void bind_input(int i, const void* data);
+  void run_steps();
+  std::mutex& mutex() { return mutex_; }
+
+ private:
+  struct Step {
+    Task task;
+    std::size_t first_ptr;
+  };
+  struct Patch {
+    std::size_t ptr;
+    std::int64_t offset;
+  };
+
+  std::vector<Output> input_specs_, output_specs_;
+  std::vector<Slot> slots_;  // keeps captured memory alive
+  std::vector<Unit> units_;  // for describe()
+  std::vector<Step> steps_;
+  std::vector<void*> ptr_;
+  std::vector<std::vector<Patch>> input_patches_, output_patches_;
+  Tensor arena_;
+  std::int64_t arena_bytes_ = 0;
+  bool parallel_ = false;
+  std::mutex mutex_;
+};
+
+// A head with an operand's shape, for lowering; it has no memory.
+Tensor head_of(const SlotView& operand);
+bool is_whole(const SlotView& operand);  // contiguous from the start of its slot
+
+}  // namespace chainrule

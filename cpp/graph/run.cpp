@@ -1,0 +1,168 @@
+#include <cstring>
+#include <sstream>
+
+#include "graph/program.h"
+#include "graph/tape.h"
+#include "runtime/threads.h"
+
+namespace chainrule {
+
+namespace {
+
+// Elements in a step's largest operand from which a second thread helps, and multiply-adds of a product likewise.
+constexpr std::int64_t kParallelElements = 1 << 14;
+
+}  // namespace
+
+Tensor head_of(const SlotView& operand) {
+  if (operand.slot < 0) return Tensor();
+  Tensor head = Tensor::placeholder(operand.dtype, operand.shape, 0, -1);
+  head.impl()->strides = operand.strides;
+  return head;
+}
+
+bool is_whole(const SlotView& operand) {
+  if (operand.offset != 0) return false;
+  std::int64_t step = 1;
+  for (int i = operand.shape.ndim - 1; i >= 0; --i) {
+    if (operand.shape[i] != 1 && operand.strides[i] != step) return false;
+    step *= operand.shape[i];
+  }
+  return true;
+}
+
+Program::Program(Trace& trace, std::vector<Tensor> outputs) {
+  // Every output gets memory of its own: what is an input, captured, a view or returned twice is copied at the end.
+  static const Op* const copy = find_op("copy");
+  const int depth = suspend_recording();
+  std::vector<int> output_slots;
+  for (Tensor& y : outputs) {
+    SlotView operand = trace.operand(y);
+    const auto slot = static_cast<std::size_t>(operand.slot);
+    bool own = trace.slots[slot].kind == Slot::temporary && is_whole(operand) &&
+               element_count(operand.shape) * static_cast<std::int64_t>(itemsize(operand.dtype)) == trace.slots[slot].bytes;
+    for (int other : output_slots) own = own && other != operand.slot;
+    if (!own) operand = trace.operand(apply(*copy, &y, 1, {}));
+    output_slots.push_back(operand.slot);
+    output_specs_.push_back({operand.dtype, operand.shape});
+  }
+  resume_recording(depth);
+
+  units_ = fuse(trace.instructions, trace.slots, output_slots);
+  std::vector<std::int64_t> offsets;
+  arena_bytes_ = plan_memory(units_, trace.slots, output_slots, offsets);
+  arena_ = Tensor::empty(DType::U8, {arena_bytes_});
+  slots_ = std::move(trace.slots);
+  input_specs_ = std::move(trace.input_specs);
+  input_patches_.resize(input_specs_.size());
+  output_patches_.resize(output_slots.size());
+
+  for (const Unit& unit : units_) {
+    Step step;
+    step.first_ptr = ptr_.size();
+    std::vector<Tensor> inputs, results;
+    const auto place = [&](const SlotView& operand) {
+      if (operand.slot < 0) {
+        ptr_.push_back(nullptr);
+        return;
+      }
+      const auto slot = static_cast<std::size_t>(operand.slot);
+      void* base = nullptr;
+      if (slots_[slot].kind == Slot::captured) {
+        base = slots_[slot].tensor.impl()->storage->data;
+      } else if (slots_[slot].kind == Slot::input) {
+        input_patches_[slot].push_back({ptr_.size(), operand.offset});
+      } else if (offsets[slot] >= 0) {
+        base = static_cast<char*>(arena_.data()) + offsets[slot];
+      } else {
+        for (std::size_t k = 0; k < output_slots.size(); ++k)
+          if (output_slots[k] == operand.slot) output_patches_[k].push_back({ptr_.size(), operand.offset});
+      }
+      ptr_.push_back(base ? static_cast<char*>(base) + operand.offset : nullptr);
+      parallel_ = parallel_ || element_count(operand.shape) >= kParallelElements;
+    };
+    for (const SlotView& operand : unit.instruction.inputs) {
+      inputs.push_back(head_of(operand));
+      place(operand);
+    }
+    for (const SlotView& operand : unit.instruction.outputs) {
+      results.push_back(head_of(operand));
+      place(operand);
+    }
+    if (unit.instruction.op) {
+      const Call call{*unit.instruction.op, inputs.data(),  static_cast<int>(inputs.size()), unit.instruction.attrs,
+                      results.data(),       static_cast<int>(results.size())};
+      unit.instruction.op->lower(call, step.task);
+    } else {
+      lower_group(unit, step.task);
+    }
+    step.task.op = unit.instruction.op;
+    steps_.push_back(std::move(step));
+  }
+}
+
+void Program::bind_input(int i, const void* data) {
+  for (const Patch& patch : input_patches_[static_cast<std::size_t>(i)])
+    ptr_[patch.ptr] = static_cast<char*>(const_cast<void*>(data)) + patch.offset;
+}
+
+void Program::run_steps() {
+  for (const Step& step : steps_) step.task.run(step.task, ptr_.data() + step.first_ptr);
+}
+
+std::vector<Tensor> Program::run(const Tensor* inputs) {
+  std::vector<Tensor> results;
+  results.reserve(output_specs_.size());
+  for (const Output& spec : output_specs_) results.push_back(Tensor::empty(spec.dtype, spec.shape));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (int i = 0; i < n_inputs(); ++i) bind_input(i, inputs[i].data());
+  for (std::size_t k = 0; k < results.size(); ++k)
+    for (const Patch& patch : output_patches_[k])
+      ptr_[patch.ptr] = static_cast<char*>(results[k].data()) + patch.offset;
+  if (parallel_) {
+    const HotRegion hot;
+    run_steps();
+  } else {
+    run_steps();
+  }
+  return results;
+}
+
+std::string Program::describe() const {
+  std::ostringstream text;
+  const auto operand = [&](const SlotView& o) {
+    if (o.slot < 0) {
+      text << "-";
+      return;
+    }
+    const Slot& slot = slots_[static_cast<std::size_t>(o.slot)];
+    text << (slot.kind == Slot::input ? "in" : slot.kind == Slot::captured ? "state" : "%") << o.slot << ":"
+         << name(o.dtype) << to_string(o.shape);
+  };
+  const auto list = [&](const std::vector<SlotView>& operands) {
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      if (i) text << ", ";
+      operand(operands[i]);
+    }
+  };
+  text << steps_.size() << " steps, arena " << arena_bytes_ << " bytes\n";
+  for (const Unit& unit : units_) {
+    list(unit.instruction.outputs);
+    text << (unit.instruction.outputs.empty() ? "" : " = ");
+    if (unit.instruction.op) {
+      text << unit.instruction.op->name;
+      if (std::strcmp(unit.instruction.op->name, "matmul_bias_act") == 0 && unit.instruction.attrs[0].integer >= 0)
+        text << "<" << elementwise_op(static_cast<ElementwiseOp>(unit.instruction.attrs[0].integer)).name << ">";
+    } else {
+      text << "fused[";
+      for (std::size_t m = 0; m < unit.members.size(); ++m) text << (m ? " " : "") << unit.members[m].op->name;
+      text << "]";
+    }
+    text << "(";
+    list(unit.instruction.inputs);
+    text << ")\n";
+  }
+  return text.str();
+}
+
+}  // namespace chainrule

@@ -165,6 +165,9 @@ struct Op {
   // Which tensors the vjp reads; the others are not kept alive between forward and backward (their heads are, without data).
   std::uint32_t saves_inputs = ~0u;   // bit i: input i (the last bit stands for all from 31 on)
   std::uint32_t saves_outputs = 0;
+  // Brings the inputs into the form that infer, lower, view and vjp expect (one dtype, a layout), with ops. apply() calls it
+  // first; false, and `prepared` left alone, where nothing needs doing.
+  bool (*prepare)(const Call& call, std::vector<Tensor>& prepared) = nullptr;
   // Whether the numbers depend on more than the inputs (never merged or dropped by a program).
   bool has_effect() const {
     for (const TensorParam& p : tensors)

@@ -1,0 +1,296 @@
+// Matrix products: matmul with NumPy's rules (vectors, batches, broadcasting), and the fused form with bias and activation.
+#include "ops/matmul.h"
+
+#include <type_traits>
+
+#include "ops/functions.h"
+#include "ops/support.h"
+#include "ops/walk.h"
+#include "runtime/cpu.h"
+#include "tensor/iterate.h"
+
+namespace chainrule {
+namespace {
+
+constexpr const char* kSignature = "gufunc signature (n?,k),(k,m?)->(n?,m?)";
+
+// The operands as batches of matrices: a (batch, m, k), b (batch, k, n).
+struct Product {
+  std::int64_t m, n, k;
+  std::int64_t a_row, a_col, b_row, b_col;
+  Shape batch;
+  Strides a_batch, b_batch;
+  Shape out;
+};
+
+Product product_of(const Call& call) {
+  const Tensor &a = call.in(0), &b = call.in(1);
+  for (int i = 0; i < 2; ++i)
+    if (call.in(i).ndim() == 0)
+      throw ShapeError(message("[matmul] Input operand ", i, " does not have enough dimensions (has 0, core with ",
+                               kSignature, " requires 1): shapes ", to_string(a.shape()), " and ", to_string(b.shape()),
+                               "; use multiply for numbers"));
+  const int an = a.ndim(), bn = b.ndim();
+  Product p;
+  p.m = an == 1 ? 1 : a.length(an - 2);
+  p.k = a.length(an - 1);
+  p.n = bn == 1 ? 1 : b.length(bn - 1);
+  const std::int64_t b_rows = b.length(bn == 1 ? 0 : bn - 2);
+  if (b_rows != p.k)
+    throw ShapeError(message("[matmul] Input operand 1 has a mismatch in its core dimension 0, with ", kSignature,
+                             " (size ", b_rows, " is different from ", p.k, "): shapes ", to_string(a.shape()), " and ",
+                             to_string(b.shape())));
+  p.a_row = an == 1 ? 0 : a.strides()[an - 2];
+  p.a_col = a.strides()[an - 1];
+  p.b_row = b.strides()[bn == 1 ? 0 : bn - 2];
+  p.b_col = bn == 1 ? 0 : b.strides()[bn - 1];
+  const Shape a_lead(a.shape().begin(), a.shape().begin() + std::max(0, an - 2));
+  const Shape b_lead(b.shape().begin(), b.shape().begin() + std::max(0, bn - 2));
+  if (!broadcast(a_lead, b_lead, p.batch))
+    throw ShapeError(message("[matmul] operands could not be broadcast together: the leading axes of shapes ",
+                             to_string(a.shape()), " and ", to_string(b.shape()), " differ"));
+  p.a_batch = broadcast_strides(a_lead, a.strides(), p.batch);
+  p.b_batch = broadcast_strides(b_lead, b.strides(), p.batch);
+  p.out = p.batch;
+  if (an > 1) p.out.push_back(p.m);
+  if (bn > 1) p.out.push_back(p.n);
+  return p;
+}
+
+// ---- preparation ---------------------------------------------------------------------------------------------------
+
+// (batch, m, k) @ (k, n) is one product of batch * m rows. Always done that way, so that the bits don't depend on strides:
+// where one step doesn't lead from row to row, a is copied first.
+bool one_matrix(const Tensor& a, const Tensor& b) { return a.ndim() > 2 && b.ndim() == 2; }
+Walk walk_rows(const Tensor& a) {
+  const int last = a.ndim() - 1;
+  return make_walk(Shape(a.shape().begin(), a.shape().begin() + last),
+                   Strides(a.strides().begin(), a.strides().begin() + last));
+}
+
+bool prepare(const Call& call, std::vector<Tensor>& prepared) {
+  const Tensor &a = call.in(0), &b = call.in(1);
+  const bool copy = one_matrix(a, b) && walk_rows(a).ndim > 1;
+  if (a.dtype() == b.dtype() && !copy) return false;
+  const DType dtype = promote(a.dtype(), b.dtype());
+  for (int i = 0; i < call.n_inputs; ++i) prepared.push_back(call.has(i) ? fn::cast(call.in(i), dtype) : Tensor());
+  if (one_matrix(a, b) && walk_rows(prepared[0]).ndim > 1) prepared[0] = call_op("copy", {prepared[0]});
+  return true;
+}
+
+void infer(const Call& call, std::vector<Output>& outputs) {
+  const Product p = product_of(call);
+  if (call.has(2)) {
+    const Tensor& bias = call.in(2);
+    if (bias.shape() != Shape{p.n})
+      throw ShapeError(message("[", call.op.name, "] the bias must have shape (", p.n, ",), got ", to_string(bias.shape())));
+    if (bias.dtype() != call.in(0).dtype())
+      throw DTypeError(message("[", call.op.name, "] the bias must be ", name(call.in(0).dtype()), ", got ",
+                               name(bias.dtype())));
+  }
+  outputs.push_back({call.in(0).dtype(), p.out});
+}
+
+// ---- floats: GEMM --------------------------------------------------------------------------------------------------
+
+void run_one(const MatmulTask& t, const void* a, const void* b, const void* bias, void* c) {
+  if (t.batch == 1) {
+    run_gemm(t.plan, a, b, c, bias);
+  } else {
+    run_gemm_batch(t.plan, t.batch, a, t.a_step, b, t.b_step, c, t.c_step, bias);
+  }
+}
+
+void run_matmul(const Task& task, void* const* ptr) {
+  const auto& t = task.get<MatmulTask>();
+  run_one(t, ptr[0], ptr[1], t.plan.shape.has_bias ? ptr[2] : nullptr, ptr[t.inputs]);
+}
+
+void run_loop(const Task& task, void* const* ptr) {
+  const auto& t = task.get<MatmulLoopTask>();
+  const MatmulTask& inner = t.inner;
+  const std::int64_t bytes = static_cast<std::int64_t>(itemsize(inner.plan.shape.dtype));
+  char* c = static_cast<char*>(ptr[inner.inputs]);
+  for (std::int64_t i = 0; i < t.count; ++i) {
+    std::int64_t a = 0, b = 0, rest = i;
+    for (int axis = t.ndim - 1; axis >= 0; --axis) {
+      a += rest % t.dims[axis] * t.a_strides[axis];
+      b += rest % t.dims[axis] * t.b_strides[axis];
+      rest /= t.dims[axis];
+    }
+    run_one(inner, static_cast<char*>(ptr[0]) + a * bytes, static_cast<char*>(ptr[1]) + b * bytes,
+            inner.plan.shape.has_bias ? ptr[2] : nullptr, c + i * inner.batch * inner.c_step * bytes);
+  }
+}
+
+void run_nothing(const Task&, void* const*) {}
+
+void lower_floats(const Product& p, const Call& call, ElementwiseFn activation, Task& task) {
+  const Tensor &a = call.in(0), &b = call.in(1);
+  const bool merged = one_matrix(a, b);
+  const std::int64_t batches = element_count(p.batch);
+  Gemm shape{a.dtype(), merged ? batches * p.m : p.m, p.n, p.k, p.a_row, p.a_col, p.b_row, p.b_col, p.n};
+  if (merged) shape.a_row = walk_rows(a).strides[0];
+  shape.has_bias = call.has(2);
+  shape.activation = activation;
+  MatmulTask t{plan_gemm(shape), 1, 0, 0, p.m * p.n, call.n_inputs};
+  task.run = run_matmul;
+  if (merged || batches == 1) {
+    task.params<MatmulTask>() = t;
+    return;
+  }
+  const Strides strides[] = {p.a_batch, p.b_batch};
+  const Loop loop = collapse(p.batch, strides, 2);
+  const int last = loop.ndim - 1;
+  t.batch = loop.dims[last];
+  t.a_step = loop.strides[last][0];
+  t.b_step = loop.strides[last][1];
+  if (last == 0) {
+    task.params<MatmulTask>() = t;
+    return;
+  }
+  auto& outer = task.params<MatmulLoopTask>();
+  outer.inner = t;
+  outer.ndim = last;
+  outer.count = 1;
+  for (int axis = 0; axis < last; ++axis) {
+    outer.dims[axis] = loop.dims[axis];
+    outer.a_strides[axis] = loop.strides[axis][0];
+    outer.b_strides[axis] = loop.strides[axis][1];
+    outer.count *= loop.dims[axis];
+  }
+  task.run = run_loop;
+}
+
+// ---- whole numbers and truth values: plain loops -------------------------------------------------------------------
+
+struct PlainTask {
+  Product p;
+};
+
+template <class T>
+void run_plain(const Task& task, void* const* ptr) {
+  const Product& p = task.get<PlainTask>().p;
+  const std::int64_t rows = element_count(p.batch) * p.m;
+  for_chunks(rows, p.n * p.k, [&](std::int64_t row, std::int64_t count) {
+    for (; count > 0; ++row, --count) {
+      std::int64_t rest = row / p.m, a_offset = row % p.m * p.a_row, b_offset = 0;
+      for (int axis = p.batch.ndim - 1; axis >= 0; --axis) {
+        a_offset += rest % p.batch[axis] * p.a_batch[axis];
+        b_offset += rest % p.batch[axis] * p.b_batch[axis];
+        rest /= p.batch[axis];
+      }
+      const T* a = static_cast<const T*>(ptr[0]) + a_offset;
+      const T* b = static_cast<const T*>(ptr[1]) + b_offset;
+      T* c = static_cast<T*>(ptr[2]) + row * p.n;
+      std::fill_n(c, p.n, T{});
+      for (std::int64_t k = 0; k < p.k; ++k) {
+        const T factor = a[k * p.a_col];
+        const T* line = b + k * p.b_row;
+        for (std::int64_t j = 0; j < p.n; ++j) {
+          if constexpr (std::is_same_v<T, bool>) {
+            c[j] = c[j] || (factor && line[j * p.b_col]);
+          } else {  // unsigned: products of whole numbers wrap around
+            using U = std::make_unsigned_t<T>;
+            using Wide = std::common_type_t<U, unsigned>;
+            c[j] = static_cast<T>(static_cast<Wide>(static_cast<U>(c[j])) +
+                                  static_cast<Wide>(static_cast<U>(factor)) * static_cast<U>(line[j * p.b_col]));
+          }
+        }
+      }
+    }
+  });
+}
+
+void lower_product(const Call& call, ElementwiseFn activation, Task& task) {
+  const Product p = product_of(call);
+  if (call.out().size() == 0) {
+    task.run = run_nothing;
+    return;
+  }
+  if (is_float(call.out().dtype())) return lower_floats(p, call, activation, task);
+  task.params<PlainTask>().p = p;
+  dispatch(call.out().dtype(), [&](auto zero) {
+    if constexpr (!std::is_floating_point_v<decltype(zero)>) task.run = run_plain<decltype(zero)>;
+  });
+}
+
+void lower(const Call& call, Task& task) { lower_product(call, nullptr, task); }
+
+void lower_fused(const Call& call, Task& task) {
+  const std::int64_t opcode = call.attrs[0].integer;
+  lower_product(call, opcode < 0 ? nullptr : kernels().elementwise[opcode][index(call.out().dtype())], task);
+}
+
+void infer_fused(const Call& call, std::vector<Output>& outputs) {
+  infer(call, outputs);
+  const std::int64_t opcode = call.attrs[0].integer;
+  if (!is_float(outputs[0].dtype))
+    throw DTypeError(message("[matmul_bias_act] floats are needed, got ", name(outputs[0].dtype)));
+  if (opcode < -1 || opcode >= kElementwiseOps)
+    throw ValueError(message("[matmul_bias_act] there is no elementwise op number ", opcode));
+}
+
+// ---- gradient ------------------------------------------------------------------------------------------------------
+
+// da = g b^T, db = a^T g, with vectors as matrices of one row or column and the broadcast axes summed.
+void vjp(const Call& call, const Tensor* g, const bool* needs, Tensor* grads) {
+  Tensor a = call.in(0), b = call.in(1), cotangent = g[0];
+  const Shape a_shape = a.shape(), b_shape = b.shape();
+  Shape g_shape = cotangent.shape();
+  if (b.ndim() == 1) {
+    b = fn::reshape(b, {b.length(0), 1});
+    g_shape.push_back(1);
+  }
+  if (a.ndim() == 1) {
+    a = fn::reshape(a, {1, a.length(0)});
+    const std::int64_t n = g_shape[g_shape.ndim - 1];
+    g_shape[g_shape.ndim - 1] = 1;
+    g_shape.push_back(n);
+  }
+  cotangent = fn::reshape(cotangent, g_shape);
+  const auto undo = [](const Tensor& grad, const Tensor& matrix, const Shape& shape) {
+    return fn::reshape(fn::sum_to(grad, matrix.shape()), shape);
+  };
+  if (needs[0]) grads[0] = undo(fn::matmul(cotangent, fn::swap_last(b)), a, a_shape);
+  if (!needs[1]) return;
+  if (b.ndim() == 2 && a.ndim() > 2) {  // the sum over the batch is part of the product
+    const std::int64_t k = a.length(a.ndim() - 1), n = b.length(1);
+    std::int64_t rows = 1;
+    for (int axis = 0; axis + 1 < a.ndim(); ++axis) rows *= a.length(axis);
+    const Tensor a_rows = fn::reshape(a, {rows, k}), g_rows = fn::reshape(cotangent, {rows, n});
+    grads[1] = fn::reshape(fn::matmul(fn::swap_last(a_rows), g_rows), b_shape);
+  } else {
+    grads[1] = undo(fn::matmul(fn::swap_last(a), cotangent), b, b_shape);
+  }
+}
+
+bool register_all() {
+  Op matmul;
+  matmul.name = "matmul";
+  matmul.doc = "Matrix product with NumPy's rules: vectors are rows or columns, leading axes are batches and broadcast.";
+  matmul.tensors = {{"a"}, {"b"}};
+  matmul.fusion = Fusion::gemm;
+  matmul.prepare = prepare;
+  matmul.infer = infer;
+  matmul.lower = lower;
+  matmul.vjp = vjp;
+  matmul.saves_inputs = 3;
+  register_op(matmul);
+
+  Op fused;
+  fused.name = "matmul_bias_act";
+  fused.doc = "activation(matmul(a, b) + bias), as programs fuse it; `activation` is a unary elementwise opcode or -1.";
+  fused.tensors = {{"a"}, {"b"}, {"bias", TensorParam::optional}};
+  fused.attrs = {attr_with_default("activation", AttrKind::integer, Attr::of(-1))};
+  fused.prepare = prepare;
+  fused.infer = infer_fused;
+  fused.lower = lower_fused;
+  register_op(fused);
+  return true;
+}
+
+const bool registered = register_all();
+
+}  // namespace
+}  // namespace chainrule

@@ -1,0 +1,480 @@
+// Reductions over any set of axes: sum, mean, prod, max, min, any, all, argmax, argmin.
+// Invariant: the shape of a sum's tree follows from the shape and the axes alone, not from strides or threads. The axes are
+// merged into groups of kept and reduced ones; groups are reduced from the last to the first, one pass (outer, n, inner) ->
+// (outer, inner) each, and a long group in pieces whose partial results are one more pass.
+#include <cstring>
+
+#include "ops/functions.h"
+#include "ops/support.h"
+#include "ops/walk.h"
+#include "runtime/cpu.h"
+
+namespace chainrule {
+namespace {
+
+// ---- plan ----------------------------------------------------------------------------------------------------------
+
+using RowFn = void (*)(void* out, const void* x, std::int64_t n);
+using ColumnsFn = void (*)(void* out, const void* x, std::int64_t row_step, std::int64_t rows, std::int64_t cols);
+
+constexpr std::int64_t kPieceRow = 65536;      // elements of a row that are reduced at once
+constexpr std::int64_t kPieceColumn = 1024;    // rows of columns, at least
+constexpr std::int64_t kBlockElements = 32768;  // of a wide pass that one call takes
+
+// (outer, n, inner) -> (outer, pieces, inner).
+struct Pass {
+  RowFn row;
+  ColumnsFn columns;
+  std::int64_t outer, n, inner;
+  std::int64_t piece, pieces;  // n in pieces of `piece`
+  std::int64_t block, blocks;  // inner in blocks of `block`
+  std::int64_t in_bytes, out_bytes;  // of an element
+  std::int64_t out_count() const { return outer * pieces * inner; }
+};
+
+constexpr int kInlinePasses = 2;
+
+struct ReduceTask {
+  ReduceOp op;
+  DType out_dtype;
+  std::int64_t out_count;
+  std::int64_t reduced;  // elements behind one result; 0: the result is the identity
+  bool mean;
+  int passes;
+  bool direct;  // the first pass reads x where it is, with these steps (elements)
+  std::int64_t outer_step, row_step;
+  Pass pass[kInlinePasses];
+};
+struct LongReduceTask {
+  ReduceTask head;
+  Walk walk;                     // of x, where it isn't read directly
+  Pass pass[2 * kMaxDims];
+};
+
+struct Group {
+  bool reduced;
+  int first, last;  // axes [first, last)
+  std::int64_t length;
+};
+
+int group_axes(const Shape& shape, const AxisSet& set, Group* groups) {
+  int count = 0;
+  for (int axis = 0; axis < shape.ndim; ++axis) {
+    if (shape[axis] == 1) continue;
+    if (count == 0 || groups[count - 1].reduced != set.has[axis])
+      groups[count++] = {set.has[axis], axis, axis + 1, 1};
+    groups[count - 1].last = axis + 1;
+    groups[count - 1].length *= shape[axis];
+  }
+  return count;
+}
+
+Walk sub_walk(const Tensor& x, int first, int last) {
+  Shape shape(x.shape().begin() + first, x.shape().begin() + last);
+  Strides strides(x.strides().begin() + first, x.strides().begin() + last);
+  return make_walk(shape, strides);
+}
+
+Pass make_pass(ReduceOp op, DType in, DType out, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+  const ReduceKernels& table = kernels().reduce;
+  Pass pass;
+  pass.row = table.row[static_cast<int>(op)][index(in)];
+  pass.columns = table.columns[static_cast<int>(op)][index(in)];
+  pass.outer = outer;
+  pass.n = n;
+  pass.inner = inner;
+  pass.piece = inner == 1 ? kPieceRow : std::max(kPieceColumn, kPieceRow / inner);
+  if (n < 2 * pass.piece) pass.piece = n;
+  pass.pieces = (n + pass.piece - 1) / pass.piece;
+  pass.block = inner;
+  if (inner > 64 && pass.piece * inner > 2 * kBlockElements)
+    pass.block = std::min(inner, std::max<std::int64_t>(1, kBlockElements / (64 * pass.piece)) * 64);
+  pass.blocks = (inner + pass.block - 1) / pass.block;
+  pass.in_bytes = static_cast<std::int64_t>(itemsize(in));
+  pass.out_bytes = static_cast<std::int64_t>(itemsize(out));
+  return pass;
+}
+
+// The passes of a reduction of x; returns how many.
+int make_passes(ReduceOp op, DType in, DType out, const Group* groups, int count, Pass* passes) {
+  std::int64_t before = 1, inner = 1;
+  for (int i = 0; i < count; ++i) before *= groups[i].length;
+  int made = 0;
+  for (int i = count - 1; i >= 0; --i) {
+    before /= groups[i].length;
+    if (!groups[i].reduced) {
+      inner *= groups[i].length;
+      continue;
+    }
+    passes[made] = make_pass(op, made ? out : in, out, before, groups[i].length, inner);
+    const std::int64_t pieces = passes[made++].pieces;
+    if (pieces > 1) {
+      passes[made] = make_pass(op, out, out, before, pieces, inner);
+      passes[made].piece = pieces;  // few enough for one go
+      passes[made++].pieces = 1;
+    }
+  }
+  if (made == 0) passes[made++] = make_pass(op, in, out, 1, 1, inner);  // nothing to reduce: a conversion
+  return made;
+}
+
+// Whether the first pass can read x in place: one step between rows, unit steps inside them.
+bool find_steps(const Tensor& x, const Group* groups, int count, ReduceTask& t) {
+  int group = count - 1;
+  while (group >= 0 && !groups[group].reduced) --group;
+  if (x.is_contiguous()) {
+    const std::int64_t inner = t.pass[0].inner;
+    t.row_step = inner;
+    t.outer_step = t.pass[0].n * inner;
+    return true;
+  }
+  if (group < 0) return false;
+  const Walk outer = sub_walk(x, 0, groups[group].first);
+  const Walk rows = sub_walk(x, groups[group].first, groups[group].last);
+  const Walk inner = sub_walk(x, groups[group].last, x.ndim());
+  if (outer.ndim != 1 || rows.ndim != 1 || !inner.contiguous()) return false;
+  if (inner.count == 1 && rows.strides[0] != 1) return false;
+  t.outer_step = outer.strides[0];
+  t.row_step = rows.strides[0];
+  return true;
+}
+
+// ---- run -----------------------------------------------------------------------------------------------------------
+
+void run_pass(const Pass& p, const ReduceTask& t, bool first, const Walk* walk, const void* x, void* out) {
+  const bool gathered = first && walk;
+  const std::int64_t outer_step = first && !gathered ? t.outer_step : p.n * p.inner;
+  const std::int64_t row_step = first && !gathered ? t.row_step : p.inner;
+  for_chunks(p.outer * p.pieces * p.blocks, p.piece * p.block, [&](std::int64_t unit, std::int64_t count) {
+    for (; count > 0; ++unit, --count) {
+      const std::int64_t block = unit % p.blocks, piece = unit / p.blocks % p.pieces, o = unit / (p.blocks * p.pieces);
+      const std::int64_t row = piece * p.piece, rows = std::min(p.piece, p.n - row);
+      const std::int64_t col = block * p.block, cols = std::min(p.block, p.inner - col);
+      char* to = static_cast<char*>(out) + ((o * p.pieces + piece) * p.inner + col) * p.out_bytes;
+      const char* from = static_cast<const char*>(x) + (o * outer_step + row * row_step + col) * p.in_bytes;
+      std::int64_t step = row_step;
+      if (gathered) {
+        char* scratch = static_cast<char*>(thread_scratch(2, static_cast<std::size_t>(rows * cols * p.in_bytes)));
+        const std::int64_t start = (o * p.n + row) * p.inner + col;
+        if (cols == p.inner) {
+          gather(*walk, static_cast<std::size_t>(p.in_bytes), scratch, x, start, rows * cols);
+        } else {
+          for (std::int64_t r = 0; r < rows; ++r)
+            gather(*walk, static_cast<std::size_t>(p.in_bytes), scratch + r * cols * p.in_bytes, x, start + r * p.inner,
+                   cols);
+        }
+        from = scratch;
+        step = cols;
+      }
+      if (p.inner == 1) {
+        p.row(to, from, rows);
+      } else {
+        p.columns(to, from, step, rows, cols);
+      }
+    }
+  });
+}
+
+void fill_identity(const ReduceTask& t, void* out) {
+  const bool one = t.op == ReduceOp::prod || t.op == ReduceOp::all;
+  dispatch(t.out_dtype, [&](auto zero) {
+    using T = decltype(zero);
+    std::fill_n(static_cast<T*>(out), t.out_count, static_cast<T>(one));
+  });
+}
+
+void reduce(const ReduceTask& t, const Pass* passes, const Walk* walk, const void* x, void* out) {
+  if (t.out_count == 0) return;
+  if (t.reduced == 0) {
+    fill_identity(t, out);
+  } else {
+    const void* from = x;
+    for (int i = 0; i < t.passes; ++i) {
+      const Pass& p = passes[i];
+      void* to = i + 1 == t.passes ? out : thread_scratch(i % 2, static_cast<std::size_t>(p.out_count() * p.out_bytes));
+      run_pass(p, t, i == 0, walk, from, to);
+      from = to;
+    }
+  }
+  if (!t.mean) return;
+  const ElementwiseFn divide = kernels().elementwise[static_cast<int>(ElementwiseOp::divide)][index(t.out_dtype)];
+  const float count32 = static_cast<float>(t.reduced);
+  const double count64 = static_cast<double>(t.reduced);
+  const void* count = t.out_dtype == DType::F32 ? static_cast<const void*>(&count32) : &count64;
+  for_chunks(t.out_count, 1, [&](std::int64_t first, std::int64_t n) {
+    char* at = static_cast<char*>(out) + first * static_cast<std::int64_t>(itemsize(t.out_dtype));
+    const void* operands[] = {at, count};
+    const std::int64_t step[] = {1, 0};
+    divide(at, operands, step, n);
+  });
+}
+
+void run_inline(const Task& task, void* const* ptr) {
+  const auto& t = task.get<ReduceTask>();
+  reduce(t, t.pass, nullptr, ptr[0], ptr[1]);
+}
+void run_long(const Task& task, void* const* ptr) {
+  const auto& t = task.get<LongReduceTask>();
+  reduce(t.head, t.pass, t.head.direct ? nullptr : &t.walk, ptr[0], ptr[1]);
+}
+
+void lower_reduction(ReduceOp op, bool mean, const Call& call, Task& task) {
+  const Tensor& x = call.in(0);
+  const AxisSet set = axes_of(call.attrs[0], x.ndim(), call.op.name);
+  Group groups[kMaxDims];
+  const int count = group_axes(x.shape(), set, groups);
+  ReduceTask head{};
+  head.op = op;
+  head.mean = mean;
+  head.out_dtype = call.out().dtype();
+  head.out_count = call.out().size();
+  head.reduced = 1;
+  for (int axis = 0; axis < x.ndim(); ++axis)
+    if (set.has[axis]) head.reduced *= x.length(axis);
+  Pass passes[2 * kMaxDims];
+  if (head.out_count > 0 && head.reduced > 0) {
+    head.passes = make_passes(op, x.dtype(), head.out_dtype, groups, count, passes);
+    std::copy_n(passes, std::min(head.passes, kInlinePasses), head.pass);
+    head.direct = find_steps(x, groups, count, head);
+  }
+  if (head.passes == 0 || (head.direct && head.passes <= kInlinePasses)) {
+    task.params<ReduceTask>() = head;
+    task.run = run_inline;
+  } else {
+    auto& t = task.params<LongReduceTask>();
+    t.head = head;
+    t.walk = make_walk(x);
+    std::copy_n(passes, head.passes, t.pass);
+    task.run = run_long;
+  }
+}
+
+template <ReduceOp op, bool mean>
+void lower(const Call& call, Task& task) {
+  lower_reduction(op, mean, call, task);
+}
+
+// ---- types ---------------------------------------------------------------------------------------------------------
+
+DType same_dtype(DType t) { return t; }
+DType bool_dtype(DType) { return DType::Bool; }
+
+template <DType (*result)(DType), bool needs_elements>
+void infer(const Call& call, std::vector<Output>& outputs) {
+  const Tensor& x = call.in(0);
+  const AxisSet set = axes_of(call.attrs[0], x.ndim(), call.op.name);
+  Output out{result(x.dtype()), reduced_shape(x.shape(), set, call.attrs[1].truth())};
+  if (needs_elements && x.size() == 0 && element_count(out.shape) > 0)
+    throw ValueError(message("[", call.op.name, "] zero-size array to reduction operation ",
+                             std::strcmp(call.op.name, "max") == 0 ? "maximum" : "minimum", " which has no identity: shape ",
+                             to_string(x.shape())));
+  outputs.push_back(out);
+}
+
+// mean of whole numbers and truth values is that of float64, as in NumPy.
+bool to_float64(const Call& call, std::vector<Tensor>& prepared) {
+  if (is_float(call.in(0).dtype())) return false;
+  prepared.push_back(fn::cast(call.in(0), DType::F64));
+  return true;
+}
+
+// ---- gradients -----------------------------------------------------------------------------------------------------
+
+// A result of the reduction with the axes of length 1 that keepdims would have left.
+Tensor keep_axes(const Call& call, const Tensor& y) {
+  const Tensor& x = call.in(0);
+  return fn::reshape(y, reduced_shape(x.shape(), axes_of(call.attrs[0], x.ndim(), call.op.name), true));
+}
+
+void sum_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
+  grads[0] = fn::broadcast_to(keep_axes(call, g[0]), call.in(0).shape());
+}
+
+void mean_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
+  const double n = static_cast<double>(call.in(0).size()) / static_cast<double>(std::max<std::int64_t>(1, g[0].size()));
+  grads[0] = fn::broadcast_to(fn::scale(keep_axes(call, g[0]), 1.0 / n), call.in(0).shape());
+}
+
+// Elements that tie share the cotangent equally.
+void extremum_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
+  const Tensor& x = call.in(0);
+  const Tensor hit = fn::cast(apply(ElementwiseOp::equal, x, keep_axes(call, call.out())), x.dtype());
+  const AxisSet set = axes_of(call.attrs[0], x.ndim(), call.op.name);
+  const Tensor count = fn::sum(hit, axis_list(set, x.ndim()), true);
+  grads[0] = fn::multiply(hit, fn::divide(keep_axes(call, g[0]), count));
+}
+
+// d prod / d x_i is the product of the others: those before it times those after it. No division, so zeros are no trouble.
+void prod_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
+  const Tensor& x = call.in(0);
+  const AxisSet set = axes_of(call.attrs[0], x.ndim(), call.op.name);
+  std::vector<std::int64_t> order, back(static_cast<std::size_t>(x.ndim()));
+  Shape moved, rows;
+  for (const bool reduced : {false, true})
+    for (int axis = 0; axis < x.ndim(); ++axis)
+      if (set.has[axis] == reduced) {
+        back[static_cast<std::size_t>(axis)] = static_cast<std::int64_t>(order.size());
+        order.push_back(axis);
+        moved.push_back(x.length(axis));
+        if (!reduced) rows.push_back(x.length(axis));
+      }
+  const std::int64_t n = element_count(moved) / std::max<std::int64_t>(1, element_count(rows));
+  rows.push_back(n);
+  const Tensor flat = fn::reshape(fn::transpose(x, order), rows);
+  const Attr last = Attr::of(rows.ndim - 1);
+  // ones, then the running product without its last element
+  const auto exclusive = [&](const Tensor& values) {
+    std::vector<std::int64_t> starts(static_cast<std::size_t>(rows.ndim), 0), steps(static_cast<std::size_t>(rows.ndim), 1);
+    std::vector<std::int64_t> stops(rows.begin(), rows.end()), before = starts, after = starts;
+    --stops.back();
+    before.back() = 1;
+    const Tensor running = fn::slice(call_op("cumprod", {values}, {last}), starts, stops, steps);
+    return call_op("pad", {running}, {Attr::of(before), Attr::of(after), Attr::of(1.0)});
+  };
+  const auto flip = [&](const Tensor& values) { return call_op("flip", {values}, {last}); };
+  const Tensor others = fn::multiply(exclusive(flat), flip(exclusive(flip(flat))));
+  const Tensor back_in_place = fn::transpose(fn::reshape(others, moved), back);
+  grads[0] = fn::multiply(back_in_place, keep_axes(call, g[0]));
+}
+
+// ---- argmax, argmin ------------------------------------------------------------------------------------------------
+
+struct ArgTask {
+  std::int64_t (*kernel)(const void* x, std::int64_t n, void* value);
+  std::int64_t rows, n;
+  std::size_t itemsize;
+  Walk walk;  // of x with the reduced axis moved to the end
+};
+
+void run_arg(const Task& task, void* const* ptr) {
+  const auto& t = task.get<ArgTask>();
+  std::int64_t* out = static_cast<std::int64_t*>(ptr[1]);
+  for_chunks(t.rows, t.n, [&](std::int64_t row, std::int64_t count) {
+    const std::int64_t together = std::max<std::int64_t>(1, std::min(count, kChunkWork / t.n));
+    for (std::int64_t end = row + count; row < end; row += together) {
+      const std::int64_t rows = std::min(together, end - row);
+      void* scratch = t.walk.contiguous()
+                          ? nullptr
+                          : thread_scratch(0, static_cast<std::size_t>(rows * t.n) * t.itemsize);
+      const char* block =
+          static_cast<const char*>(read_block(t.walk, t.itemsize, scratch, ptr[0], row * t.n, rows * t.n));
+      double value;  // as wide as any element
+      for (std::int64_t i = 0; i < rows; ++i)
+        out[row + i] = t.kernel(block + i * t.n * static_cast<std::int64_t>(t.itemsize), t.n, &value);
+    }
+  });
+}
+
+AxisSet arg_axes(const Call& call) {
+  if (call.attrs[0].kind == AttrKind::integers && call.attrs[0].integers.size() != 1)
+    throw ValueError(message("[", call.op.name, "] takes one axis or None"));
+  return axes_of(call.attrs[0], call.in(0).ndim(), call.op.name);
+}
+
+void infer_arg(const Call& call, std::vector<Output>& outputs) {
+  const Tensor& x = call.in(0);
+  const Output out{DType::I64, reduced_shape(x.shape(), arg_axes(call), call.attrs[1].truth())};
+  if (x.size() == 0 && element_count(out.shape) > 0)
+    throw ValueError(message("[", call.op.name, "] attempt to get ", call.op.name, " of an empty sequence: shape ",
+                             to_string(x.shape())));
+  outputs.push_back(out);
+}
+
+template <bool greatest>
+void lower_arg(const Call& call, Task& task) {
+  const Tensor& x = call.in(0);
+  const AxisSet set = arg_axes(call);
+  Shape shape;
+  Strides strides;
+  for (const bool reduced : {false, true})
+    for (int axis = 0; axis < x.ndim(); ++axis)
+      if (set.has[axis] == reduced) {
+        shape.push_back(x.length(axis));
+        strides.push_back(x.strides()[axis]);
+      }
+  auto& t = task.params<ArgTask>();
+  const ReduceKernels& table = kernels().reduce;
+  t.kernel = greatest ? table.argmax[index(x.dtype())] : table.argmin[index(x.dtype())];
+  t.rows = call.out().size();
+  t.n = t.rows ? x.size() / t.rows : 0;
+  t.itemsize = itemsize(x.dtype());
+  t.walk = make_walk(shape, strides);
+  task.run = run_arg;
+}
+
+// ---- the ops -------------------------------------------------------------------------------------------------------
+
+Op reduction(const char* name, const char* doc) {
+  Op op;
+  op.name = name;
+  op.doc = doc;
+  op.tensors = {{"x"}};
+  op.attrs = {nullable_attr("axis", AttrKind::integers),
+              attr_with_default("keepdims", AttrKind::boolean, Attr::of(false))};
+  op.saves_inputs = 0;
+  return op;
+}
+
+bool register_all() {
+  Op sum = reduction("sum", "Sum over the axes; whole numbers and truth values are added as 64-bit integers.");
+  sum.infer = infer<accumulator, false>;
+  sum.lower = lower<ReduceOp::sum, false>;
+  sum.vjp = sum_vjp;
+  register_op(sum);
+
+  Op mean = reduction("mean", "Arithmetic mean over the axes; of whole numbers in float64; nan where there is nothing.");
+  mean.infer = infer<same_dtype, false>;
+  mean.lower = lower<ReduceOp::sum, true>;
+  mean.vjp = mean_vjp;
+  mean.prepare = to_float64;
+  register_op(mean);
+
+  Op prod = reduction("prod", "Product over the axes; whole numbers and truth values as 64-bit integers.");
+  prod.infer = infer<accumulator, false>;
+  prod.lower = lower<ReduceOp::prod, false>;
+  prod.vjp = prod_vjp;
+  prod.saves_inputs = 1;
+  register_op(prod);
+
+  Op max = reduction("max", "Greatest element along the axes; nan if there is one. Its gradient is shared among ties.");
+  max.infer = infer<same_dtype, true>;
+  max.lower = lower<ReduceOp::max, false>;
+  max.vjp = extremum_vjp;
+  max.saves_inputs = max.saves_outputs = 1;
+  register_op(max);
+
+  Op min = reduction("min", "Least element along the axes; nan if there is one. Its gradient is shared among ties.");
+  min.infer = infer<same_dtype, true>;
+  min.lower = lower<ReduceOp::min, false>;
+  min.vjp = extremum_vjp;
+  min.saves_inputs = min.saves_outputs = 1;
+  register_op(min);
+
+  Op any = reduction("any", "Whether any element along the axes is non-zero.");
+  any.infer = infer<bool_dtype, false>;
+  any.lower = lower<ReduceOp::any, false>;
+  register_op(any);
+
+  Op all = reduction("all", "Whether every element along the axes is non-zero.");
+  all.infer = infer<bool_dtype, false>;
+  all.lower = lower<ReduceOp::all, false>;
+  register_op(all);
+
+  Op argmax = reduction("argmax", "Index of the first greatest element along an axis, or of the flattened tensor (None).");
+  argmax.attrs[0].kind = AttrKind::integer;
+  argmax.infer = infer_arg;
+  argmax.lower = lower_arg<true>;
+  register_op(argmax);
+
+  Op argmin = reduction("argmin", "Index of the first least element along an axis, or of the flattened tensor (None).");
+  argmin.attrs[0].kind = AttrKind::integer;
+  argmin.infer = infer_arg;
+  argmin.lower = lower_arg<false>;
+  register_op(argmin);
+  return true;
+}
+
+const bool registered = register_all();
+
+}  // namespace
+}  // namespace chainrule

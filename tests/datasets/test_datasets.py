@@ -112,6 +112,7 @@ def test_absent_set_says_what_to_do(empty_machine, module, command):
     assert f"chainrule data {command}" in str(caught.value)
     assert str(empty_machine) in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert datasets.available() == ["digits"]
 
 
 @pytest.mark.parametrize(("module", "name"), [(mnist, "mnist"), (fashion_mnist, "fashion_mnist")])
@@ -119,6 +120,7 @@ def test_npz_in_cache(empty_machine, module, name):
     data = small()
     cache.write_npz(empty_machine / f"{name}.npz", data)
     assert_same(module.load_data(), data)
+    assert datasets.available() == [name, "digits"]
 
 
 def test_npz_in_keras_cache(empty_machine, tmp_path):

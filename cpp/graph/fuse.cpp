@@ -47,6 +47,43 @@ std::vector<Instruction> drop_unused(const std::vector<Instruction>& instruction
   return kept;
 }
 
+// An elementwise instruction that repeats an earlier one (gradients name sigmoid(a) again and again) gives way to it,
+// unless it reads memory that an effect changes.
+std::vector<Instruction> drop_repeated(const std::vector<Instruction>& instructions, std::size_t n_slots,
+                                       const std::vector<int>& output_slots) {
+  std::vector<bool> changes(n_slots, false);
+  for (const Instruction& i : instructions)
+    for (std::size_t k = 0; k < i.inputs.size(); ++k)
+      if (i.inputs[k].slot >= 0 && i.op->tensors[std::min(k, i.op->tensors.size() - 1)].mutated)
+        changes[static_cast<std::size_t>(i.inputs[k].slot)] = true;
+  std::vector<int> stand_in(n_slots, -1);
+  std::map<std::vector<std::int64_t>, int> seen;
+  std::vector<Instruction> kept;
+  for (Instruction instruction : instructions) {
+    bool eligible = is_elementwise(instruction);
+    std::vector<std::int64_t> key = {reinterpret_cast<std::intptr_t>(instruction.op)};
+    for (SlotView& operand : instruction.inputs) {
+      if (operand.slot < 0) continue;
+      const auto slot = static_cast<std::size_t>(operand.slot);
+      if (stand_in[slot] >= 0) operand.slot = stand_in[slot];
+      eligible = eligible && !changes[slot];
+      key.insert(key.end(), {operand.slot, operand.offset, index(operand.dtype), operand.shape.ndim});
+      for (int d = 0; d < operand.shape.ndim; ++d) key.insert(key.end(), {operand.shape[d], operand.strides[d]});
+    }
+    if (eligible) {
+      const int result = instruction.outputs[0].slot;
+      key.push_back(index(instruction.outputs[0].dtype));
+      const auto [earlier, fresh] = seen.try_emplace(std::move(key), result);
+      if (!fresh && std::find(output_slots.begin(), output_slots.end(), result) == output_slots.end()) {
+        stand_in[static_cast<std::size_t>(result)] = earlier->second;
+        continue;
+      }
+    }
+    kept.push_back(std::move(instruction));
+  }
+  return kept;
+}
+
 // matmul, then + bias, then a unary activation, each the only reader of the one before: one instruction.
 std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, std::size_t n_slots,
                                         const std::vector<int>& output_slots) {
@@ -215,8 +252,9 @@ class Grouper {
 
 std::vector<Unit> fuse(const std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
                        const std::vector<int>& output_slots) {
-  const std::vector<Instruction> list =
-      fuse_epilogues(drop_unused(instructions, slots.size(), output_slots), slots.size(), output_slots);
+  std::vector<Instruction> list = drop_unused(instructions, slots.size(), output_slots);
+  list = drop_repeated(list, slots.size(), output_slots);
+  list = fuse_epilogues(std::move(list), slots.size(), output_slots);
   Grouper grouper(slots.size(), output_slots, count_uses(list, slots.size(), output_slots));
   for (const Instruction& instruction : list) grouper.add(instruction);
   grouper.flush_all();

@@ -1,0 +1,98 @@
+// The attributes of Tensor: shape, dtype, T and their like.
+#include <utility>
+
+#include "bind/convert.h"
+#include "bind/interop.h"
+#include "bind/operators.h"
+#include "bind/tensor_type.h"
+#include "ops/functions.h"
+
+namespace chainrule {
+
+namespace {
+
+PyObject* get_shape(PyObject* self, void*) noexcept {
+  return guarded([=] { return shape_to_tuple(handle_of(self).shape()).release(); });
+}
+PyObject* get_dtype(PyObject* self, void*) noexcept {
+  return guarded([=] { return Py_NewRef(dtype_to_python(handle_of(self).dtype())); });
+}
+PyObject* get_ndim(PyObject* self, void*) noexcept { return PyLong_FromLong(handle_of(self).ndim()); }
+PyObject* get_size(PyObject* self, void*) noexcept { return PyLong_FromLongLong(handle_of(self).size()); }
+PyObject* get_itemsize(PyObject* self, void*) noexcept { return PyLong_FromSize_t(itemsize(handle_of(self).dtype())); }
+PyObject* get_nbytes(PyObject* self, void*) noexcept {
+  const Tensor& x = handle_of(self);
+  return PyLong_FromLongLong(x.size() * static_cast<std::int64_t>(itemsize(x.dtype())));
+}
+PyObject* get_strides(PyObject* self, void*) noexcept {
+  return guarded([=] {
+    const Tensor& x = handle_of(self);
+    return shape_to_tuple(x.strides(), static_cast<std::int64_t>(itemsize(x.dtype()))).release();
+  });
+}
+
+PyObject* get_transposed(PyObject* self, void*) noexcept {
+  return guarded([=] {
+    const Tensor& x = handle_of(self);
+    std::vector<std::int64_t> axes;
+    for (int i = x.ndim() - 1; i >= 0; --i) axes.push_back(i);
+    return wrap(fn::transpose(x, axes));
+  });
+}
+PyObject* get_matrix_transposed(PyObject* self, void*) noexcept {
+  return guarded([=] {
+    const Tensor& x = handle_of(self);
+    if (x.ndim() < 2) throw ValueError("matrix transpose with ndim < 2 is undefined");
+    return wrap(fn::swap_last(x));
+  });
+}
+
+PyObject* get_flat(PyObject* self, void*) noexcept {
+  return guarded([=] { return wrap(fn::reshape(handle_of(self), {-1})); });
+}
+int set_flat(PyObject* self, PyObject* value, void*) noexcept {
+  return guarded_status([=] {
+    if (!value) raise(PyExc_AttributeError, "cannot delete 'flat'");
+    const Object flat = Object::steal(wrap(fn::reshape(to_tensor(value, "flat"), {-1})));
+    const Object shape = shape_to_tuple(handle_of(self).shape());
+    const Object shaped = Object::steal(PyObject_CallMethod(flat.get(), "reshape", "O", shape.get()));
+    return PyObject_SetItem(self, Py_Ellipsis, shaped.get());
+  });
+}
+
+PyObject* get_real(PyObject* self, void*) noexcept { return Py_NewRef(self); }
+PyObject* get_imaginary(PyObject* self, void*) noexcept {
+  return guarded([=] { return wrap(fn::zeros_like(handle_of(self))); });
+}
+PyObject* get_device(PyObject*, void*) noexcept { return PyUnicode_FromString("cpu"); }
+PyObject* get_flags(PyObject* self, void*) noexcept {
+  return guarded([=] { return PyObject_GetAttrString(to_numpy(self).get(), "flags"); });
+}
+PyObject* get_traced(PyObject* self, void*) noexcept { return PyBool_FromLong(handle_of(self).is_placeholder()); }
+// Above ndarray's 0: where both could answer for an operator, the tensor does.
+PyObject* get_priority(PyObject*, void*) noexcept { return PyFloat_FromDouble(100.0); }
+
+}  // namespace
+
+PyGetSetDef tensor_attributes[] = {
+    {"shape", get_shape, nullptr, "Lengths of the axes, a tuple.", nullptr},
+    {"dtype", get_dtype, nullptr, "Type of the elements, a numpy.dtype.", nullptr},
+    {"ndim", get_ndim, nullptr, "Number of axes.", nullptr},
+    {"size", get_size, nullptr, "Number of elements.", nullptr},
+    {"itemsize", get_itemsize, nullptr, "Bytes of an element.", nullptr},
+    {"nbytes", get_nbytes, nullptr, "Bytes of all elements.", nullptr},
+    {"strides", get_strides, nullptr, "Bytes from one element to the next along each axis, a tuple.", nullptr},
+    {"T", get_transposed, nullptr, "View with the axes in reverse order.", nullptr},
+    {"mT", get_matrix_transposed, nullptr, "View with the last two axes swapped.", nullptr},
+    {"flat", get_flat, set_flat, "The elements in row-major order as one axis (a view where the memory allows it).", nullptr},
+    {"real", get_real, nullptr, "The tensor itself: its elements are real.", nullptr},
+    {"imag", get_imaginary, nullptr, "Zeros: the elements are real.", nullptr},
+    {"device", get_device, nullptr, "'cpu'.", nullptr},
+    {"flags", get_flags, nullptr, "Memory layout, as numpy.ndarray.flags.", nullptr},
+    {"is_traced", get_traced, nullptr, "Whether it stands for a future value of a program being recorded.", nullptr},
+    {"__array_priority__", get_priority, nullptr, nullptr, nullptr},
+    {"__array_interface__", tensor_array_interface, nullptr, nullptr, nullptr},
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+}  // namespace chainrule

@@ -1,0 +1,418 @@
+// x[...] and x[...] = v.
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bind/call.h"
+#include "bind/convert.h"
+#include "bind/operators.h"
+#include "bind/promote.h"
+#include "bind/subscript.h"
+#include "bind/tensor_type.h"
+#include "graph/tape.h"
+#include "graph/trace.h"
+#include "ops/functions.h"
+
+namespace chainrule {
+
+namespace {
+
+const Attrs kNoAttrs;
+
+// Outside of any recording a view is enough; else the ops that make it are called, so that it has a gradient.
+bool is_plain(const Tensor& x) { return !(recording() && has_node(x)); }
+
+Tensor copy_of(const Tensor& x) {
+  static const Op* const op = find_op("copy");
+  return apply(*op, &x, 1, kNoAttrs);
+}
+
+std::vector<std::int64_t> entries(const std::int64_t* values, int n) { return {values, values + n}; }
+
+Tensor basic_part(const Tensor& x, const Subscript& s) {
+  if (is_plain(x)) return s.view_of(x);
+  const int n = x.ndim();
+  return fn::reshape(fn::slice(x, entries(s.starts, n), entries(s.stops, n), entries(s.steps, n)), s.shape);
+}
+
+// ---- reading with arrays ----------------------------------------------------------------------------------------------
+
+// The permutation of the basic part's axes that brings those of the arrays to the front.
+std::vector<std::int64_t> arrays_first(const Subscript& s, int ndim) {
+  std::vector<std::int64_t> axes;
+  bool taken[kMaxDims] = {};
+  for (const Subscript::Array& array : s.arrays) {
+    axes.push_back(array.axis);
+    taken[array.axis] = true;
+  }
+  for (int axis = 0; axis < ndim; ++axis)
+    if (!taken[axis]) axes.push_back(axis);
+  return axes;
+}
+
+Shape broadcast_indices(const Subscript& s) {
+  Shape shape, next;
+  for (const Subscript::Array& array : s.arrays) {
+    if (!broadcast(shape, array.indices.shape(), next)) {
+      std::string shapes;
+      for (const Subscript::Array& each : s.arrays) shapes += " " + to_string(each.indices.shape());
+      throw IndexError("shape mismatch: indexing arrays could not be broadcast together with shapes" + shapes);
+    }
+    shape = next;
+  }
+  return shape;
+}
+
+// Where the indices' axes stand in the result.
+int indices_place(const Subscript& s) { return s.adjacent ? s.arrays[0].axis : 0; }
+
+Tensor gather(const Tensor& x, const Subscript& s) {
+  const Tensor base = basic_part(x, s);
+  if (s.arrays.size() == 1) {
+    static const Op* const take = find_op("take");
+    const Tensor inputs[2] = {base, s.arrays[0].indices};
+    return run_op(*take, inputs, 2, {Attr::of(s.arrays[0].axis)});
+  }
+  static const Op* const index_op = find_op("index");
+  const int block = broadcast_indices(s).ndim, place = indices_place(s);
+  std::vector<Tensor> inputs{fn::transpose(base, arrays_first(s, base.ndim()))};
+  for (const Subscript::Array& array : s.arrays) inputs.push_back(array.indices);
+  const Tensor result = run_op(*index_op, inputs.data(), static_cast<int>(inputs.size()), kNoAttrs);
+  if (place == 0) return result;
+  std::vector<std::int64_t> axes;
+  for (int i = 0; i < place; ++i) axes.push_back(block + i);
+  for (int i = 0; i < block; ++i) axes.push_back(i);
+  for (int i = block + place; i < result.ndim(); ++i) axes.push_back(i);
+  return fn::transpose(result, axes);
+}
+
+PyObject* subscript(PyObject* self, PyObject* key) noexcept {
+  return guarded([=]() -> PyObject* {
+    const Tensor& x = handle_of(self);
+    if (PyLong_CheckExact(key) && x.ndim() > 1 && is_plain(x)) {  // a row
+      int overflow;
+      const long long given = PyLong_AsLongLongAndOverflow(key, &overflow);
+      const std::int64_t length = x.length(0), row = given < 0 ? given + length : given;
+      if (!overflow && row >= 0 && row < length)
+        return wrap(x.view(Shape(x.shape().begin() + 1, x.shape().end()),
+                           Strides(x.strides().begin() + 1, x.strides().end()), row * x.strides()[0]));
+    }
+    Subscript s;
+    parse_subscript(x, key, s);
+    if (s.traced_mask)
+      throw TraceError(
+          "indexing with a boolean tensor while a program is recorded: how many elements it chooses isn't known yet; use "
+          "where(mask, a, b) instead");
+    if (!s.arrays.empty()) return wrap(gather(x, s));
+    // A number, as NumPy's scalar, does not change when x does; a program reads the memory anew at every run anyway.
+    if (!s.scalar || Trace::current()) return wrap(basic_part(x, s));
+    if (!is_plain(x)) return wrap(copy_of(basic_part(x, s)));
+    Tensor number = Tensor::empty(x.dtype(), Shape());
+    const std::size_t size = itemsize(x.dtype());
+    require_values(x, "getitem");
+    std::memcpy(number.data(), static_cast<const char*>(x.data()) + s.offset * static_cast<std::int64_t>(size), size);
+    return wrap(std::move(number));
+  });
+}
+
+// ---- writing ----------------------------------------------------------------------------------------------------------
+
+// The value in x's dtype.
+Tensor value_tensor(PyObject* object, DType dtype) {
+  if (PyFloat_CheckExact(object) || (PyLong_Check(object) && !PyBool_Check(object))) {
+    Tensor scalar = Tensor::empty(dtype, Shape());
+    store_element(dtype, scalar.data(), object);
+    return scalar;
+  }
+  if (PyComplex_Check(object) || PyUnicode_Check(object) || object == Py_None)
+    throw DTypeError(message("[setitem] a tensor of dtype ", name(dtype), " cannot hold an object of type ",
+                             Py_TYPE(object)->tp_name));
+  return fn::cast(to_tensor(object, "setitem"), dtype);
+}
+
+// NumPy lets a value have more axes than its place if the first ones have length 1.
+Tensor drop_leading_ones(const Tensor& value, int ndim) {
+  int first = 0;
+  while (value.ndim() - first > ndim && value.length(first) == 1) ++first;
+  return first == 0 ? value : fn::reshape(value, Shape(value.shape().begin() + first, value.shape().end()));
+}
+
+// Calls visit(target, source) for every element of x[subscript], in order: positions, in elements, in x's memory (for the
+// given strides of the basic part) and in the value broadcast to the result's shape and laid out row by row.
+class Scatter {
+ public:
+  Scatter(const Subscript& s, const Shape& base) : subscript_(s), block_(broadcast_indices(s)) {
+    bool taken[kMaxDims] = {};
+    for (const Subscript::Array& array : s.arrays) taken[array.axis] = true;
+    const int place = indices_place(s);
+    for (int axis = 0; axis <= base.ndim; ++axis) {
+      if (axis == place)
+        for (std::int64_t length : block_) result_.push_back(length);
+      if (axis < base.ndim && !taken[axis]) {
+        rest_axes_.push_back(axis);
+        result_.push_back(base[axis]);
+      }
+    }
+    if (!s.adjacent) {  // the indices' axes come first, whatever stands before the first array
+      result_ = block_;
+      for (int axis : rest_axes_) result_.push_back(base[axis]);
+    }
+    rest_before_ = 0;
+    while (s.adjacent && rest_before_ < static_cast<int>(rest_axes_.size()) &&
+           rest_axes_[static_cast<std::size_t>(rest_before_)] < place)
+      ++rest_before_;
+    find_offsets(base);
+  }
+
+  const Shape& result_shape() const { return result_; }
+
+  template <class Visit>
+  void run(const Shape& base, const Strides& base_strides, const Strides& value_strides, Visit&& visit) const {
+    const int block = block_.ndim, rest = static_cast<int>(rest_axes_.size());
+    const std::int64_t blocks = element_count(block_);
+    std::int64_t rest_count = 1;
+    for (int axis : rest_axes_) rest_count *= base[axis];
+    if (rest_count == 0) return;
+    std::int64_t at[kMaxDims] = {};
+    for (std::int64_t b = 0; b < blocks; ++b) {
+      std::int64_t target = 0, source = 0;
+      for (std::size_t k = 0; k < subscript_.arrays.size(); ++k)
+        target += indices_[k][static_cast<std::size_t>(b)] * base_strides[subscript_.arrays[k].axis];
+      for (int d = 0; d < block; ++d) source += at[d] * value_strides[rest_before_ + d];
+      std::int64_t inner[kMaxDims] = {};
+      for (std::int64_t r = 0; r < rest_count; ++r) {
+        visit(target, source);
+        for (int d = rest - 1; d >= 0; --d) {
+          const int axis = rest_axes_[static_cast<std::size_t>(d)];
+          const std::int64_t value_step = value_strides[d < rest_before_ ? d : d + block];
+          target += base_strides[axis];
+          source += value_step;
+          if (++inner[d] < base[axis]) break;
+          target -= base[axis] * base_strides[axis];
+          source -= base[axis] * value_step;
+          inner[d] = 0;
+        }
+      }
+      for (int d = block - 1; d >= 0; --d) {
+        if (++at[d] < block_[d]) break;
+        at[d] = 0;
+      }
+    }
+  }
+
+ private:
+  // The indices of every array, broadcast, made non-negative and checked.
+  void find_offsets(const Shape& base) {
+    for (const Subscript::Array& array : subscript_.arrays) {
+      if (array.indices.is_placeholder())
+        throw TraceError(
+            "assignment to places that are known only when the program runs; use where(mask, a, b) or "
+            "ops.index_add, which make a new tensor");
+      const Tensor full = contiguous(array.indices.view(
+          block_, [&] {
+            Strides strides;
+            const Shape& from = array.indices.shape();
+            const int lead = block_.ndim - from.ndim;
+            for (int i = 0; i < block_.ndim; ++i)
+              strides.push_back(i < lead || from[i - lead] == 1 ? 0 : array.indices.strides()[i - lead]);
+            return strides;
+          }(), 0));
+      const std::int64_t* values = full.data_as<std::int64_t>();
+      std::vector<std::int64_t> list(values, values + full.size());
+      const std::int64_t length = base[array.axis];
+      for (std::int64_t& index : list) {
+        if (index < -length || index >= length)
+          throw IndexError(message("index ", index, " is out of bounds for axis ", array.source_axis, " with size ", length));
+        if (index < 0) index += length;
+      }
+      indices_.push_back(std::move(list));
+    }
+  }
+
+  const Subscript& subscript_;
+  Shape block_, result_;
+  std::vector<int> rest_axes_;
+  int rest_before_ = 0;  // how many of them stand before the indices' axes in the result
+  std::vector<std::vector<std::int64_t>> indices_;
+};
+
+Tensor broadcast_value(const Tensor& value, const Shape& shape) {
+  const Tensor trimmed = drop_leading_ones(value, shape.ndim);
+  Shape joined;
+  if (!broadcast(trimmed.shape(), shape, joined) || joined != shape)
+    throw ValueError(message("shape mismatch: value array of shape ", to_string(value.shape()),
+                             " could not be broadcast to indexing result of shape ", to_string(shape)));
+  return fn::broadcast_to(trimmed, shape);
+}
+
+// x with the chosen elements replaced, as a new tensor: where(chosen, value[source], x).
+Tensor functional_scatter(const Tensor& x, const Subscript& s, const Tensor& value) {
+  if (s.mask && (s.traced_mask || value.ndim() == 0)) {
+    if (value.ndim() != 0)
+      throw TraceError("assignment through a boolean tensor while a program is recorded takes a single value; use where()");
+    Shape shape = s.mask.shape();
+    while (shape.ndim < x.ndim()) shape.push_back(1);
+    return apply(ElementwiseOp::where, fn::reshape(s.mask, shape), value, x);
+  }
+  const Strides numbering = contiguous_strides(x.shape());
+  Strides base_strides;  // of the basic part, counted in x's row-major numbering
+  std::int64_t offset = 0;
+  for (int i = 0; i < x.ndim(); ++i) offset += s.starts[i] * numbering[i];
+  for (int i = 0; i < s.shape.ndim; ++i) {
+    const int axis = s.origin[i];
+    base_strides.push_back(axis < 0 ? 0 : s.steps[axis] * numbering[axis]);
+  }
+  const Scatter scatter(s, s.shape);
+  const Tensor flat = fn::reshape(broadcast_value(value, scatter.result_shape()), {element_count(scatter.result_shape())});
+  Tensor chosen = Tensor::zeros(DType::Bool, x.shape()), source = Tensor::zeros(DType::I64, x.shape());
+  scatter.run(s.shape, base_strides, contiguous_strides(scatter.result_shape()),
+              [&](std::int64_t target, std::int64_t from) {
+                chosen.data_as<bool>()[offset + target] = true;
+                source.data_as<std::int64_t>()[offset + target] = from;
+              });
+  if (flat.size() == 0) return x;
+  static const Op* const take = find_op("take");
+  const Tensor inputs[2] = {flat, source};
+  return apply(ElementwiseOp::where, chosen, apply(*take, inputs, 2, {Attr::of(0)}), x);
+}
+
+void scatter_in_place(const Tensor& x, const Subscript& s, const Tensor& value) {
+  const Scatter scatter(s, s.shape);
+  Tensor from = broadcast_value(value, scatter.result_shape());
+  if (from.impl()->storage == x.impl()->storage) from = copy_of(from);
+  const std::size_t size = itemsize(x.dtype());
+  const auto step = static_cast<std::int64_t>(size);
+  char* to = static_cast<char*>(x.data()) + s.offset * step;
+  const char* source = static_cast<const char*>(from.data());
+  const auto copy = [&](auto element) {
+    using Element = decltype(element);
+    scatter.run(s.shape, s.strides, from.strides(), [&](std::int64_t a, std::int64_t b) {
+      reinterpret_cast<Element*>(to)[a] = reinterpret_cast<const Element*>(source)[b];
+    });
+  };
+  switch (size) {
+    case 1: copy(std::uint8_t{}); break;
+    case 2: copy(std::uint16_t{}); break;
+    case 4: copy(std::uint32_t{}); break;
+    default: copy(std::uint64_t{}); break;
+  }
+  x.bump_version();
+}
+
+// x[start:stop:step, ...] = value as a new tensor.
+Tensor functional_update(const Tensor& x, const Subscript& s, const Tensor& value) {
+  static const Op* const op = find_op("slice_update");
+  const int n = x.ndim();
+  Shape lengths;  // of the slices, before ints are dropped and new axes put in
+  for (int i = 0; i < n; ++i) {
+    const std::int64_t span = s.steps[i] > 0 ? s.stops[i] - s.starts[i] : s.starts[i] - s.stops[i];
+    const std::int64_t size = s.steps[i] > 0 ? s.steps[i] : -s.steps[i];
+    lengths.push_back(span > 0 ? (span + size - 1) / size : 0);
+  }
+  const Tensor trimmed = drop_leading_ones(value, s.shape.ndim);
+  Shape joined;
+  if (!broadcast(trimmed.shape(), s.shape, joined) || joined != s.shape)
+    throw ShapeError(message("could not broadcast input array from shape ", to_string(value.shape()), " into shape ",
+                             to_string(s.shape)));
+  const Tensor inputs[2] = {x, fn::reshape(fn::broadcast_to(trimmed, s.shape), lengths)};
+  return run_op(*op, inputs, 2,
+                {Attr::of(entries(s.starts, n)), Attr::of(entries(s.stops, n)), Attr::of(entries(s.steps, n))});
+}
+
+void assign_basic(PyObject* self, const Subscript& s, PyObject* object) {
+  const Tensor& x = handle_of(self);
+  const bool number = PyFloat_CheckExact(object) || PyLong_CheckExact(object);
+  if (number && s.scalar && !x.is_placeholder() && !Trace::current() && is_plain(x)) {
+    store_element(x.dtype(), static_cast<char*>(x.data()) + s.offset * static_cast<std::int64_t>(itemsize(x.dtype())),
+                  object);
+    x.bump_version();
+    return;
+  }
+  const Tensor value = value_tensor(object, x.dtype());
+  if (x.is_placeholder() || (recording() && (has_node(x) || has_node(value)))) {
+    replace_values(self, functional_update(x, s, value));
+    return;
+  }
+  const Tensor place = s.view_of(x), trimmed = drop_leading_ones(value, s.shape.ndim);
+  if (Trace::current()) {
+    static const Op* const assign = find_op("assign");
+    const Tensor inputs[2] = {place, fn::broadcast_to(trimmed, place.shape())};
+    apply_all(*assign, inputs, 2, kNoAttrs);
+    return;
+  }
+  copy_into(place, trimmed);
+  x.bump_version();
+}
+
+int assign_subscript(PyObject* self, PyObject* key, PyObject* object) noexcept {
+  return guarded_status([=] {
+    if (!object) raise(PyExc_ValueError, "cannot delete array elements");
+    const Tensor& x = handle_of(self);
+    if (!x.is_placeholder()) {
+      require_writable(x, "assignment destination is read-only");
+      require_not_watched(x);
+    }
+    Subscript s;
+    parse_subscript(x, key, s);
+    if (s.arrays.empty() && !s.traced_mask) {
+      assign_basic(self, s, object);
+      return 0;
+    }
+    const Tensor value = value_tensor(object, x.dtype());
+    if (x.is_placeholder() || Trace::current() || (recording() && (has_node(x) || has_node(value)))) {
+      replace_values(self, functional_scatter(x, s, value));
+    } else {
+      scatter_in_place(x, s, value);
+    }
+    return 0;
+  });
+}
+
+// ---- as a sequence -----------------------------------------------------------------------------------------------------
+
+Py_ssize_t length(PyObject* self) noexcept {
+  const Tensor& x = handle_of(self);
+  if (x.ndim() > 0) return static_cast<Py_ssize_t>(x.length(0));
+  PyErr_SetString(PyExc_TypeError, "len() of unsized object");
+  return -1;
+}
+
+PyObject* item_at(PyObject* self, Py_ssize_t index) noexcept {
+  PyObject* key = PyLong_FromSsize_t(index);
+  if (!key) return nullptr;
+  PyObject* result = subscript(self, key);
+  Py_DECREF(key);
+  return result;
+}
+
+int contains(PyObject* self, PyObject* object) noexcept {
+  return guarded_status([=] {
+    const Object equal = Object::steal(PyObject_RichCompare(self, object, Py_EQ));
+    if (!is_tensor(equal.get())) return PyObject_IsTrue(equal.get());
+    static const Op* const any = find_op("any");
+    const Tensor found = run_op(*any, &handle_of(equal.get()), 1, {Attr(), Attr::of(false)});
+    require_values(found, "in");
+    return static_cast<int>(found.item_as_int() != 0);
+  });
+}
+
+}  // namespace
+
+PyObject* tensor_iterate(PyObject* self) {
+  if (handle_of(self).ndim() > 0) return PySeqIter_New(self);
+  PyErr_SetString(PyExc_TypeError, "iteration over a 0-d array");
+  return nullptr;
+}
+
+PyMappingMethods tensor_mapping_methods = {length, subscript, assign_subscript};
+
+PySequenceMethods tensor_sequence_methods = [] {
+  PySequenceMethods m = {};
+  m.sq_length = length;
+  m.sq_item = item_at;
+  m.sq_contains = contains;
+  return m;
+}();
+
+}  // namespace chainrule

@@ -1,0 +1,23 @@
+// Sharing memory with others: the buffer protocol, __array_interface__, DLPack; and NumPy's calls that meet a Tensor.
+// Invariant: what is given away keeps the tensor's memory alive and says truthfully whether it may be written.
+#pragma once
+
+#include "bind/python.h"
+#include "tensor/tensor.h"
+
+namespace chainrule {
+
+// Methods of Tensor.
+PyObject* tensor_dlpack(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords);
+PyObject* tensor_dlpack_device(PyObject* self, PyObject*);
+PyObject* tensor_array_interface(PyObject* self, void*);
+PyObject* tensor_array(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords);
+PyObject* tensor_array_ufunc(PyObject* self, PyObject* arguments, PyObject* keywords);
+PyObject* tensor_array_function(PyObject* self, PyObject* arguments, PyObject* keywords);
+
+// The tensor on the memory of an object with __dlpack__.
+Tensor from_dlpack(PyObject* object, PyObject* copy);
+
+Object shape_to_tuple(const Shape& shape, std::int64_t scale = 1);
+
+}  // namespace chainrule

@@ -1,0 +1,447 @@
+// The methods of Tensor. Reductions are the ops of the same name; what NumPy's methods can do beyond these (out=, dtype=, var,
+// clip, ...) is the function of that name in chainrule.numpy, loaded when it is first asked for.
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bind/call.h"
+#include "bind/convert.h"
+#include "bind/interop.h"
+#include "bind/numpy_layout.h"
+#include "bind/op_functions.h"
+#include "bind/operators.h"
+#include "bind/subscript.h"
+#include "bind/tensor_type.h"
+#include "ops/functions.h"
+
+namespace chainrule {
+
+namespace {
+
+using Arguments = PyObject* const*;
+const Attrs kNoAttrs;
+
+// self and the arguments of a method side by side, as vectorcall wants them.
+std::vector<PyObject*> with_self(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  const Py_ssize_t total = count + (keywords ? PyTuple_GET_SIZE(keywords) : 0);
+  std::vector<PyObject*> all{self};
+  all.insert(all.end(), arguments, arguments + total);
+  return all;
+}
+
+PyObject* call_face(const char* name, PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  const Object function = import_attribute("chainrule.numpy", name);
+  const std::vector<PyObject*> all = with_self(self, arguments, count, keywords);
+  return PyObject_Vectorcall(function.get(), all.data(), static_cast<std::size_t>(count + 1), keywords);
+}
+
+// ---- ops as methods ----------------------------------------------------------------------------------------------------
+
+// axis by position, axis= and keepdims= are the op's own; NumPy's other parameters belong to the face.
+bool op_knows(const Op& op, Py_ssize_t count, PyObject* keywords) {
+  if (count > 1) return false;
+  for (Py_ssize_t k = 0; keywords && k < PyTuple_GET_SIZE(keywords); ++k) {
+    bool known = false;
+    for (const AttrParam& param : op.attrs)
+      known = known || PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, k), param.name) == 0;
+    if (!known) return false;
+  }
+  return true;
+}
+
+PyObject* op_method(const Op& op, PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  return guarded([&]() -> PyObject* {
+    if (!op_knows(op, count, keywords)) return call_face(op.name, self, arguments, count, keywords);
+    const std::vector<PyObject*> all = with_self(self, arguments, count, keywords);
+    return call_with_arguments(op, all.data(), count + 1, keywords);
+  });
+}
+
+#define CR_OP_METHOD(name)                                                                              \
+  PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {  \
+    static const Op& op = *find_op(#name);                                                              \
+    return op_method(op, self, arguments, count, keywords);                                             \
+  }
+CR_OP_METHOD(sum)
+CR_OP_METHOD(mean)
+CR_OP_METHOD(prod)
+CR_OP_METHOD(max)
+CR_OP_METHOD(min)
+CR_OP_METHOD(any)
+CR_OP_METHOD(all)
+CR_OP_METHOD(argmax)
+CR_OP_METHOD(argmin)
+CR_OP_METHOD(cumsum)
+CR_OP_METHOD(cumprod)
+CR_OP_METHOD(squeeze)
+#undef CR_OP_METHOD
+
+#define CR_FACE_METHOD(name)                                                                                    \
+  PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {          \
+    return guarded([&] { return call_face(#name, self, arguments, count, keywords); });                         \
+  }
+CR_FACE_METHOD(argsort)
+CR_FACE_METHOD(choose)
+CR_FACE_METHOD(clip)
+CR_FACE_METHOD(compress)
+CR_FACE_METHOD(conj)
+CR_FACE_METHOD(conjugate)
+CR_FACE_METHOD(diagonal)
+CR_FACE_METHOD(dot)
+CR_FACE_METHOD(ptp)
+CR_FACE_METHOD(repeat)
+CR_FACE_METHOD(round)
+CR_FACE_METHOD(searchsorted)
+CR_FACE_METHOD(std)
+CR_FACE_METHOD(take)
+CR_FACE_METHOD(trace)
+CR_FACE_METHOD(var)
+#undef CR_FACE_METHOD
+
+// ---- shape -------------------------------------------------------------------------------------------------------------
+
+// The integers of f(1, 2) and of f((1, 2)) alike.
+std::vector<std::int64_t> integers_of(PyObject* arguments) {
+  PyObject* source = arguments;
+  if (PyTuple_GET_SIZE(arguments) == 1 && PySequence_Check(PyTuple_GET_ITEM(arguments, 0)) &&
+      !(is_tensor(PyTuple_GET_ITEM(arguments, 0)) && handle_of(PyTuple_GET_ITEM(arguments, 0)).ndim() == 0))
+    source = PyTuple_GET_ITEM(arguments, 0);
+  const Object sequence = Object::steal(PySequence_Fast(source, "expected integers"));
+  std::vector<std::int64_t> values;
+  for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence.get()); ++i) {
+    const Py_ssize_t value = PyNumber_AsSsize_t(PySequence_Fast_GET_ITEM(sequence.get(), i), PyExc_OverflowError);
+    if (value == -1 && PyErr_Occurred()) throw PythonError();
+    values.push_back(value);
+  }
+  return values;
+}
+
+std::vector<std::int64_t> reversed_axes(int ndim) {
+  std::vector<std::int64_t> axes;
+  for (int i = ndim - 1; i >= 0; --i) axes.push_back(i);
+  return axes;
+}
+
+Tensor reshaped(const Tensor& x, const std::vector<std::int64_t>& shape, const char* order) {
+  if (std::strcmp(order, "C") == 0 || std::strcmp(order, "A") == 0 || std::strcmp(order, "K") == 0)
+    return fn::reshape(x, Shape(shape.begin(), shape.end()));
+  if (std::strcmp(order, "F") != 0) throw ValueError(message("[reshape] order must be 'C', 'F' or 'A', got '", order, "'"));
+  const Tensor turned = fn::transpose(x, reversed_axes(x.ndim()));
+  const Tensor result = fn::reshape(turned, Shape(shape.rbegin(), shape.rend()));
+  return fn::transpose(result, reversed_axes(result.ndim()));
+}
+
+// order= alone by keyword.
+const char* read_order(PyObject* keywords, const char* method) {
+  if (!keywords || PyDict_GET_SIZE(keywords) == 0) return "C";
+  PyObject* order = PyDict_GetItemString(keywords, "order");
+  if (!order || PyDict_GET_SIZE(keywords) != 1)
+    raise_format(PyExc_TypeError, "%s() takes integers and order='C' only", method);
+  const char* text = PyUnicode_AsUTF8(order);
+  if (!text) throw PythonError();
+  return text;
+}
+
+PyObject* reshape_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  return guarded([=] {
+    return wrap(reshaped(handle_of(self), integers_of(arguments), read_order(keywords, "reshape")));
+  });
+}
+
+PyObject* transpose_method(PyObject* self, PyObject* arguments) {
+  return guarded([=] {
+    const Tensor& x = handle_of(self);
+    const bool plain = PyTuple_GET_SIZE(arguments) == 0 ||
+                       (PyTuple_GET_SIZE(arguments) == 1 && PyTuple_GET_ITEM(arguments, 0) == Py_None);
+    return wrap(fn::transpose(x, plain ? reversed_axes(x.ndim()) : integers_of(arguments)));
+  });
+}
+
+PyObject* swapaxes_method(PyObject* self, PyObject* arguments) {
+  return guarded([=] {
+    int a, b;
+    if (!PyArg_ParseTuple(arguments, "ii:swapaxes", &a, &b)) throw PythonError();
+    const Tensor& x = handle_of(self);
+    std::vector<std::int64_t> axes;
+    for (int i = 0; i < x.ndim(); ++i) axes.push_back(i);
+    std::swap(axes[static_cast<std::size_t>(normalize_axis(a, x.ndim(), "swapaxes"))],
+              axes[static_cast<std::size_t>(normalize_axis(b, x.ndim(), "swapaxes"))]);
+    return wrap(fn::transpose(x, axes));
+  });
+}
+
+Tensor copy_of(const Tensor& x) {
+  static const Op& op = *find_op("copy");
+  return run_op(op, &x, 1, kNoAttrs);
+}
+
+const char* one_order(PyObject* arguments, PyObject* keywords, const char* format) {
+  static const char* names[] = {"order", nullptr};
+  const char* order = "C";
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, format, const_cast<char**>(names), &order)) throw PythonError();
+  return order;
+}
+
+PyObject* ravel_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  return guarded([=] { return wrap(reshaped(handle_of(self), {-1}, one_order(arguments, keywords, "|s:ravel"))); });
+}
+PyObject* flatten_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  return guarded([=] {
+    return wrap(copy_of(reshaped(handle_of(self), {-1}, one_order(arguments, keywords, "|s:flatten"))));
+  });
+}
+
+// ---- copies and conversions ----------------------------------------------------------------------------------------------
+
+PyObject* copy_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  return guarded([=] {
+    one_order(arguments, keywords, "|s:copy");
+    return wrap(copy_of(handle_of(self)));
+  });
+}
+PyObject* shallow_copy(PyObject* self, PyObject*) {
+  return guarded([=] { return wrap(copy_of(handle_of(self))); });
+}
+
+PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  return guarded([=]() -> PyObject* {
+    static const char* names[] = {"dtype", "order", "casting", "subok", "copy", nullptr};
+    PyObject* dtype;
+    const char *order = "K", *casting = "unsafe";
+    int subok = 1, copy = 1;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|sspp:astype", const_cast<char**>(names), &dtype, &order,
+                                     &casting, &subok, &copy))
+      throw PythonError();
+    const Tensor& x = handle_of(self);
+    const Object target = Object::steal(PyObject_CallMethod(numpy_module(), "dtype", "O", dtype));
+    if (std::strcmp(casting, "unsafe") != 0) {
+      const Object allowed = Object::steal(
+          PyObject_CallMethod(numpy_module(), "can_cast", "OOs", dtype_to_python(x.dtype()), target.get(), casting));
+      if (allowed.get() != Py_True)
+        throw DTypeError(message("Cannot cast array data from dtype('", name(x.dtype()), "') to ", PyUnicode_AsUTF8(
+                                     Object::steal(PyObject_Repr(target.get())).get()), " according to the rule '", casting, "'"));
+    }
+    if (!is_our_dtype(target.get())) return PyObject_CallMethod(to_numpy(self).get(), "astype", "O", target.get());
+    const DType type = dtype_from_python(target.get());
+    if (type != x.dtype()) return wrap(fn::cast(x, type));
+    return copy ? wrap(copy_of(x)) : Py_NewRef(self);
+  });
+}
+
+PyObject* numpy_method(PyObject* self, PyObject*) {
+  return guarded([=] { return to_numpy(self).release(); });
+}
+
+PyObject* view_method(PyObject* self, PyObject* arguments) {
+  return guarded([=]() -> PyObject* {
+    PyObject* dtype = Py_None;
+    if (!PyArg_ParseTuple(arguments, "|O:view", &dtype)) throw PythonError();
+    if (dtype == Py_None) return wrap(fn::reshape(handle_of(self).alias(), handle_of(self).shape()));
+    const Object seen = Object::steal(PyObject_CallMethod(to_numpy(self).get(), "view", "O", dtype));
+    Tensor tensor = from_numpy(seen.get());
+    return tensor ? wrap(std::move(tensor)) : Py_NewRef(seen.get());
+  });
+}
+
+Object nested_list(const Tensor& x, int axis, const char* data) {
+  if (axis == x.ndim()) return element_to_python(x.dtype(), data);
+  const std::int64_t step = x.strides()[axis] * static_cast<std::int64_t>(itemsize(x.dtype()));
+  Object list = Object::steal(PyList_New(static_cast<Py_ssize_t>(x.length(axis))));
+  for (std::int64_t i = 0; i < x.length(axis); ++i)
+    PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i), nested_list(x, axis + 1, data + i * step).release());
+  return list;
+}
+
+PyObject* tolist_method(PyObject* self, PyObject*) {
+  return guarded([=] {
+    const Tensor& x = handle_of(self);
+    require_values(x, "tolist");
+    return nested_list(x, 0, static_cast<const char*>(x.data())).release();
+  });
+}
+
+PyObject* item_method(PyObject* self, PyObject* arguments) {
+  return guarded([=]() -> PyObject* {
+    const Tensor& x = handle_of(self);
+    require_values(x, "item");
+    if (PyTuple_GET_SIZE(arguments) > 0) return PyObject_CallMethod(to_numpy(self).get(), "item", "(O)",
+        PyTuple_GET_SIZE(arguments) == 1 ? PyTuple_GET_ITEM(arguments, 0) : arguments);
+    if (x.size() != 1) throw ValueError("can only convert an array of size 1 to a Python scalar");
+    return element_to_python(x.dtype(), x.data()).release();
+  });
+}
+
+PyObject* tobytes_method(PyObject* self, PyObject*) {
+  return guarded([=] {
+    require_values(handle_of(self), "tobytes");
+    const Tensor x = contiguous(handle_of(self));
+    return PyBytes_FromStringAndSize(static_cast<const char*>(x.data()),
+                                     static_cast<Py_ssize_t>(x.size() * static_cast<std::int64_t>(itemsize(x.dtype()))));
+  });
+}
+
+PyObject* fill_method(PyObject* self, PyObject* value) {
+  return guarded([=]() -> PyObject* {
+    check(PyObject_SetItem(self, Py_Ellipsis, value));
+    return Py_NewRef(Py_None);
+  });
+}
+
+PyObject* sort_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  return guarded([=]() -> PyObject* {
+    static const char* names[] = {"axis", nullptr};
+    int axis = -1;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|i:sort", const_cast<char**>(names), &axis)) throw PythonError();
+    static const Op& op = *find_op("sort");
+    const Tensor& x = handle_of(self);
+    require_writable(x, "sort array is read-only");
+    require_not_watched(x);
+    replace_values(self, run_op(op, &x, 1, {Attr::of(axis)}));
+    return Py_NewRef(Py_None);
+  });
+}
+
+PyObject* nonzero_method(PyObject* self, PyObject*) {
+  return guarded([=] {
+    if (handle_of(self).ndim() == 0)
+      throw ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.");
+    return wrap_all(nonzero(handle_of(self)));
+  });
+}
+
+// ---- as a number and as text ---------------------------------------------------------------------------------------------
+
+PyObject* complex_method(PyObject* self, PyObject*) {
+  return guarded([=] {
+    const Object number = Object::steal(PyNumber_Float(self));
+    return PyComplex_FromDoubles(PyFloat_AsDouble(number.get()), 0.0);
+  });
+}
+
+PyObject* python_number(PyObject* self, const char* what) {
+  const Tensor& x = handle_of(self);
+  require_values(x, what);
+  if (x.ndim() != 0) raise_format(PyExc_TypeError, "type chainrule.Tensor with axes doesn't define %s", what);
+  return element_to_python(x.dtype(), x.data()).release();
+}
+
+PyObject* round_number(PyObject* self, PyObject* arguments) {
+  return guarded([=] {
+    const Object number = Object::steal(python_number(self, "__round__"));
+    const Object method = Object::steal(PyObject_GetAttrString(number.get(), "__round__"));
+    return PyObject_CallObject(method.get(), arguments);
+  });
+}
+
+PyObject* format_method(PyObject* self, PyObject* specification) {
+  return guarded([=]() -> PyObject* {
+    if (PyUnicode_GetLength(specification) == 0) return PyObject_Str(self);
+    if (handle_of(self).ndim() != 0)
+      raise(PyExc_TypeError, "unsupported format string passed to chainrule.Tensor.__format__");
+    return PyObject_Format(Object::steal(python_number(self, "format")).get(), specification);
+  });
+}
+
+// ---- protocols -----------------------------------------------------------------------------------------------------------
+
+PyObject* reduce_method(PyObject* self, PyObject*) {
+  return guarded([=] { return Py_BuildValue("O(O)", &tensor_type, to_numpy(self).get()); });
+}
+
+PyObject* namespace_method(PyObject*, Arguments, Py_ssize_t, PyObject*) { return PyImport_ImportModule("chainrule.numpy"); }
+
+PyObject* to_device_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject*) {
+  return guarded([=]() -> PyObject* {
+    if (count != 1 || !PyUnicode_Check(arguments[0]) || PyUnicode_CompareWithASCIIString(arguments[0], "cpu") != 0)
+      raise(PyExc_ValueError, "to_device: 'cpu' is the only device");
+    return Py_NewRef(self);
+  });
+}
+
+template <class Function>
+PyCFunction method(Function function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
+constexpr int kParsed = METH_VARARGS | METH_KEYWORDS;
+
+}  // namespace
+
+PyObject* tensor_repr(PyObject* self) {
+  return guarded([=]() -> PyObject* {
+    const Tensor& x = handle_of(self);
+    if (x.is_placeholder())
+      return PyUnicode_FromFormat("<traced %s tensor of shape %s>", name(x.dtype()), to_string(x.shape()).c_str());
+    return PyObject_Repr(to_numpy(self).get());
+  });
+}
+
+PyObject* tensor_str(PyObject* self) {
+  if (handle_of(self).is_placeholder()) return tensor_repr(self);
+  return guarded([=] { return PyObject_Str(to_numpy(self).get()); });
+}
+
+#define CR_ROW(name, flags, doc) {#name, method(name##_method), flags, doc}
+PyMethodDef tensor_methods[] = {
+    CR_ROW(sum, kFast, "sum(axis=None, keepdims=False): sum of the elements."),
+    CR_ROW(mean, kFast, "mean(axis=None, keepdims=False): mean of the elements."),
+    CR_ROW(prod, kFast, "prod(axis=None, keepdims=False): product of the elements."),
+    CR_ROW(max, kFast, "max(axis=None, keepdims=False): greatest element."),
+    CR_ROW(min, kFast, "min(axis=None, keepdims=False): least element."),
+    CR_ROW(any, kFast, "any(axis=None, keepdims=False): whether any element is non-zero."),
+    CR_ROW(all, kFast, "all(axis=None, keepdims=False): whether all elements are non-zero."),
+    CR_ROW(argmax, kFast, "argmax(axis=None, keepdims=False): index of the first greatest element."),
+    CR_ROW(argmin, kFast, "argmin(axis=None, keepdims=False): index of the first least element."),
+    CR_ROW(cumsum, kFast, "cumsum(axis=None): running sum."),
+    CR_ROW(cumprod, kFast, "cumprod(axis=None): running product."),
+    CR_ROW(squeeze, kFast, "squeeze(axis=None): without axes of length 1."),
+    CR_ROW(argsort, kFast, "argsort(axis=-1): indices that sort."),
+    CR_ROW(choose, kFast, "As numpy.choose."),
+    CR_ROW(clip, kFast, "clip(min=None, max=None): elements limited to a range."),
+    CR_ROW(compress, kFast, "As numpy.compress with the arguments (condition, axis) swapped behind the array."),
+    CR_ROW(conj, kFast, "The tensor: its elements are real."),
+    CR_ROW(conjugate, kFast, "The tensor: its elements are real."),
+    CR_ROW(diagonal, kFast, "As numpy.diagonal."),
+    CR_ROW(dot, kFast, "As numpy.dot."),
+    CR_ROW(ptp, kFast, "ptp(axis=None, keepdims=False): greatest minus least element."),
+    CR_ROW(repeat, kFast, "repeat(repeats, axis=None)."),
+    CR_ROW(round, kFast, "round(decimals=0)."),
+    CR_ROW(searchsorted, kFast, "As numpy.searchsorted."),
+    CR_ROW(std, kFast, "std(axis=None, ddof=0, keepdims=False): standard deviation."),
+    CR_ROW(take, kFast, "take(indices, axis=None)."),
+    CR_ROW(trace, kFast, "As numpy.trace."),
+    CR_ROW(var, kFast, "var(axis=None, ddof=0, keepdims=False): variance."),
+    CR_ROW(reshape, kParsed, "reshape(*shape, order='C'): the elements in another shape; a view where the memory allows it."),
+    CR_ROW(transpose, METH_VARARGS, "transpose(*axes): view with the axes in another order."),
+    CR_ROW(swapaxes, METH_VARARGS, "swapaxes(a, b): view with two axes swapped."),
+    CR_ROW(ravel, kParsed, "ravel(order='C'): one axis; a view where the memory allows it."),
+    CR_ROW(flatten, kParsed, "flatten(order='C'): one axis, a copy."),
+    CR_ROW(copy, kParsed, "copy(): the same elements in memory of their own."),
+    CR_ROW(astype, kParsed, "astype(dtype, casting='unsafe', copy=True): converted elements; an ndarray for dtypes that tensors lack."),
+    CR_ROW(numpy, METH_NOARGS, "numpy(): the ndarray on the same memory."),
+    CR_ROW(view, METH_VARARGS, "view(dtype=None): another tensor on the same memory."),
+    CR_ROW(tolist, METH_NOARGS, "tolist(): nested lists of Python numbers."),
+    CR_ROW(item, METH_VARARGS, "item(*index): the element as a Python number."),
+    CR_ROW(tobytes, METH_NOARGS, "tobytes(): the elements' bytes in row-major order."),
+    CR_ROW(fill, METH_O, "fill(value): every element becomes the value."),
+    CR_ROW(sort, kParsed, "sort(axis=-1): sorts in place."),
+    CR_ROW(nonzero, METH_NOARGS, "nonzero(): indices of the non-zero elements, one tensor for each axis."),
+    CR_ROW(to_device, kFast, "to_device('cpu'): the tensor."),
+    {"__copy__", shallow_copy, METH_NOARGS, nullptr},
+    {"__deepcopy__", shallow_copy, METH_O, nullptr},
+    {"__complex__", complex_method, METH_NOARGS, nullptr},
+    {"__round__", round_number, METH_VARARGS, nullptr},
+    {"__format__", format_method, METH_O, nullptr},
+    {"__reduce__", reduce_method, METH_NOARGS, nullptr},
+    {"__array_namespace__", method(namespace_method), kFast, nullptr},
+    {"__array__", method(tensor_array), kFast, nullptr},
+    {"__array_ufunc__", method(tensor_array_ufunc), kParsed, nullptr},
+    {"__array_function__", method(tensor_array_function), kParsed, nullptr},
+    {"__dlpack__", method(tensor_dlpack), kFast, nullptr},
+    {"__dlpack_device__", tensor_dlpack_device, METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+#undef CR_ROW
+
+}  // namespace chainrule

@@ -1,0 +1,185 @@
+// The extension module chainrule._core: the Tensor type, the ops, and functions that are called seldom (by pybind11).
+#include "bind/module.h"
+
+#include <pybind11/stl.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bind/convert.h"
+#include "bind/interop.h"
+#include "bind/op_functions.h"
+#include "bind/subscript.h"
+#include "bind/tensor_type.h"
+#include "ops/functions.h"
+#include "ops/op.h"
+#include "runtime/cpu.h"
+#include "runtime/memory.h"
+#include "runtime/threads.h"
+
+namespace py = pybind11;
+
+namespace chainrule {
+
+namespace {
+
+// Runs a body that may throw our exceptions or PythonError, for pybind11.
+template <class Body>
+py::object run(Body&& body) {
+  PyObject* result = guarded(std::forward<Body>(body));
+  if (!result) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(result);
+}
+
+Shape to_shape(const py::object& shape) {
+  if (PyIndex_Check(shape.ptr())) return Shape{py::cast<std::int64_t>(py::int_(shape))};
+  Shape result;
+  for (const py::handle& length : shape) result.push_back(py::cast<std::int64_t>(py::int_(py::reinterpret_borrow<py::object>(length))));
+  return result;
+}
+
+// Memory for a shape, with a message that says what was asked for.
+template <class Make>
+Tensor allocate_for(const Shape& shape, DType dtype, Make&& make) {
+  try {
+    return make(dtype, shape);
+  } catch (const std::bad_alloc&) {
+    double bytes = static_cast<double>(itemsize(dtype));
+    for (std::int64_t length : shape) bytes *= static_cast<double>(length);
+    raise_format(PyExc_MemoryError, "unable to allocate an array of shape %s and dtype %s (%s bytes)", to_string(shape).c_str(),
+                 name(dtype), message(bytes).c_str());
+  }
+}
+
+void bind_arrays(py::module_& m) {
+  m.def(
+      "from_numpy",
+      [](const py::object& array) {
+        return run([&] {
+          if (!is_numpy_array(array.ptr())) raise_format(PyExc_TypeError, "from_numpy: expected a numpy.ndarray, got %s", Py_TYPE(array.ptr())->tp_name);
+          return wrap(to_tensor(array.ptr(), "from_numpy"));
+        });
+      },
+      py::arg("array"), "The tensor on the memory of an ndarray.");
+  m.def(
+      "asarray",
+      [](const py::object& object, const py::object& dtype, const py::object& copy) {
+        return run([&]() -> PyObject* {
+          const Copy how = copy.is_none() ? Copy::if_needed : py::cast<bool>(copy) ? Copy::always : Copy::never;
+          if (is_tensor(object.ptr()) && how != Copy::always &&
+              (dtype.is_none() || dtype_from_python(dtype.ptr()) == handle_of(object.ptr()).dtype()))
+            return Py_NewRef(object.ptr());
+          return wrap(as_array(object.ptr(), dtype.ptr(), how));
+        });
+      },
+      py::arg("object"), py::arg("dtype") = py::none(), py::kw_only(), py::arg("copy") = py::none(),
+      "As numpy.asarray: the tensor of an array-like; memory is shared where it can be.");
+  m.def(
+      "from_dlpack",
+      [](const py::object& object, const py::object& device, const py::object& copy) {
+        return run([&] {
+          if (!device.is_none() && !py::str("cpu").equal(device)) raise(PyExc_ValueError, "from_dlpack: 'cpu' is the only device");
+          return wrap(from_dlpack(object.ptr(), copy.ptr()));
+        });
+      },
+      py::arg("object"), py::kw_only(), py::arg("device") = py::none(), py::arg("copy") = py::none(),
+      "The tensor on the memory of an object with __dlpack__.");
+  m.def(
+      "empty",
+      [](const py::object& shape, const py::object& dtype) {
+        return run([&] { return wrap(allocate_for(to_shape(shape), dtype_from_python(dtype.ptr()), Tensor::empty)); });
+      },
+      py::arg("shape"), py::arg("dtype") = "float32", "A tensor with any values.");
+  m.def(
+      "zeros",
+      [](const py::object& shape, const py::object& dtype) {
+        return run([&] { return wrap(allocate_for(to_shape(shape), dtype_from_python(dtype.ptr()), Tensor::zeros)); });
+      },
+      py::arg("shape"), py::arg("dtype") = "float32", "A tensor of zeros.");
+  m.def(
+      "full",
+      [](const py::object& shape, const py::object& value, const py::object& dtype) {
+        return run([&] {
+          const Tensor filler = as_array(value.ptr(), dtype.ptr(), Copy::if_needed);
+          const Tensor tensor = allocate_for(to_shape(shape), filler.dtype(), Tensor::empty);
+          require_values(filler, "full");
+          copy_into(tensor, filler);
+          return wrap(tensor);
+        });
+      },
+      py::arg("shape"), py::arg("value"), py::arg("dtype") = py::none(), "A tensor filled with a value (or array).");
+  m.def(
+      "nonzero", [](const py::object& x) { return run([&] { return wrap_all(nonzero(to_tensor(x.ptr(), "nonzero"))); }); },
+      py::arg("x"), "Indices of the non-zero elements, one int64 tensor for each axis.");
+}
+
+void bind_ops(py::module_& m) {
+  py::module_ ops = m.def_submodule("ops", "Every op, one callable each, made from the registry.");
+  for (const Op* op : all_ops()) ops.attr(op->name) = py::reinterpret_borrow<py::object>(op_function(*op));
+  m.def("op_names", [] {
+    std::vector<std::string> names;
+    for (const Op* op : all_ops()) names.emplace_back(op->name);
+    return names;
+  }, "Names of all ops.");
+  m.def(
+      "op_info",
+      [](const std::string& name) {
+        return run([&] {
+          const Op* op = find_op(name.c_str());
+          if (!op) raise_format(PyExc_KeyError, "no op is named '%s'", name.c_str());
+          return describe(*op).release();
+        });
+      },
+      py::arg("name"), "An op's doc, signature and parameters as a dict.");
+}
+
+void bind_runtime(py::module_& m) {
+  m.def("num_threads", &num_threads, "How many threads an op may use.");
+  m.def("set_num_threads", &set_num_threads, py::arg("n"), "Sets how many threads an op may use; n >= 1.");
+  m.def("usable_cpus", &usable_cpus, "Processors this process may use: the least of affinity, cgroup quota and environment.");
+  m.def("memory_stats", [] {
+    const MemoryStats s = memory_stats();
+    return std::map<std::string, std::size_t>{{"in_use", s.in_use},
+                                              {"peak_in_use", s.peak_in_use},
+                                              {"cached", s.cached},
+                                              {"allocations", s.allocations},
+                                              {"system", s.system}};
+  }, "Bytes of tensor memory in use, at their peak and kept for reuse; counts of allocations.");
+  m.def("reset_peak_memory", &reset_peak_memory, "Forgets the peak of memory_stats().");
+  m.def("empty_cache", &empty_cache, "Returns memory kept for reuse to the system.");
+  m.def("isa", [] { return std::string(kernels().isa); }, "The instruction-set level in use.");
+  m.def("set_isa", [](const std::string& name) { set_isa(name.c_str()); }, py::arg("name"), "Changes the instruction-set level (for tests).");
+  m.def("available_isas", [] {
+    const char* names[8];
+    const int count = available_isas(names, 8);
+    return std::vector<std::string>(names, names + count);
+  }, "Instruction-set levels this processor can run, from the least to the best.");
+}
+
+}  // namespace
+
+}  // namespace chainrule
+
+PYBIND11_MODULE(_core, m) {
+  using namespace chainrule;
+  m.doc() = "The compiled core of chainrule.";
+  py::register_exception_translator([](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const py::builtin_exception&) {
+      throw;
+    } catch (const py::error_already_set&) {
+      throw;
+    } catch (...) {
+      translate_exception();
+    }
+  });
+  if (!prepare_tensor_type() || !prepare_op_type()) throw py::error_already_set();
+  m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&tensor_type));
+  m.attr("TraceError") = py::reinterpret_borrow<py::object>(trace_error_type());
+  bind_arrays(m);
+  bind_ops(m);
+  bind_runtime(m);
+  bind_transforms(m);
+}

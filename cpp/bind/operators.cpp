@@ -1,0 +1,339 @@
+#include "bind/operators.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "bind/call.h"
+#include "bind/promote.h"
+#include "bind/tensor_type.h"
+#include "graph/tape.h"
+#include "graph/trace.h"
+#include "ops/functions.h"
+
+namespace chainrule {
+
+namespace {
+
+template <ElementwiseOp opcode>
+const Op& op_of() {
+  static const Op& op = elementwise_op(opcode);
+  return op;
+}
+
+const Attrs kNoAttrs;
+
+PyObject* not_implemented() { return Py_NewRef(Py_NotImplemented); }
+
+// Python's complex has no dtype of ours, and no reflected operator that knows arrays: NumPy computes, an ndarray comes out.
+PyObject* with_numpy(const Op& op, PyObject* a, PyObject* b) {
+  const Object left = is_tensor(a) ? to_numpy(a) : Object::borrow(a);
+  const Object right = is_tensor(b) ? to_numpy(b) : Object::borrow(b);
+  return PyObject_CallMethod(numpy_module(), op.name, "OO", left.get(), right.get());
+}
+
+// Fills both operands; false where Python should try the other one's operator.
+bool read_operands(PyObject* a, PyObject* b, Operand* operands) {
+  PyObject* objects[2] = {a, b};
+  for (int i = 0; i < 2; ++i) {
+    if (handles_operators_itself(objects[i])) return false;
+    operands[i] = read_operand(objects[i]);
+    if (operands[i].kind == Operand::unsupported) return false;
+  }
+  return true;
+}
+
+template <ElementwiseOp opcode>
+PyObject* binary(PyObject* a, PyObject* b) noexcept {
+  return guarded([=]() -> PyObject* {
+    const Op& op = op_of<opcode>();
+    if (Py_TYPE(a) == &tensor_type && Py_TYPE(b) == &tensor_type) {
+      const Tensor inputs[2] = {handle_of(a), handle_of(b)};
+      if (inputs[0].dtype() == inputs[1].dtype() && elementwise_native(op, inputs[0].dtype()))
+        return wrap(run_op(op, inputs, 2, kNoAttrs));
+    }
+    return binary_operator(op, a, b);
+  });
+}
+
+template <ElementwiseOp opcode>
+PyObject* unary(PyObject* a) noexcept {
+  return guarded([=]() -> PyObject* {
+    Operand operand;
+    operand.kind = Operand::strong;
+    operand.tensor = handle_of(a);
+    return wrap(call_elementwise(op_of<opcode>(), &operand, 1));
+  });
+}
+
+// ---- powers --------------------------------------------------------------------------------------------------------------
+
+// x ** 2, x ** 0.5, x ** -1 and x ** 1 of floats by the ops that are exact for them, as NumPy does.
+const Op* shortcut_of_power(const Tensor& base, PyObject* exponent) {
+  if (!PyFloat_CheckExact(exponent) && !PyLong_CheckExact(exponent)) return nullptr;
+  const double value = PyFloat_AsDouble(exponent);
+  if (value == -1.0 && PyErr_Occurred()) {
+    PyErr_Clear();
+    return nullptr;
+  }
+  if (value == 2 && (is_float(base.dtype()) || (PyLong_CheckExact(exponent) && is_integer(base.dtype()))))
+    return &op_of<ElementwiseOp::square>();
+  if (!is_float(base.dtype())) return nullptr;
+  if (value == 0.5) return &op_of<ElementwiseOp::sqrt>();
+  if (value == -1) return &op_of<ElementwiseOp::reciprocal>();
+  return nullptr;
+}
+
+PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) noexcept {
+  if (modulus != Py_None) return not_implemented();
+  return guarded([=]() -> PyObject* {
+    if (is_tensor(a)) {
+      const Tensor& base = handle_of(a);
+      if (const Op* op = shortcut_of_power(base, b)) return wrap(run_op(*op, &base, 1, kNoAttrs));
+    }
+    return binary<ElementwiseOp::power>(a, b);
+  });
+}
+
+PyObject* divide_with_remainder(PyObject* a, PyObject* b) noexcept {
+  return guarded([=]() -> PyObject* {
+    const Object quotient = Object::steal(binary<ElementwiseOp::floor_divide>(a, b));
+    if (quotient.get() == Py_NotImplemented) return not_implemented();
+    const Object rest = Object::steal(binary<ElementwiseOp::remainder>(a, b));
+    return PyTuple_Pack(2, quotient.get(), rest.get());
+  });
+}
+
+PyObject* positive(PyObject* a) noexcept {
+  return guarded([=]() -> PyObject* {
+    static const Op* const op = find_op("copy");
+    if (is_bool(handle_of(a).dtype()))
+      throw DTypeError("[positive] is not supported for dtype bool; convert with astype first");
+    return wrap(run_op(*op, &handle_of(a), 1, kNoAttrs));
+  });
+}
+
+PyObject* matrix_product(PyObject* a, PyObject* b) noexcept {
+  return guarded([=]() -> PyObject* {
+    static const Op* const op = find_op("matmul");
+    if (is_tensor(a) && is_tensor(b) && handle_of(a).dtype() == handle_of(b).dtype()) {
+      const Tensor inputs[2] = {handle_of(a), handle_of(b)};
+      return wrap(run_op(*op, inputs, 2, kNoAttrs));
+    }
+    return binary_operator(*op, a, b);
+  });
+}
+
+// ---- in place --------------------------------------------------------------------------------------------------------------
+
+void move_gradient_node(const Tensor& from, const Tensor& to) {
+  std::swap(from.impl()->node, to.impl()->node);
+  std::swap(from.impl()->node_output, to.impl()->node_output);
+}
+
+std::string tight(const Shape& shape) {  // NumPy writes (2,3) here
+  std::string text;
+  for (char c : to_string(shape))
+    if (c != ' ') text += c;
+  return text;
+}
+
+// x OP= y
+PyObject* in_place(const Op& op, PyObject* self, PyObject* other) {
+  Operand operands[2];
+  if (!read_operands(self, other, operands)) return not_implemented();
+  const Tensor& x = handle_of(self);
+  if (!x.is_placeholder()) {
+    require_writable(x, "output array is read-only");
+    require_not_watched(x);
+  }
+  Tensor inputs[2];
+  if (op.opcode >= 0) {
+    promote_elementwise(op, operands, 2, inputs);
+    if (!recording() && !Trace::current() && run_op_into(op, inputs, 2, x)) {
+      x.bump_version();
+      return Py_NewRef(self);
+    }
+  } else {
+    promote_structured(op, operands, 2, inputs);
+  }
+  const Tensor result = run_op(op, inputs, 2, kNoAttrs);
+  if (!can_cast_same_kind(result.dtype(), x.dtype()))
+    throw DTypeError(message("Cannot cast ufunc '", op.name, "' output from dtype('", name(result.dtype()), "') to dtype('",
+                             name(x.dtype()), "') with casting rule 'same_kind'"));
+  if (result.shape() != x.shape())
+    throw ValueError(message("non-broadcastable output operand with shape ", tight(x.shape()),
+                             " doesn't match the broadcast shape ", tight(result.shape())));
+  replace_values(self, result);
+  return Py_NewRef(self);
+}
+
+template <ElementwiseOp opcode>
+PyObject* in_place_binary(PyObject* self, PyObject* other) noexcept {
+  return guarded([=] { return in_place(op_of<opcode>(), self, other); });
+}
+
+PyObject* in_place_power(PyObject* self, PyObject* other, PyObject* modulus) noexcept {
+  if (modulus != Py_None) return not_implemented();
+  return guarded([=] { return in_place(op_of<ElementwiseOp::power>(), self, other); });
+}
+
+PyObject* in_place_matrix_product(PyObject* self, PyObject* other) noexcept {
+  return guarded([=] { return in_place(*find_op("matmul"), self, other); });
+}
+
+// ---- numbers ---------------------------------------------------------------------------------------------------------------
+
+const char* the_element(const Tensor& x, const char* what) {
+  require_values(x, what);
+  if (x.ndim() != 0) raise(PyExc_TypeError, "only 0-dimensional arrays can be converted to Python scalars");
+  return static_cast<const char*>(x.data());
+}
+
+PyObject* to_float_number(PyObject* self) noexcept {
+  return guarded([=]() -> PyObject* {
+    const Tensor& x = handle_of(self);
+    const char* element = the_element(x, "float");
+    if (x.dtype() == DType::F32) {
+      float value;
+      std::memcpy(&value, element, sizeof value);
+      return PyFloat_FromDouble(value);
+    }
+    return PyNumber_Float(element_to_python(x.dtype(), element).get());
+  });
+}
+
+PyObject* to_integer_number(PyObject* self) noexcept {
+  return guarded([=]() -> PyObject* {
+    const Tensor& x = handle_of(self);
+    const char* element = the_element(x, "int");
+    return PyNumber_Long(element_to_python(x.dtype(), element).get());
+  });
+}
+
+PyObject* to_index(PyObject* self) noexcept {
+  return guarded([=]() -> PyObject* {
+    const Tensor& x = handle_of(self);
+    if (x.ndim() != 0 || !is_integer(x.dtype()))
+      raise(PyExc_TypeError, "only integer scalar arrays can be converted to a scalar index");
+    require_values(x, "index");
+    return element_to_python(x.dtype(), x.data()).release();
+  });
+}
+
+int truth(PyObject* self) noexcept {
+  return guarded_status([=] {
+    const Tensor& x = handle_of(self);
+    const std::int64_t size = x.size();
+    if (size > 1)
+      throw ValueError(
+          "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()");
+    if (size == 0)
+      throw ValueError(
+          "The truth value of an empty array is ambiguous. Use `array.size > 0` to check that an array is not empty.");
+    require_values(x, "bool");
+    return PyObject_IsTrue(element_to_python(x.dtype(), x.data()).get());
+  });
+}
+
+}  // namespace
+
+PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b) {
+  Operand operands[2];
+  if (!read_operands(a, b, operands)) {
+    if (PyComplex_CheckExact(a) || PyComplex_CheckExact(b)) return with_numpy(op, a, b);
+    return not_implemented();
+  }
+  if (op.opcode >= 0) return wrap(call_elementwise(op, operands, 2));
+  Tensor inputs[2];
+  promote_structured(op, operands, 2, inputs);
+  return wrap(run_op(op, inputs, 2, kNoAttrs));
+}
+
+void replace_values(PyObject* self, const Tensor& result) {
+  Tensor& x = handle_of(self);
+  const Tensor converted = fn::cast(result, x.dtype());
+  if (x.is_placeholder()) {
+    x = fn::broadcast_to(converted, x.shape());
+  } else if (Trace::current()) {
+    static const Op* const assign = find_op("assign");
+    const Tensor inputs[2] = {x, converted};
+    apply_all(*assign, inputs, 2, kNoAttrs);
+  } else {
+    copy_into(x, converted);
+    x.bump_version();
+    if (recording() && (has_node(x) || has_node(converted))) move_gradient_node(converted, x);
+  }
+}
+
+bool is_writable(const Tensor& tensor) {
+  if (tensor.impl()->storage && !tensor.impl()->storage->writable) return false;
+  for (int i = 0; i < tensor.ndim(); ++i)
+    if (tensor.strides()[i] == 0 && tensor.length(i) > 1) return false;  // elements share memory
+  return true;
+}
+
+void require_writable(const Tensor& tensor, const char* text) {
+  if (!is_writable(tensor)) throw ValueError(text);
+}
+
+void require_not_watched(const Tensor& x) {
+  const GradientNode* node = x.impl()->node;
+  if (node && recording() && !node->op && !node->custom)
+    throw GradientError(message("in-place change of a watched tensor (shape ", to_string(x.shape()), ", dtype ",
+                                name(x.dtype()), ") while gradients are recorded; make a new tensor (x = x + y) or change it "
+                                "under no_grad()"));
+}
+
+PyObject* tensor_richcompare(PyObject* a, PyObject* b, int comparison) {
+  switch (comparison) {
+    case Py_EQ: return binary<ElementwiseOp::equal>(a, b);
+    case Py_NE: return binary<ElementwiseOp::not_equal>(a, b);
+    case Py_LT: return binary<ElementwiseOp::less>(a, b);
+    case Py_LE: return binary<ElementwiseOp::less_equal>(a, b);
+    case Py_GT: return binary<ElementwiseOp::greater>(a, b);
+    default: return binary<ElementwiseOp::greater_equal>(a, b);
+  }
+}
+
+PyNumberMethods tensor_number_methods = [] {
+  PyNumberMethods m = {};
+  m.nb_add = binary<ElementwiseOp::add>;
+  m.nb_subtract = binary<ElementwiseOp::subtract>;
+  m.nb_multiply = binary<ElementwiseOp::multiply>;
+  m.nb_true_divide = binary<ElementwiseOp::divide>;
+  m.nb_floor_divide = binary<ElementwiseOp::floor_divide>;
+  m.nb_remainder = binary<ElementwiseOp::remainder>;
+  m.nb_power = power;
+  m.nb_divmod = divide_with_remainder;
+  m.nb_matrix_multiply = matrix_product;
+  m.nb_and = binary<ElementwiseOp::bitwise_and>;
+  m.nb_or = binary<ElementwiseOp::bitwise_or>;
+  m.nb_xor = binary<ElementwiseOp::bitwise_xor>;
+  m.nb_lshift = binary<ElementwiseOp::left_shift>;
+  m.nb_rshift = binary<ElementwiseOp::right_shift>;
+  m.nb_negative = unary<ElementwiseOp::negative>;
+  m.nb_positive = positive;
+  m.nb_absolute = unary<ElementwiseOp::absolute>;
+  m.nb_invert = unary<ElementwiseOp::invert>;
+  m.nb_inplace_add = in_place_binary<ElementwiseOp::add>;
+  m.nb_inplace_subtract = in_place_binary<ElementwiseOp::subtract>;
+  m.nb_inplace_multiply = in_place_binary<ElementwiseOp::multiply>;
+  m.nb_inplace_true_divide = in_place_binary<ElementwiseOp::divide>;
+  m.nb_inplace_floor_divide = in_place_binary<ElementwiseOp::floor_divide>;
+  m.nb_inplace_remainder = in_place_binary<ElementwiseOp::remainder>;
+  m.nb_inplace_power = in_place_power;
+  m.nb_inplace_matrix_multiply = in_place_matrix_product;
+  m.nb_inplace_and = in_place_binary<ElementwiseOp::bitwise_and>;
+  m.nb_inplace_or = in_place_binary<ElementwiseOp::bitwise_or>;
+  m.nb_inplace_xor = in_place_binary<ElementwiseOp::bitwise_xor>;
+  m.nb_inplace_lshift = in_place_binary<ElementwiseOp::left_shift>;
+  m.nb_inplace_rshift = in_place_binary<ElementwiseOp::right_shift>;
+  m.nb_bool = truth;
+  m.nb_int = to_integer_number;
+  m.nb_float = to_float_number;
+  m.nb_index = to_index;
+  return m;
+}();
+
+}  // namespace chainrule

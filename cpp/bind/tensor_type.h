@@ -1,0 +1,46 @@
+// chainrule.Tensor: the Python object around a Tensor.
+// Invariants: `handle` is never empty once the object can be seen from Python; it is replaced only when an in-place operation
+// is recorded into a program (the name then stands for the new value). Objects are taken from and given to a free list, so
+// that a small result costs no call of malloc.
+#pragma once
+
+#include <vector>
+
+#include "bind/python.h"
+#include "tensor/tensor.h"
+
+namespace chainrule {
+
+struct TensorObject {
+  PyObject_HEAD
+  Tensor handle;
+  PyObject* weak_references;
+  PyObject* attributes;  // the instance's __dict__; null until something is stored in it
+};
+
+extern PyTypeObject tensor_type;
+bool prepare_tensor_type();  // PyType_Ready and the methods; false with a Python error
+
+inline bool is_tensor(PyObject* object) {
+  return Py_TYPE(object) == &tensor_type || PyType_IsSubtype(Py_TYPE(object), &tensor_type);
+}
+inline Tensor& handle_of(PyObject* tensor) { return reinterpret_cast<TensorObject*>(tensor)->handle; }
+
+// A new Python object around the tensor.
+PyObject* wrap(Tensor tensor);
+// A tuple of them.
+PyObject* wrap_all(std::vector<Tensor> tensors);
+
+// The parts of the type that are written in files of their own.
+extern PyNumberMethods tensor_number_methods;      // operators.cpp
+extern PyMappingMethods tensor_mapping_methods;    // indexing.cpp
+extern PySequenceMethods tensor_sequence_methods;  // indexing.cpp
+extern PyBufferProcs tensor_buffer_procs;          // interop.cpp
+extern PyMethodDef tensor_methods[];               // methods.cpp
+extern PyGetSetDef tensor_attributes[];            // attributes.cpp
+PyObject* tensor_richcompare(PyObject* a, PyObject* b, int comparison);
+PyObject* tensor_repr(PyObject* self);
+PyObject* tensor_str(PyObject* self);
+PyObject* tensor_iterate(PyObject* self);
+
+}  // namespace chainrule

@@ -28,6 +28,7 @@ struct Tile {
   int64_t a_row, a_col, b_row, k;
   T* c;
   int64_t c_row;
+  const T* next_c;  // where the next tile begins: its rows are fetched while this one is computed
   const T* bias;
   int last_lanes;  // lanes of the last vector of a row that exist, 1 .. kLanes
   bool accumulate, relu;
@@ -58,10 +59,15 @@ CR_INLINE void multiply_tile(const Tile<T>& t) {
   } else {
     CR_UNROLL(16)
     for (int i = 0; i < H; ++i) {
-      __builtin_prefetch(t.c + i * t.c_row, 1);
-      if (NV > 1) __builtin_prefetch(t.c + i * t.c_row + (NV - 1) * W, 1);
       CR_UNROLL(8)
       for (int j = 0; j < NV; ++j) c[i][j] = V{};
+    }
+  }
+  if (t.next_c) {
+    CR_UNROLL(16)
+    for (int i = 0; i < H; ++i) {
+      __builtin_prefetch(t.next_c + i * t.c_row, 0, 2);
+      if (NV > 1) __builtin_prefetch(t.next_c + i * t.c_row + (NV - 1) * W, 0, 2);
     }
   }
   const T *a = t.a, *b = t.b;
@@ -135,25 +141,32 @@ template <class T>
 constexpr TileTable<T> kTiles;
 
 // ---- packing ---------------------------------------------------------------------------------------------------------
-// put(p, l0, v): lanes l0 .. of column p. Rows beyond `lanes` repeat the last one.
+// put(p, l, v): lanes l .. of column p are v. Lanes beyond `lanes` repeat the last one.
 template <class T, class Put>
 CR_INLINE void transpose_lanes(const T* src, int64_t lane_step, int64_t lanes, int64_t k, Put put) {
-  constexpr int W = kLanes<T>, G = kGroup<T>;
+  constexpr int W = kLanes<T>;
   // Downwards, since `put` may write whole vectors, and then each group mends what the one above it spilled.
-  for (int64_t l0 = (lanes - 1) / W * W; l0 >= 0; l0 -= W) {
+  for (int64_t l = (lanes - 1) / W * W; l >= 0; l -= W) {
     const T* row[W];
-    for (int l = 0; l < W; ++l) row[l] = src + (l0 + l < lanes ? l0 + l : lanes - 1) * lane_step;
+    for (int i = 0; i < W; ++i) row[i] = src + (l + i < lanes ? l + i : lanes - 1) * lane_step;
+    Vector<T> x[W];
     int64_t p = 0;
-    for (; p + G <= k; p += G) {
-      Vector<T> column[G];
-      transpose_group<T>(row, p, column);
-      CR_UNROLL(4)
-      for (int q = 0; q < G; ++q) put(p + q, l0, column[q]);
+    for (; p + W <= k; p += W) {
+      CR_UNROLL(16)
+      for (int i = 0; i < W; ++i) x[i] = load(row[i] + p);
+      transpose<T>(x);
+      CR_UNROLL(16)
+      for (int i = 0; i < W; ++i) put(p + i, l, x[i]);
     }
-    for (; p < k; ++p) {
-      alignas(CR_GEMM_VECTOR_BYTES) T column[W];
-      for (int l = 0; l < W; ++l) column[l] = row[l][p];
-      put(p, l0, load(column));
+    if (p < k) {
+      const Partial<T> some(static_cast<int>(k - p));
+      CR_UNROLL(16)
+      for (int i = 0; i < W; ++i) x[i] = some.load(row[i] + p);
+      transpose<T>(x);
+      CR_UNROLL(16)
+      for (int i = 0; i < W; ++i) {
+        if (p + i < k) put(p + i, l, x[i]);
+      }
     }
   }
 }
@@ -226,7 +239,13 @@ void multiply_block(const GemmBlock& g) {
     for (int64_t q = 0; q < panels; ++q) {
       const int64_t rows = height + (q < taller);
       t.a = a;
-      t.c = g.c_transposed ? buffer : static_cast<T*>(g.c) + i * g.c_row + j;
+      if (g.c_transposed) {
+        t.c = buffer;
+        t.next_c = nullptr;
+      } else {
+        t.c = static_cast<T*>(g.c) + i * g.c_row + j;
+        t.next_c = q + 1 < panels ? t.c + rows * g.c_row : static_cast<T*>(g.c) + j + strip;
+      }
       kTiles<T>.of[rows - 1][vectors - 1](t);
       if (g.c_transposed) {
         store_transposed(buffer, kTileCols, rows, cols, static_cast<T*>(g.c) + j * g.c_row + i, g.c_row,

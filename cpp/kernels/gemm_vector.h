@@ -1,5 +1,5 @@
 // The few vector operations the GEMM kernels are made of: whole and partial loads and stores, a pinned broadcast, and
-// the in-lane transpose that packing rests on. Included by kernels/gemm*.cpp alone, once per instruction-set level.
+// the transpose that packing rests on. Included by kernels/gemm*.cpp alone, once per instruction-set level.
 #pragma once
 
 #include <stddef.h>
@@ -121,8 +121,8 @@ CR_INLINE Vector<T> broadcast(T x) {
   return v;
 }
 
-// ---- transposition. A vector is a row of 16-byte groups; loading group g of a vector from row g * R + r of the source
-// (R = elements in a group) leaves only R x R transposes inside the groups, the same two or eight shuffles at any width.
+// ---- transposition of kLanes x kLanes elements in registers: first whole 16-byte groups change places between vectors,
+// then elements inside the groups; two kinds of shuffle each, the same at any width.
 template <class T>
 constexpr int kGroup = 16 / sizeof(T);
 
@@ -145,35 +145,50 @@ CR_INLINE V interleave(V x, V y) {  // within each group: low (high) halves of x
   }
 }
 
-// out[p] = {row[0][p], row[1][p], ..., row[lanes - 1][p]} for p < kGroup<T>.
+using Doubles = Vector<double>;
+
+#if CR_GEMM_VECTOR_BYTES == 64
+CR_INLINE Doubles even_groups(Doubles x, Doubles y) { return __builtin_shufflevector(x, y, 0, 1, 4, 5, 8, 9, 12, 13); }
+CR_INLINE Doubles odd_groups(Doubles x, Doubles y) { return __builtin_shufflevector(x, y, 2, 3, 6, 7, 10, 11, 14, 15); }
+CR_INLINE void transpose_groups(Doubles* x, int step) {
+  const Doubles a = even_groups(x[0], x[step]), b = odd_groups(x[0], x[step]);
+  const Doubles c = even_groups(x[2 * step], x[3 * step]), d = odd_groups(x[2 * step], x[3 * step]);
+  x[0] = even_groups(a, c), x[step] = even_groups(b, d), x[2 * step] = odd_groups(a, c), x[3 * step] = odd_groups(b, d);
+}
+#elif CR_GEMM_VECTOR_BYTES == 32
+CR_INLINE void transpose_groups(Doubles* x, int step) {
+  const Doubles a = x[0], b = x[step];
+  x[0] = __builtin_shufflevector(a, b, 0, 1, 4, 5), x[step] = __builtin_shufflevector(a, b, 2, 3, 6, 7);
+}
+#else
+CR_INLINE void transpose_groups(Doubles*, int) {}
+#endif
+
 template <class T>
-CR_INLINE void transpose_group(const T* const* row, int64_t p, Vector<T>* out) {
-  typedef T Group __attribute__((vector_size(16)));
-  typedef T UnalignedGroup __attribute__((vector_size(16), aligned(sizeof(T)), may_alias));
-  constexpr int groups = kLanes<T> / kGroup<T>;
-  Vector<T> x[kGroup<T>];
+CR_INLINE void transpose(Vector<T>* rows) {
+  Doubles x[kLanes<T>];
+  CR_UNROLL(16)
+  for (int i = 0; i < kLanes<T>; ++i) x[i] = reinterpret_cast<Doubles>(rows[i]);
   CR_UNROLL(4)
-  for (int r = 0; r < kGroup<T>; ++r) {
-    union {
-      Vector<T> whole;
-      Group part[groups];
-    } joined;
-    CR_UNROLL(4)
-    for (int g = 0; g < groups; ++g) joined.part[g] = *reinterpret_cast<const UnalignedGroup*>(row[g * kGroup<T> + r] + p);
-    x[r] = joined.whole;
-  }
-  if constexpr (sizeof(T) == 8) {
-    out[0] = interleave<T, false>(x[0], x[1]);
-    out[1] = interleave<T, true>(x[0], x[1]);
-  } else {
-    // Pairs of floats moved as doubles in the second step.
-    using D = Vector<double>;
-    const D a = reinterpret_cast<D>(interleave<T, false>(x[0], x[1])), b = reinterpret_cast<D>(interleave<T, false>(x[2], x[3]));
-    const D c = reinterpret_cast<D>(interleave<T, true>(x[0], x[1])), d = reinterpret_cast<D>(interleave<T, true>(x[2], x[3]));
-    out[0] = reinterpret_cast<Vector<T>>(interleave<double, false>(a, b));
-    out[1] = reinterpret_cast<Vector<T>>(interleave<double, true>(a, b));
-    out[2] = reinterpret_cast<Vector<T>>(interleave<double, false>(c, d));
-    out[3] = reinterpret_cast<Vector<T>>(interleave<double, true>(c, d));
+  for (int r = 0; r < kGroup<T>; ++r) transpose_groups(x + r, kGroup<T>);
+  CR_UNROLL(16)
+  for (int i = 0; i < kLanes<T>; i += kGroup<T>) {
+    if constexpr (sizeof(T) == 8) {
+      rows[i] = interleave<T, false>(x[i], x[i + 1]);
+      rows[i + 1] = interleave<T, true>(x[i], x[i + 1]);
+    } else {
+      using V = Vector<T>;
+      const V y[4] = {reinterpret_cast<V>(x[i]), reinterpret_cast<V>(x[i + 1]), reinterpret_cast<V>(x[i + 2]),
+                      reinterpret_cast<V>(x[i + 3])};
+      const Doubles a = reinterpret_cast<Doubles>(interleave<T, false>(y[0], y[1]));
+      const Doubles b = reinterpret_cast<Doubles>(interleave<T, false>(y[2], y[3]));
+      const Doubles c = reinterpret_cast<Doubles>(interleave<T, true>(y[0], y[1]));
+      const Doubles d = reinterpret_cast<Doubles>(interleave<T, true>(y[2], y[3]));
+      rows[i] = reinterpret_cast<V>(interleave<double, false>(a, b));
+      rows[i + 1] = reinterpret_cast<V>(interleave<double, true>(a, b));
+      rows[i + 2] = reinterpret_cast<V>(interleave<double, false>(c, d));
+      rows[i + 3] = reinterpret_cast<V>(interleave<double, true>(c, d));
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "tensor/gemm.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "kernels/gemm.h"
 #include "runtime/cpu.h"
@@ -16,6 +17,8 @@ constexpr double kSerialFlops = 200e3;
 // Chunks are no smaller than this and about this many for each thread, so that a delayed thread holds up little.
 constexpr double kChunkFlops = 100e3;
 constexpr int64_t kChunksPerThread = 8;
+// With this many rows of A, copying B costs little beside what it saves.
+constexpr int64_t kPackingPays = 512;
 
 // Scratch slots of a thread (runtime/threads.h).
 constexpr int kSharedSlot = 0;  // on the calling thread: what all chunks read
@@ -260,19 +263,24 @@ GemmPlan plan_gemm(const Gemm& shape) {
     plan.path = GemmPath::dot_rows_a;
     return plan;
   }
-  // A block of A takes half of the second-level cache, a strip of B a quarter, a block of B a quarter of the third level.
-  plan.kc = std::max<int64_t>(64, cache.l2 / 16 / (plan.kernel->tile_cols * size) * 1);
-  plan.mc = std::max<int64_t>(plan.kernel->tile_rows, cache.l2 / 2 / (std::min(plan.kc, s.k + 1) * size));
+  const int64_t width = plan.kernel->tile_cols;
+  plan.kc = std::max<int64_t>(64, cache.l2 / 16 / (width * size));
+  plan.mc = std::max<int64_t>(plan.kernel->tile_rows, cache.l2 / 4 / (std::min(plan.kc, s.k + 1) * size));
   plan.nc = s.n;
   if (s.b_col == 1 || s.k == 0) {
-    const bool far_apart = s.b_row * size % 2048 == 0 && s.k > 256;
-    if (!far_apart || s.m <= 2 * plan.kernel->tile_rows) {
+    // Read in place, the rows of a strip lie b_row apart: when that is a multiple of a large power of two they fall into few
+    // sets of the second-level cache (taken as 16 ways), which then holds only so many of them.
+    const int64_t way = cache.l2 / 16, step = std::abs(s.b_row) * size;
+    const int64_t alignment = step == 0 ? 64 : std::max<int64_t>(64, std::min(way, step & -step));
+    const int64_t rows = std::min(12 * (way / alignment), cache.l2 / 4 / (width * size));
+    const bool reused = s.m >= kPackingPays && s.k * s.n * size > cache.l1d;
+    if (s.k <= rows || !reused) {
       plan.path = GemmPath::in_place;
-      plan.kc = std::max<int64_t>(64, cache.l2 / 4 / (plan.kernel->tile_cols * size));
+      plan.kc = std::max<int64_t>(rows, 64);
       plan.one_call = flops < kSerialFlops && s.k <= plan.kc;
       return plan;
     }
-  } else if (s.b_row == 1 && s.m * s.n + s.m * s.k < s.k * s.n && round_up(s.m, plan.kernel->tile_cols) * s.k * size <= cache.l2 / 2) {
+  } else if (s.b_row == 1 && s.m * s.n + s.m * s.k < s.k * s.n && round_up(s.m, width) * s.k * size <= cache.l2 / 2) {
     plan.path = GemmPath::transposed;
     return plan;
   }

@@ -263,9 +263,12 @@ GemmPlan plan_gemm(const Gemm& shape) {
     plan.path = GemmPath::dot_rows_a;
     return plan;
   }
+  // A strip of B takes an eighth of the second-level cache and a block of A somewhat less than half; a block of B takes an
+  // eighth of the third level, which others use as well. A large kc matters most: every further one re-reads all of C.
   const int64_t width = plan.kernel->tile_cols;
-  plan.kc = std::max<int64_t>(64, cache.l2 / 16 / (width * size));
-  plan.mc = std::max<int64_t>(plan.kernel->tile_rows, cache.l2 / 4 / (std::min(plan.kc, s.k + 1) * size));
+  plan.kc = std::max<int64_t>(64, cache.l2 / 8 / (width * size));
+  const int64_t depth = std::clamp<int64_t>(s.k, 1, plan.kc);
+  plan.mc = std::max<int64_t>(plan.kernel->tile_rows, cache.l2 * 7 / 16 / (depth * size));
   plan.nc = s.n;
   if (s.b_col == 1 || s.k == 0) {
     // Read in place, the rows of a strip lie b_row apart: when that is a multiple of a large power of two they fall into few
@@ -286,7 +289,7 @@ GemmPlan plan_gemm(const Gemm& shape) {
   }
   plan.path = GemmPath::packed;
   plan.pack_a = s.n > 4 * plan.kernel->tile_cols;
-  plan.nc = round_up(std::max<int64_t>(plan.kernel->tile_cols, cache.l3 / 4 / (plan.kc * size)), plan.kernel->tile_cols);
+  plan.nc = round_up(std::max<int64_t>(width, cache.l3 / 8 / (depth * size)), width);
   return plan;
 }
 

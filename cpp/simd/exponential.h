@@ -108,7 +108,7 @@ template <class T> struct LogParts {
 template <class T> CR_INLINE LogParts<T> log_split(Vec<T> x) {  // x normal and positive
   using I = SignedOf<T>;
   using F = Format<T>;
-  const Vec<I> bits = bits_of(x), bias(I(F::kBias));
+  const Vec<I> bits = bits_of(x), bias = Vec<I>(F::kBias);
   const auto above = bits_as<UnsignedOf<T>>(bits - Vec<I>(F::kSqrtHalf) + (bias << F::kMantissaBits)) >> F::kMantissaBits;
   const Vec<I> biased = bits_as<I>(above);
   const Vec<T> k = bits_as<T>(biased | bits_of(Vec<T>(F::kExponentMagic))) - (F::kExponentMagic + T(F::kBias));

@@ -157,20 +157,28 @@ template <class To, class From> CR_INLINE Vec<To> convert(Vec<From> a) {
 template <class T> struct Pair {
   Vec<T> half[2];
 };
+#if defined(__AVX512F__)
+#define CR_LOW_HALF 0, 1, 2, 3, 4, 5, 6, 7
+#define CR_HIGH_HALF 8, 9, 10, 11, 12, 13, 14, 15
+#elif defined(__AVX2__)
+#define CR_LOW_HALF 0, 1, 2, 3
+#define CR_HIGH_HALF 4, 5, 6, 7
+#else
+#define CR_LOW_HALF 0, 1
+#define CR_HIGH_HALF 2, 3
+#endif
 CR_INLINE Pair<double> to_double(Vec<float> a) {
-  using Half = detail::NativeOf<float, kVectorBytes / 2>::Type;
-  Half parts[2];
-  __builtin_memcpy(parts, &a.v, sizeof a.v);
-  return {{Vec<double>(__builtin_convertvector(parts[0], Vec<double>::Native)),
-           Vec<double>(__builtin_convertvector(parts[1], Vec<double>::Native))}};
+  using Wide = Vec<double>::Native;
+  return {{Vec<double>(__builtin_convertvector(__builtin_shufflevector(a.v, a.v, CR_LOW_HALF), Wide)),
+           Vec<double>(__builtin_convertvector(__builtin_shufflevector(a.v, a.v, CR_HIGH_HALF), Wide))}};
 }
 CR_INLINE Vec<float> to_float(Pair<double> a) {
   using Half = detail::NativeOf<float, kVectorBytes / 2>::Type;
-  const Half parts[2] = {__builtin_convertvector(a.half[0].v, Half), __builtin_convertvector(a.half[1].v, Half)};
-  Vec<float> r;
-  __builtin_memcpy(&r.v, parts, sizeof r.v);
-  return r;
+  return Vec<float>(__builtin_shufflevector(__builtin_convertvector(a.half[0].v, Half),
+                                            __builtin_convertvector(a.half[1].v, Half), CR_LOW_HALF, CR_HIGH_HALF));
 }
+#undef CR_LOW_HALF
+#undef CR_HIGH_HALF
 
 // ---- operations that are single instructions; written by lane because C has no vector form of them
 #define CR_SIMD_LANES(name, float_function, double_function)                        \

@@ -4,8 +4,9 @@
 #include <string>
 
 #include "graph/tape.h"
+#include "graph/thread_state.h"
 #include "graph/trace.h"
-#include "ops/op.h"
+#include "ops/elementwise.h"
 
 namespace chainrule {
 
@@ -31,7 +32,8 @@ void run_now(const Op& op, const Call& call) {
 
 // Computes (or notes down) one call; at most `capacity` outputs.
 int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs, Tensor* outputs, int capacity) {
-  Trace* trace = Trace::current();
+  ThreadState& state = thread_state();
+  Trace* const trace = state.trace;
   if (!trace)
     for (int i = 0; i < n_inputs; ++i)
       if (inputs[i] && inputs[i].is_placeholder()) throw_traced_value(op.name);
@@ -40,10 +42,12 @@ int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs
   if (op.prepare && op.prepare(Call{op, inputs, n_inputs, attrs}, prepared)) inputs = prepared.data();
   const Call call{op, inputs, n_inputs, attrs};
   int n_outputs = 1;
-  if (op.view) {
+  if (op.opcode >= 0 && !trace && (outputs[0] = elementwise_now(op, inputs, n_inputs))) {
+    // done
+  } else if (op.view) {
     outputs[0] = op.view(call);
   } else {
-    thread_local std::vector<Output> specs;  // reused: a call allocates nothing but its result
+    std::vector<Output>& specs = state.specs;
     specs.clear();
     op.infer(call, specs);
     n_outputs = static_cast<int>(specs.size());
@@ -61,7 +65,7 @@ int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs
         }
     }
   }
-  if (recording()) record_gradient(op, inputs, n_inputs, attrs, outputs, n_outputs);
+  if (state.recording_depth > 0) record_gradient(op, inputs, n_inputs, attrs, outputs, n_outputs);
   return n_outputs;
 }
 

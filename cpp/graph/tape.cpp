@@ -6,13 +6,13 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "graph/thread_state.h"
 #include "ops/functions.h"
 
 namespace chainrule {
 
 namespace {
 
-thread_local int recording_depth = 0;
 std::atomic<std::uint64_t> next_order{1};
 
 void attach(const Tensor& x, GradientNode* node, int output) {
@@ -105,11 +105,11 @@ void destroy_gradient_node(GradientNode* node) {
   if (node->release()) GradientNode::destroy(node);
 }
 
-bool recording() { return recording_depth > 0; }
-void push_recording() { ++recording_depth; }
-void pop_recording() { --recording_depth; }
-int suspend_recording() { return std::exchange(recording_depth, 0); }
-void resume_recording(int depth) { recording_depth = depth; }
+bool recording() { return thread_state().recording_depth > 0; }
+void push_recording() { ++thread_state().recording_depth; }
+void pop_recording() { --thread_state().recording_depth; }
+int suspend_recording() { return std::exchange(thread_state().recording_depth, 0); }
+void resume_recording(int depth) { thread_state().recording_depth = depth; }
 
 bool has_node(const Tensor& x) { return x.impl()->node != nullptr; }
 

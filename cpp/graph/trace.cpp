@@ -2,11 +2,12 @@
 
 #include <atomic>
 
+#include "graph/thread_state.h"
+
 namespace chainrule {
 
 namespace {
 
-thread_local Trace* current_trace = nullptr;
 std::atomic<std::uint64_t> next_id{1};
 
 SlotView describe(const Tensor& x, int slot, std::int64_t offset) {
@@ -21,14 +22,20 @@ SlotView describe(const Tensor& x, int slot, std::int64_t offset) {
 
 }  // namespace
 
-Trace::Trace() : id_(next_id++), outer_(current_trace) {
-  if (outer_) throw TraceError("a program is already being recorded in this thread");
-  current_trace = this;
+ThreadState& thread_state() {
+  thread_local ThreadState state;
+  return state;
 }
 
-Trace::~Trace() { current_trace = outer_; }
+Trace::Trace() : id_(next_id++) {
+  Trace*& current = thread_state().trace;
+  if (current) throw TraceError("a program is already being recorded in this thread");
+  current = this;
+}
 
-Trace* Trace::current() { return current_trace; }
+Trace::~Trace() { thread_state().trace = nullptr; }
+
+Trace* Trace::current() { return thread_state().trace; }
 
 Tensor Trace::add_input(DType dtype, const Shape& shape) {
   Slot slot;

@@ -55,7 +55,6 @@ class Trace {
 
  private:
   std::uint64_t id_;
-  Trace* outer_;
   std::unordered_map<const Storage*, int> captured_;
 };
 

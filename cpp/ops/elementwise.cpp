@@ -361,6 +361,29 @@ bool elementwise_accepts(ElementwiseTypes types, DType dtype) {
   return false;
 }
 
+Tensor elementwise_now(const Op& op, const Tensor* inputs, int n_inputs) {
+  const Line& line = kLines[op.opcode];
+  const Tensor& last = inputs[n_inputs - 1];
+  const DType dtype = last.dtype();
+  const ElementwiseFn kernel = kernels().elementwise[op.opcode][index(dtype)];
+  if (!kernel || line.types == SELECT) return Tensor();
+  const Tensor& shaped = last.ndim() == 0 ? inputs[0] : last;
+  const void* operands[3];
+  std::int64_t steps[3];
+  for (int i = 0; i < n_inputs; ++i) {
+    const Tensor& x = inputs[i];
+    if (x.dtype() != dtype) return Tensor();
+    operands[i] = x.data();
+    steps[i] = x.ndim() == 0 ? 0 : 1;
+    if (steps[i] == 1 && (x.shape() != shaped.shape() || !x.is_contiguous())) return Tensor();
+  }
+  const std::int64_t size = shaped.size();
+  if (size == 0 || size > kElementwiseChunk) return Tensor();
+  Tensor result = Tensor::empty(line.gives_bool ? DType::Bool : dtype, shaped.shape());
+  kernel(result.data(), operands, steps, size);
+  return result;
+}
+
 ElementwiseFn elementwise_kernel(const Op& op, const Tensor* inputs, int n_inputs) {
   return kernels().elementwise[op.opcode][index(inputs[n_inputs - 1].dtype())];
 }

@@ -40,10 +40,15 @@ class HeadCache {
   bool alive_ = true;
 };
 
+struct HeadCaches {
+  HeadCache storages, tensors;
+};
+
 template <class T>
 HeadCache& head_cache() {
-  thread_local HeadCache cache;
-  return cache;
+  thread_local HeadCaches caches;
+  if constexpr (std::is_same_v<T, Storage>) return caches.storages;
+  return caches.tensors;
 }
 
 template <class T>
@@ -201,8 +206,7 @@ bool Tensor::is_contiguous() const {
   std::int64_t step = 1;
   for (int i = ndim() - 1; i >= 0; --i) {
     const std::int64_t length = shape()[i];
-    if (length == 0) return true;
-    if (length != 1 && strides()[i] != step) return false;
+    if (length != 1 && strides()[i] != step) return size() == 0;
     step *= length;
   }
   return true;

@@ -1,0 +1,103 @@
+"""Global settings of the Keras face: the float type, the fuzz factor, the image layout and interactive logging."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
+
+_floatx = "float32"
+_epsilon = 1e-7
+_image_data_format = "channels_last"
+_interactive_logging = True
+
+
+def floatx() -> str:
+    """The name of the default float type of weights and computations: ``"float32"`` unless set otherwise."""
+    return _floatx
+
+
+def set_floatx(value: str) -> None:
+    """Sets the default float type, ``"float32"`` or ``"float64"``.
+
+    Layers made afterwards hold their weights in that type. Raises ValueError for a type without training kernels.
+    """
+    global _floatx
+    if value not in ("float32", "float64"):
+        raise ValueError(f"set_floatx: expected 'float32' or 'float64' (types with training kernels), got {value!r}.")
+    _floatx = value
+
+
+def epsilon() -> float:
+    """The fuzz factor that keeps divisions and logarithms of probabilities finite: 1e-7 unless set otherwise."""
+    return _epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Sets the fuzz factor returned by :func:`epsilon`."""
+    global _epsilon
+    _epsilon = float(value)
+
+
+def image_data_format() -> str:
+    """The default layout of images: ``"channels_last"`` (batch, height, width, channels) or ``"channels_first"``."""
+    return _image_data_format
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Sets the default layout of images, ``"channels_last"`` or ``"channels_first"``."""
+    global _image_data_format
+    if data_format not in ("channels_last", "channels_first"):
+        raise ValueError(f"expected 'channels_last' or 'channels_first', got {data_format!r}.")
+    _image_data_format = data_format
+
+
+def enable_interactive_logging() -> None:
+    """Lets ``verbose="auto"`` show progress (the default)."""
+    global _interactive_logging
+    _interactive_logging = True
+
+
+def disable_interactive_logging() -> None:
+    """Makes ``verbose="auto"`` print one line an epoch, never a progress bar."""
+    global _interactive_logging
+    _interactive_logging = False
+
+
+def is_interactive_logging_enabled() -> bool:
+    """Whether ``verbose="auto"`` may show a progress bar."""
+    return _interactive_logging
+
+
+def standardize_dtype(dtype: Any) -> str:
+    """The name of a dtype given as a name, a NumPy or Python type, or None (then :func:`floatx`).
+
+    Example: ``standardize_dtype(np.float32) == "float32"``.
+    """
+    if dtype is None:
+        return _floatx
+    if isinstance(dtype, str):
+        if dtype == "bfloat16":
+            return dtype
+        if dtype in ("float", "int"):
+            return _floatx if dtype == "float" else "int32"
+    elif dtype is float:
+        return _floatx
+    elif dtype is int:
+        return "int32"
+    try:
+        return str(np.dtype(dtype).name)
+    except TypeError:
+        raise ValueError(f"{dtype!r} is not a dtype; use a name such as 'float32', 'int64' or 'bool'.") from None
+
+
+def is_float_dtype(dtype: Any) -> bool:
+    """Whether a dtype is a floating-point type."""
+    return standardize_dtype(dtype) in _FLOAT_TYPES
+
+
+def is_int_dtype(dtype: Any) -> bool:
+    """Whether a dtype is a signed or unsigned integer type."""
+    return standardize_dtype(dtype).startswith(("int", "uint"))

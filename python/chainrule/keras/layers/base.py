@@ -1,0 +1,581 @@
+"""Layer: weights, the call with its checks, and the structure (sublayers, names, configuration) of every model.
+
+Invariants: a layer is built once, at its first call or by ``build(shape)``; its variables are found among its attributes
+(also inside lists and dictionaries), so that assigning is all a subclass has to do.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule import _core
+
+from .. import constraints, initializers, regularizers
+from ..config import floatx, standardize_dtype
+from ..metrics import Metric
+from ..naming import snake_case, unique_name
+from ..registry import Registry
+from ..symbolic import KerasTensor, Node, any_symbolic, flatten, infer_outputs, map_structure
+from ..variables import Tensor, Variable, convert_to_tensor
+
+_op = _core.ops
+
+
+class InputSpec:
+    """What a layer expects of an input: number of axes, lengths of some axes.
+
+    Args:
+        shape: the shape, None for any length.
+        ndim, min_ndim, max_ndim: the number of axes, its bounds.
+        axes: required lengths by axis, for instance ``{-1: 784}``.
+    """
+
+    def __init__(
+        self,
+        dtype: Any = None,
+        shape: Any = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: dict[int, int | None] | None = None,
+        allow_last_axis_squeeze: bool = False,
+        name: str | None = None,
+        optional: bool = False,
+    ) -> None:
+        self.dtype = None if dtype is None else standardize_dtype(dtype)
+        self.shape = None if shape is None else tuple(shape)
+        self.ndim = len(self.shape) if self.shape is not None else ndim
+        self.max_ndim, self.min_ndim, self.axes = max_ndim, min_ndim, axes or {}
+        self.allow_last_axis_squeeze, self.name, self.optional = allow_last_axis_squeeze, name, optional
+
+    def problem(self, shape: tuple[int | None, ...]) -> str | None:
+        """What is wrong with an input of that shape; None if it fits."""
+        count = len(shape)
+        if self.ndim is not None and count != self.ndim:
+            return f"expects {self.ndim} axes"
+        if self.min_ndim is not None and count < self.min_ndim:
+            return f"expects at least {self.min_ndim} axes"
+        if self.max_ndim is not None and count > self.max_ndim:
+            return f"expects at most {self.max_ndim} axes"
+        wanted = dict(self.axes)
+        if self.shape is not None:
+            wanted.update(enumerate(self.shape))
+        for axis, length in wanted.items():
+            if length is not None and shape[axis] is not None and shape[axis] != length:
+                return f"expects length {length} on axis {axis}"
+        return None
+
+
+class _CallContext:
+    """What holds while a model's call runs: the ``training`` flag inherited by inner layers, and a hook on outputs."""
+
+    __slots__ = ("training", "observer")
+
+    def __init__(self) -> None:
+        self.training: bool | None = None
+        self.observer: Callable[[Any, Any], None] | None = None
+
+
+context = _CallContext()
+
+_structure_version = 0
+
+
+def structure_version() -> int:
+    """A number that grows whenever an attribute of a built layer is set: recorded programs older than it are stale."""
+    return _structure_version
+
+
+@contextmanager
+def observe_outputs(observer: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Within the block ``observer(layer, outputs)`` is called after every layer's call."""
+    before, context.observer = context.observer, observer
+    try:
+        yield
+    finally:
+        context.observer = before
+
+
+@functools.lru_cache(maxsize=None)
+def _parameters(function: Callable[..., Any]) -> tuple[frozenset[str], bool]:
+    """(names of the parameters, whether there is a ``**kwargs``)."""
+    parameters = inspect.signature(function).parameters.values()
+    return frozenset(p.name for p in parameters), any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _shape_of(x: Any) -> Any:
+    return map_structure(lambda leaf: tuple(leaf.shape) if hasattr(leaf, "shape") else None, x)
+
+
+class Layer:
+    """Base class of layers and models.
+
+    Subclasses create weights in ``__init__`` or ``build(input_shape)`` with :meth:`add_weight`, and compute in
+    ``call(inputs)``, which may take ``training``.
+
+    Args:
+        trainable: whether training may change its weights.
+        dtype: the type of weights and computation; by default ``keras.config.floatx()``.
+        name: its name; by default the class's in snake case, numbered.
+
+    Example::
+
+        class Scale(keras.layers.Layer):
+            def build(self, input_shape):
+                self.factor = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+
+            def call(self, inputs):
+                return inputs * self.factor
+    """
+
+    _keeps_integers = False  # whether integer inputs stay integers instead of becoming the compute type
+    _init_arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Layer:
+        layer = object.__new__(cls)
+        object.__setattr__(layer, "_init_arguments", (args, kwargs))
+        return layer
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in vars(cls):
+            cls.build = _marks_built(vars(cls)["build"])  # type: ignore[method-assign]
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        shape = kwargs.pop("input_shape", None)
+        if shape is None and "input_dim" in kwargs:
+            shape = (kwargs.pop("input_dim"),)
+        batch_shape = kwargs.pop("batch_input_shape", None)
+        if kwargs:
+            known = sorted(_parameters(type(self).__init__)[0] - {"self", "kwargs"})
+            raise ValueError(
+                f"{type(self).__name__}: unexpected arguments {sorted(kwargs)}. It takes {', '.join(known)}, name, dtype, "
+                f"trainable, activity_regularizer."
+            )
+        if name is not None and not isinstance(name, str):
+            raise ValueError(f"{type(self).__name__}: name must be a string, got {name!r}.")
+        self.name = name or unique_name(snake_case(type(self).__name__))
+        self.built = False
+        self.autocast = autocast
+        self.input_spec: Any = None
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self._dtype = standardize_dtype(getattr(dtype, "name", dtype)) if dtype is not None else floatx()
+        self._trainable = bool(trainable)
+        self._weights: list[Variable] = []
+        self._extra_losses: list[Any] = []
+        self._nodes: list[Node] = []
+        self._build_shape: Any = None
+        if batch_shape is not None:
+            self._first_shape: tuple[Any, ...] | None = tuple(batch_shape)
+        else:
+            self._first_shape = None if shape is None else (None, *((shape,) if isinstance(shape, int) else shape))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        global _structure_version
+        object.__setattr__(self, name, value)
+        if name[0] != "_" and name != "built" and self.__dict__.get("built"):
+            _structure_version += 1
+
+    # ---- types
+
+    @property
+    def dtype(self) -> str:
+        """The type of the weights."""
+        return self._dtype
+
+    variable_dtype = compute_dtype = dtype_policy = dtype
+
+    @property
+    def path(self) -> str:
+        """The name (nested models prefix theirs)."""
+        return self.name
+
+    # ---- structure
+
+    def _sublayers(self) -> list[Layer]:
+        """The layers among the attributes, in order, each once."""
+        found: dict[int, Layer] = {}
+        for value in self._tracked(Layer):
+            if value is not self:
+                found.setdefault(id(value), value)
+        return list(found.values())
+
+    def _tracked(self, kind: type) -> Iterator[Any]:
+        for name, value in self.__dict__.items():
+            if name not in ("_nodes", "_init_arguments"):
+                yield from _search(value, kind)
+
+    def _flatten_layers(self, include_self: bool = True) -> Iterator[Layer]:
+        seen: set[int] = set()
+        stack: list[Layer] = [self]
+        while stack:
+            layer = stack.pop()
+            if id(layer) in seen:
+                continue
+            seen.add(id(layer))
+            if include_self or layer is not self:
+                yield layer
+            stack.extend(reversed(layer._sublayers()))
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The variables of the layer (trainable ones first) and of its sublayers."""
+        own = self._own_variables()
+        found = {id(v): v for v in own if v.trained} | {id(v): v for v in own if not v.trained}
+        for layer in self._sublayers():
+            for variable in layer.weights:
+                found.setdefault(id(variable), variable)
+        return list(found.values())
+
+    variables = weights
+
+    def _own_variables(self) -> list[Variable]:
+        return list({id(v): v for v in self._tracked(Variable)}.values())
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        """The weights that training changes."""
+        return [v for v in self.weights if v.trainable] if self._trainable else []
+
+    trainable_variables = trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        """The weights that training does not change by gradients."""
+        return [v for v in self.weights if not v.trainable] if self._trainable else self.weights
+
+    non_trainable_variables = non_trainable_weights
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The metrics among the attributes of the layer and its sublayers."""
+        return [metric for layer in self._flatten_layers() for metric in layer._tracked(Metric)]
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training may change the weights; setting it sets the sublayers too."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self._flatten_layers():
+            layer._trainable = bool(value)
+            for variable in layer._own_variables():
+                variable.trainable = bool(value) and variable.trained
+
+    def count_params(self) -> int:
+        """The number of entries of all weights."""
+        if not self.built:
+            raise ValueError(f"{self.name} has no weights yet: call it on data or build(input_shape) first.")
+        return sum(v.size for v in self.weights)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """The weights' values as ndarrays."""
+        return [v.numpy() for v in self.weights]
+
+    def set_weights(self, weights: Any) -> None:
+        """Writes values for all weights, in the order of :attr:`weights`.
+
+        Raises:
+            ValueError: another number of arrays, or a shape that differs; nothing is written then.
+        """
+        variables = self.weights
+        if len(weights) != len(variables):
+            hint = "" if self.built else " The layer isn't built yet: call it on data or give its input shape first."
+            raise ValueError(
+                f"{type(self).__name__} {self.name!r} has {len(variables)} weights, but {len(weights)} arrays were given.{hint}"
+            )
+        for variable, value in zip(variables, weights, strict=True):
+            if tuple(variable.shape) != np.shape(value):
+                raise ValueError(f"{variable.path} has shape {variable.shape}, the array given {np.shape(value)}.")
+        for variable, value in zip(variables, weights, strict=True):
+            variable.assign(value)
+
+    # ---- building
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the weights for inputs of that shape. The default has none."""
+        self.built = True
+
+    def add_weight(
+        self,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+    ) -> Variable:
+        """A new weight of that shape; floats start by ``glorot_uniform``, others at zero, unless told otherwise."""
+        dtype = standardize_dtype(dtype or self._dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if dtype.startswith("float") else "zeros"
+        variable = Variable(
+            initializers.get(initializer),
+            shape=() if shape is None else (shape,) if isinstance(shape, int) else tuple(shape),
+            dtype=dtype,
+            trainable=trainable,
+            autocast=autocast,
+            name=name or unique_name("variable"),
+        )
+        variable.path = f"{self.name}/{variable.name}"
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
+        self._weights.append(variable)
+        return variable
+
+    add_variable = add_weight
+
+    def _ensure_built(self, args: tuple[Any, ...]) -> None:
+        if self.built:
+            return
+        self.build(_shape_of(args[0]) if args else None)
+        self.built = True
+
+    # ---- losses
+
+    def add_loss(self, loss: Any) -> None:
+        """Adds scalars to the loss of the step that is being computed; to be called in ``call``."""
+        self._extra_losses.extend(flatten(loss))
+
+    @property
+    def losses(self) -> list[Any]:
+        """What ``add_loss`` collected in the last call, then the penalties of regularized weights."""
+        collected = [loss for layer in self._flatten_layers() for loss in layer._extra_losses]
+        penalties = [v.regularizer(v.value) for v in self.trainable_weights if v.regularizer is not None]
+        return collected + penalties
+
+    def _clear_losses(self) -> None:
+        for layer in self._flatten_layers():
+            layer._extra_losses.clear()
+
+    # ---- calling
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes outputs from inputs."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(inputs).")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Builds the layer if need be, checks the inputs and computes.
+
+        Symbolic inputs give symbolic outputs; arrays and tensors give tensors.
+
+        Raises:
+            ValueError: inputs of a shape or type the layer can't take; the message names the layer and the remedy.
+        """
+        names, _ = _parameters(type(self).call)
+        training = kwargs.pop("training", None)
+        if training is None:
+            training = context.training
+        symbolic = any_symbolic([list(args), kwargs])
+        if not symbolic:
+            args = tuple(map_structure(self._convert, arg) for arg in args)
+        if not self.built:
+            self._ensure_built(args)
+        if args and self.input_spec is not None:
+            self._check_inputs(args[0])
+        if symbolic:
+            if training is not None and "training" in names:
+                kwargs["training"] = training
+            outputs = self.compute_output_spec(*args, **kwargs)
+            node = Node(self, args, kwargs, outputs)
+            self._nodes.append(node)
+            return outputs
+        outer, context.training = context.training, training
+        try:
+            if "training" in names:
+                kwargs["training"] = training
+            outputs = self.call(*args, **kwargs)
+        finally:
+            context.training = outer
+        if self.activity_regularizer is not None:
+            for output in flatten(outputs):
+                self.add_loss(self.activity_regularizer(output))
+        if context.observer is not None:
+            context.observer(self, outputs)
+        return outputs
+
+    def _convert(self, x: Any) -> Any:
+        """A tensor in the layer's compute type, if it is a float array and the layer casts."""
+        if not isinstance(x, Tensor):
+            if x is None or isinstance(x, (str, bool)) or not hasattr(x, "__array__") and not isinstance(x, (float, int)):
+                return x
+            x = convert_to_tensor(x)
+        if self.autocast and x.dtype != self._dtype:
+            kind = x.dtype.kind
+            if kind == "f" or kind in "iub" and not self._keeps_integers:
+                return _op.cast(x, self._dtype)
+        return x
+
+    def _check_inputs(self, inputs: Any) -> None:
+        specs = self.input_spec if isinstance(self.input_spec, (list, tuple)) else [self.input_spec]
+        for spec, x in zip(specs, flatten(inputs)[: len(specs)], strict=False):
+            if spec is None or not hasattr(x, "shape"):
+                continue
+            shape = tuple(x.shape)
+            problem = spec.problem(shape)
+            if problem:
+                raise ValueError(
+                    f"Layer {self.name!r} ({type(self).__name__}) {problem}, but its input has shape {shape}."
+                    f"{self._shape_advice(shape)}"
+                )
+
+    def _shape_advice(self, shape: tuple[int | None, ...]) -> str:
+        """What to do about an input of that shape."""
+        if self._build_shape is not None:
+            return f" It was built for inputs of shape {tuple(self._build_shape)}."
+        return ""
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """The symbolic outputs for symbolic inputs: from ``compute_output_shape``, else by running ``call`` on zeros."""
+        if type(self).compute_output_shape is not Layer.compute_output_shape:
+            shape = self.compute_output_shape(_shape_of(args[0]))
+            if isinstance(shape, (list, tuple)) and shape and isinstance(shape[0], (list, tuple)):
+                return type(shape)(KerasTensor(one, self._output_dtype(args[0])) for one in shape)
+            return KerasTensor(shape, self._output_dtype(args[0]))
+
+        def run(*values: Any, **options: Any) -> Any:
+            outer, context.training = context.training, False
+            try:
+                return self.call(*map_structure(self._convert, values), **options)
+            finally:
+                context.training = outer
+
+        return infer_outputs(run, args, kwargs)
+
+    def _output_dtype(self, inputs: Any) -> str:
+        first = flatten(inputs)[0]
+        return str(first.dtype) if self._keeps_integers else self._dtype
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The outputs' shape for inputs of that shape (None for varying lengths)."""
+        outputs = self.compute_output_spec(map_shapes(lambda shape: KerasTensor(shape, self._dtype), input_shape))
+        return _shape_of(outputs)
+
+    def stateless_call(
+        self, trainable_variables: Any, non_trainable_variables: Any, *args: Any, return_losses: bool = False, **kwargs: Any
+    ) -> Any:
+        """Computes with the given values in place of the weights': (outputs, new non-trainable values[, losses])."""
+        variables = self.trainable_variables + self.non_trainable_variables
+        values = [*trainable_variables, *non_trainable_variables]
+        kept = [v._value for v in variables]
+        try:
+            for variable, value in zip(variables, values, strict=True):
+                variable._value = convert_to_tensor(value, variable.dtype)
+            self._clear_losses()
+            outputs = self(*args, **kwargs)
+            updated = [v.value for v in self.non_trainable_variables]
+            found = self.losses if return_losses else []
+        finally:
+            for variable, value in zip(variables, kept, strict=True):
+                variable._value = value
+        return (outputs, updated, found) if return_losses else (outputs, updated)
+
+    # ---- symbolic ends
+
+    def _symbolic(self, end: str) -> Any:
+        if not self._nodes:
+            raise AttributeError(f"Layer {self.name!r} has not been applied to symbolic inputs, so it has no {end}.")
+        node = self._nodes[0]
+        if end == "output":
+            return node.outputs
+        return node.inputs[0] if len(node.inputs) == 1 else node.inputs
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of its first application."""
+        return self._symbolic("input")
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of its first application."""
+        return self._symbolic("output")
+
+    # ---- configuration
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments, for :meth:`from_config`.
+
+        A subclass that doesn't define it gets the arguments it was made with, if they are plain values.
+        """
+        config = {"name": self.name, "trainable": self._trainable, "dtype": self._dtype}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        cls = type(self)
+        if cls.__init__ is not Layer.__init__ and cls.get_config is Layer.get_config:
+            args, kwargs = self._init_arguments
+            bound = inspect.signature(cls.__init__).bind(self, *args, **kwargs)
+            given = {k: v for k, v in bound.arguments.items() if k not in ("self", "kwargs")}
+            plain = (str, int, float, bool, type(None), list, tuple, dict)
+            unfit = [k for k, v in given.items() if not isinstance(v, plain)]
+            if unfit or any(isinstance(v, tuple) and k == "args" for k, v in given.items()):
+                raise NotImplementedError(f"{cls.__name__} must define get_config(): {unfit} can't be described by itself.")
+            if not _parameters(cls.__init__)[1]:
+                config = {k: v for k, v in config.items() if k in _parameters(cls.__init__)[0]}
+            config.update(given)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """A layer made with ``config``."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _search(value: Any, kind: type) -> Iterator[Any]:
+    if isinstance(value, kind):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _search(item, kind)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _search(item, kind)
+
+
+def _marks_built(build: Callable[..., None]) -> Callable[..., None]:
+    """``build`` that notes that, and for which shape, the layer was built."""
+
+    @functools.wraps(build)
+    def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
+        with chainrule.no_grad():
+            build(self, *args, **kwargs)
+        self.built = True
+        if args and self._build_shape is None:
+            self._build_shape = args[0]
+
+    return wrapper
+
+
+def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
+    """The function applied to each shape of a nested structure of shapes."""
+    if isinstance(shapes, dict):
+        return {key: map_shapes(function, value) for key, value in shapes.items()}
+    if isinstance(shapes, (list, tuple)) and any(isinstance(item, (list, tuple, dict)) for item in shapes):
+        return type(shapes)(map_shapes(function, item) for item in shapes)
+    return function(tuple(shapes))
+
+
+registry = Registry("layer", "keras.layers", Layer)

@@ -1,0 +1,141 @@
+"""Layers that combine several inputs: elementwise, or joined along an axis."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from chainrule import _core
+
+from .base import Layer, registry
+
+_op = _core.ops
+
+
+class _Merge(Layer):
+    """Combines a list of at least two inputs whose shapes broadcast."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        self._check_list(inputs)
+        return self._merge(list(inputs))
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        raise NotImplementedError
+
+    def _check_list(self, inputs: Any) -> None:
+        if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
+            raise ValueError(f"Layer {self.name!r} ({type(self).__name__}) needs a list of at least two inputs.")
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        self._check_list(input_shape)
+        ranks = {len(shape) for shape in input_shape}
+        filled = [tuple(1 if n is None else n for n in shape) for shape in input_shape]
+        try:
+            lengths = np.broadcast_shapes(*filled)
+        except ValueError:
+            raise ValueError(
+                f"Layer {self.name!r} ({type(self).__name__}) can't combine shapes {[tuple(s) for s in input_shape]}."
+            ) from None
+        if len(ranks) > 1:
+            return lengths
+        return tuple(
+            None if any(shape[a] is None for shape in input_shape) else n for a, n in enumerate(lengths)
+        )
+
+
+@registry.add
+class Add(_Merge):
+    """The sum."""
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        return functools.reduce(_op.add, inputs)
+
+
+@registry.add
+class Subtract(_Merge):
+    """The first minus the second."""
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        if len(inputs) != 2:
+            raise ValueError(f"Layer {self.name!r} (Subtract) needs exactly two inputs, got {len(inputs)}.")
+        return _op.subtract(*inputs)
+
+
+@registry.add
+class Multiply(_Merge):
+    """The product."""
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        return functools.reduce(_op.multiply, inputs)
+
+
+@registry.add
+class Average(_Merge):
+    """The mean."""
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        return functools.reduce(_op.add, inputs) * (1.0 / len(inputs))
+
+
+@registry.add
+class Maximum(_Merge):
+    """The greatest."""
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        return functools.reduce(_op.maximum, inputs)
+
+
+@registry.add
+class Minimum(_Merge):
+    """The least."""
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        return functools.reduce(_op.minimum, inputs)
+
+
+@registry.add
+class Concatenate(_Merge):
+    """Joined along ``axis``."""
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        return _op.concatenate(inputs, axis=self.axis)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        self._check_list(input_shape)
+        axis = self.axis % len(input_shape[0])
+        others = {tuple(n for a, n in enumerate(shape) if a != axis) for shape in input_shape}
+        if len(others) > 1:
+            raise ValueError(
+                f"Layer {self.name!r} (Concatenate) joins along axis {self.axis}; the other lengths differ: "
+                f"{[tuple(s) for s in input_shape]}."
+            )
+        lengths = [shape[axis] for shape in input_shape]
+        total = None if None in lengths else sum(lengths)
+        return tuple(total if a == axis else n for a, n in enumerate(input_shape[0]))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+def _function(cls: type[_Merge], name: str) -> Any:
+    def merge(inputs: Any, **kwargs: Any) -> Any:
+        return cls(**kwargs)(inputs)
+
+    merge.__name__ = merge.__qualname__ = name
+    merge.__doc__ = f"``{cls.__name__}()(inputs)``: {cls.__doc__}"
+    return merge
+
+
+add, subtract, multiply = _function(Add, "add"), _function(Subtract, "subtract"), _function(Multiply, "multiply")
+average, maximum, minimum = _function(Average, "average"), _function(Maximum, "maximum"), _function(Minimum, "minimum")
+concatenate = _function(Concatenate, "concatenate")

@@ -1,0 +1,112 @@
+"""Layers that fight over-fitting; all but ActivityRegularization pass the inputs on unchanged outside of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule import _core
+
+from .. import random, regularizers
+from .base import Layer, registry
+
+_op = _core.ops
+
+
+class _Random(Layer):
+    """A layer with a stream of random numbers, active in training only."""
+
+    def __init__(self, seed: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = random.SeedGenerator(seed)
+        self.built = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def _fraction(self, rate: Any) -> float:
+        if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+            raise ValueError(f"{type(self).__name__}: rate must be a number between 0 and 1, got {rate!r}.")
+        return float(rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
+@registry.add
+class Dropout(_Random):
+    """In training sets a fraction ``rate`` of the inputs to 0 and divides the others by 1 - rate (Srivastava et al. 2014).
+
+    ``noise_shape``: axes of length 1 share one decision.
+    """
+
+    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        self.rate = self._fraction(rate)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+
+    def call(self, inputs: Any, training: bool | None = False) -> Any:
+        if not training or self.rate == 0:
+            return inputs
+        return random.dropout(inputs, self.rate, self.noise_shape, self.seed_generator)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate, "noise_shape": self.noise_shape}
+
+
+@registry.add
+class GaussianNoise(_Random):
+    """In training adds normal numbers of deviation ``stddev``."""
+
+    def __init__(self, stddev: float, seed: Any = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        self.stddev = self._fraction(stddev)
+
+    def call(self, inputs: Any, training: bool | None = False) -> Any:
+        if not training or self.stddev == 0:
+            return inputs
+        return inputs + random.normal(inputs.shape, 0.0, self.stddev, inputs.dtype, self.seed_generator)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stddev": self.stddev}
+
+
+@registry.add
+class GaussianDropout(_Random):
+    """In training multiplies by normal numbers of mean 1 and deviation sqrt(rate / (1 - rate))."""
+
+    def __init__(self, rate: float, seed: Any = None, **kwargs: Any) -> None:
+        super().__init__(seed, **kwargs)
+        self.rate = self._fraction(rate)
+
+    def call(self, inputs: Any, training: bool | None = False) -> Any:
+        if not training or self.rate == 0:
+            return inputs
+        deviation = math.sqrt(self.rate / (1 - self.rate))
+        return inputs * random.normal(inputs.shape, 1.0, deviation, inputs.dtype, self.seed_generator)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate}
+
+
+@registry.add
+class ActivityRegularization(Layer):
+    """Adds l1 * sum |x| + l2 * sum x^2 of its inputs to the loss."""
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
+        self.l1, self.l2 = l1, l2
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("activity_regularizer")
+        return {**config, "l1": self.l1, "l2": self.l2}

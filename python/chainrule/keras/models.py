@@ -1,0 +1,488 @@
+"""Model and Sequential: graphs of layers that can be trained.
+
+``Model(inputs, outputs)`` holds the graph between symbolic tensors; a subclass with its own ``call`` holds none. Outside of
+training and gradients, calling a built graph model on an array replays a recorded program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule import _core
+
+from . import saving
+from .layers.base import Layer, context, structure_version
+from .layers.core import InputLayer, flatten_advice
+from .registry import deserialize_keras_object, serialize_keras_object
+from .summary import print_summary
+from .symbolic import FunctionOperation, Graph, KerasTensor, flatten
+from .training import Trainer
+from .variables import Tensor
+
+_MODEL_KINDS = (np.ndarray, Tensor)
+
+
+class Model(Trainer, Layer):
+    """Layers grouped into something that can be compiled, trained, evaluated and saved.
+
+    Either ``Model(inputs, outputs)`` with symbolic tensors, or a subclass that makes layers in ``__init__`` and defines
+    ``call(inputs, training=False)``.
+
+    Example::
+
+        x = keras.Input((784,))
+        model = keras.Model(x, keras.layers.Dense(10)(x))
+    """
+
+    _graph: Graph | None
+
+    def __init__(self, *args: Any, inputs: Any = None, outputs: Any = None, **kwargs: Any) -> None:
+        if args:
+            if len(args) > 3:
+                raise ValueError(f"Model takes inputs, outputs and name, got {len(args)} arguments.")
+            inputs, outputs = args[0], args[1] if len(args) > 1 else outputs
+            if len(args) == 3:
+                kwargs["name"] = args[2]
+        if (inputs is None) != (outputs is None):
+            raise ValueError("Model needs both inputs= and outputs=, or neither (a subclass with its own call).")
+        if inputs is not None and type(self) is Model and not kwargs.get("name"):
+            from .naming import unique_name
+
+            kwargs["name"] = unique_name("functional")
+        Layer.__init__(self, **kwargs)
+        self._graph = None
+        self._init_trainer()
+        if inputs is not None:
+            self._set_graph(Graph(inputs, outputs))
+
+    def _set_graph(self, graph: Graph) -> None:
+        self._graph = graph
+        self.output_names = self._names_of_outputs(graph)
+        self._own_layers = [layer for layer in graph.operations if isinstance(layer, Layer)]
+        self.built = True
+
+    @staticmethod
+    def _names_of_outputs(graph: Graph) -> list[str]:
+        if isinstance(graph.outputs, dict):
+            return sorted(graph.outputs)
+        names: list[str] = []
+        for tensor in graph.output_tensors:
+            name = tensor.node.operation.name if tensor.node is not None else tensor.name
+            count = 0
+            while (candidate := f"{name}_{count}" if count else name) in names:
+                count += 1
+            names.append(candidate)
+        return names
+
+    # ---- structure
+
+    def _sublayers(self) -> list[Layer]:
+        own = self._own_layers if self.__dict__.get("_graph") is not None else []
+        seen = {id(layer) for layer in own}
+        return list(own) + [layer for layer in super()._sublayers() if id(layer) not in seen]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers directly inside."""
+        return self._sublayers()
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The symbolic inputs."""
+        return self._require_graph("inputs").input_tensors
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The symbolic outputs."""
+        return self._require_graph("outputs").output_tensors
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input (in the structure given)."""
+        return self._require_graph("input").inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output (in the structure given)."""
+        return self._require_graph("output").outputs
+
+    @property
+    def input_shape(self) -> Any:
+        """The input's shape, the batch axis None; a list for several inputs."""
+        shapes = [tensor.shape for tensor in self.inputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    @property
+    def output_shape(self) -> Any:
+        """The output's shape, the batch axis None; a list for several outputs."""
+        shapes = [tensor.shape for tensor in self.outputs]
+        return shapes[0] if len(shapes) == 1 else shapes
+
+    def _require_graph(self, what: str) -> Graph:
+        if self._graph is None:
+            raise AttributeError(
+                f"Model {self.name!r} has no symbolic {what}: it is a subclass with its own call, or a Sequential whose "
+                f"input shape isn't known yet (begin it with keras.Input(shape), or call it on data)."
+            )
+        return self._graph
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name or position. Raises ValueError if there is none."""
+        layers = self.layers
+        if (name is None) == (index is None):
+            raise ValueError("get_layer needs either name= or index=.")
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(f"There is no layer {index}: model {self.name!r} has {len(layers)} layers.")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"Model {self.name!r} has no layer {name!r}; it has {[layer.name for layer in layers]}.")
+
+    # ---- calling
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds the layers for inputs of that shape (None for varying lengths), by calling the model on zeros."""
+        if self._graph is not None or input_shape is None:
+            return
+        filled = [tuple(1 if n is None else n for n in shape) for shape in _shapes(input_shape)]
+        arrays = [np.zeros(shape, self.dtype) for shape in filled]
+        if isinstance(input_shape, dict):
+            inputs: Any = dict(zip(sorted(input_shape), arrays, strict=True))
+        else:
+            inputs = arrays[0] if len(arrays) == 1 else arrays
+        self.built = True
+        try:
+            Layer.__call__(self, inputs)
+        except NotImplementedError:
+            self.built = False
+            raise
+
+    def _ensure_built(self, args: tuple[Any, ...]) -> None:
+        # A subclass's layers build themselves when call reaches them.
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Runs the graph. Subclasses without one define it themselves."""
+        if self._graph is None:
+            raise NotImplementedError(f"{type(self).__name__} must define call(inputs), or be made with inputs and outputs.")
+        return self._graph.run(self._graph_inputs(inputs))
+
+    def _graph_inputs(self, inputs: Any) -> list[Any]:
+        """The inputs in the graph's order, checked and in the declared types."""
+        graph = self._graph
+        assert graph is not None
+        if isinstance(inputs, dict) and not isinstance(graph.inputs, dict):
+            named = {tensor.name: tensor for tensor in graph.input_tensors}
+            if set(named) - set(inputs):
+                raise ValueError(f"Model {self.name!r} needs the inputs {sorted(named)}, got {sorted(inputs)}.")
+            values = [inputs[tensor.name] for tensor in graph.input_tensors]
+        else:
+            values = flatten(inputs)
+        if len(values) != len(graph.input_tensors):
+            raise ValueError(
+                f"Model {self.name!r} has {len(graph.input_tensors)} inputs {[t.name for t in graph.input_tensors]}, "
+                f"got {len(values)} arrays."
+            )
+        checked = []
+        for tensor, value in zip(graph.input_tensors, values, strict=True):
+            value = self._match(tensor, value)
+            if not isinstance(value, KerasTensor) and value.dtype != tensor.dtype:
+                value = _core.ops.cast(value, tensor.dtype)
+            checked.append(value)
+        return checked
+
+    def _match(self, tensor: KerasTensor, value: Any) -> Any:
+        """The value, with an axis of length 1 added or dropped at the end if that makes it fit. ValueError if nothing does."""
+        shape, wanted = tuple(value.shape), tensor.shape
+        if _fits(shape, wanted):
+            return value
+        if isinstance(value, Tensor):
+            if len(shape) == len(wanted) - 1 and wanted[-1] == 1 and _fits((*shape, 1), wanted):
+                return _core.ops.expand_dims(value, -1)
+            if len(shape) == len(wanted) + 1 and shape[-1] == 1 and _fits(shape[:-1], wanted):
+                return _core.ops.squeeze(value, axis=-1)
+        consumer = self._first_consumer(tensor)
+        one_axis = wanted[1] if len(wanted) == 2 else None
+        advice = flatten_advice(shape, one_axis) if len(shape) > 2 else ""
+        raise ValueError(
+            f"Layer {consumer.name!r} ({type(consumer).__name__}) of model {self.name!r} expects inputs of shape {wanted}, but "
+            f"x has shape {shape}.{advice}"
+        )
+
+    def _first_consumer(self, tensor: KerasTensor) -> Any:
+        assert self._graph is not None
+        for node in self._graph.nodes:
+            if any(source is tensor for source in node.inputs):
+                return node.operation
+        return self
+
+    def _check_input_shapes(self, x: Any) -> None:
+        if self._graph is None or isinstance(x, dict):
+            return
+        values = flatten(x)
+        if len(values) == len(self._graph.input_tensors):
+            for tensor, value in zip(self._graph.input_tensors, values, strict=True):
+                self._match(tensor, value)
+
+    def _convert(self, x: Any) -> Any:
+        # Graphs cast to the types of their inputs, own calls leave it to their layers.
+        kept, self._keeps_integers = self._keeps_integers, True
+        try:
+            return super()._convert(x)
+        finally:
+            self._keeps_integers = kept
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The outputs for inputs: tensors for arrays and tensors, symbolic for symbolic. ``training=True`` turns dropout on."""
+        if (
+            len(args) == 1
+            and type(args[0]) in _MODEL_KINDS
+            and self._graph is not None
+            and not (context.training or context.observer or kwargs.get("training"))
+            and (not kwargs or (len(kwargs) == 1 and "training" in kwargs))
+            and not _core.recording()
+            and not _core.tracing()
+            and not (self._run_eagerly or self._untraceable)
+        ):
+            x = args[0]
+            key = (x.shape, x.dtype)
+            if self._forward_version == structure_version():
+                program = self._forward_programs.get(key)
+                if program is not None:
+                    outputs = program(x)
+                    if len(outputs) == 1:
+                        return outputs[0]
+            if self._called_once.get(key):
+                tensor = x if type(x) is Tensor else _core.asarray(x)
+                return self._infer(tensor)
+            # A shape is recorded when it comes the second time.
+            if len(self._called_once) >= 256:
+                self._called_once.clear()
+            self._called_once[key] = True
+        return super().__call__(*args, **kwargs)
+
+    def _init_trainer(self) -> None:
+        super()._init_trainer()
+        self._called_once: dict[Any, bool] = {}
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if self._graph is not None and type(self).call in (Model.call, Sequential.call):
+            return self.call(*args)
+        return super().compute_output_spec(*args, **kwargs)
+
+    # ---- weights, description, configuration
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
+        """Writes all weights to a file; see :func:`chainrule.keras.saving.save_weights`."""
+        saving.save_weights(self, filepath, overwrite, max_shard_size)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Reads weights that :meth:`save_weights` wrote; see :func:`chainrule.keras.saving.load_weights`."""
+        saving.load_weights(self, filepath, skip_mismatch, **kwargs)
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Prints a table of the layers, their output shapes and numbers of parameters."""
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The configuration as JSON text, for ``keras.models.model_from_json``."""
+        import json
+
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The graph (or the constructor's arguments of a subclass), for :meth:`from_config`."""
+        if self._graph is None or type(self) is not Model:
+            return super().get_config()
+        return saving.graph_config(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """A model made with ``config``, with new weights."""
+        if "layers" in config and "input_layers" in config and cls is Model:
+            return saving.graph_from_config(config, custom_objects)
+        return cls(**config)
+
+
+def _shapes(shape: Any) -> list[tuple[Any, ...]]:
+    if isinstance(shape, dict):
+        return [tuple(shape[key]) for key in sorted(shape)]
+    if shape and isinstance(shape[0], (list, tuple)):
+        return [tuple(one) for one in shape]
+    return [tuple(shape)]
+
+
+def _fits(shape: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
+    return len(shape) == len(wanted) and all(m is None or n is None or m == n for m, n in zip(shape, wanted, strict=True))
+
+
+class Sequential(Model):
+    """Layers in a row.
+
+    Args:
+        layers: the layers; the first may be ``keras.Input(shape)``, else the shape is taken from the first data.
+
+    Example::
+
+        model = keras.Sequential([
+            keras.Input((784,)),
+            keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dense(10, activation="softmax"),
+        ])
+    """
+
+    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None) -> None:
+        super().__init__(trainable=trainable, name=name)
+        self._layer_list: list[Layer] = []
+        for layer in layers or ():
+            self.add(layer, rebuild=False)
+        self._rebuild()
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers without the input layer."""
+        return [layer for layer in self._layer_list if not isinstance(layer, InputLayer)]
+
+    def _sublayers(self) -> list[Layer]:
+        return list(self._layer_list)
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Appends a layer.
+
+        Raises:
+            ValueError: not a layer, a name used twice, an Input that isn't first.
+        """
+        if isinstance(layer, KerasTensor) and layer.node is not None and isinstance(layer.node.operation, InputLayer):
+            layer = layer.node.operation
+        if not isinstance(layer, Layer):
+            if callable(layer) and not isinstance(layer, type):
+                from .layers.core import Lambda
+
+                layer = Lambda(layer)
+            else:
+                hint = f" Did you mean {layer.__name__}()?" if isinstance(layer, type) else ""
+                raise ValueError(f"Sequential takes layers, got {layer!r}.{hint}")
+        if isinstance(layer, InputLayer) and self._layer_list:
+            raise ValueError(f"Model {self.name!r}: an Input must be the first layer; there are layers already.")
+        if any(other.name == layer.name for other in self._layer_list):
+            raise ValueError(f"Model {self.name!r} has a layer {layer.name!r} already; layers need different names.")
+        if not self._layer_list and not isinstance(layer, InputLayer):
+            first = getattr(layer, "_first_shape", None)
+            if first is not None:
+                self._layer_list.append(InputLayer(batch_shape=first, dtype=None))
+        self._layer_list.append(layer)
+        if rebuild:
+            self._rebuild()
+        else:
+            self._forget()
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Removes and returns the last layer."""
+        if not self.layers:
+            raise ValueError(f"Model {self.name!r} has no layer to remove.")
+        layer = self._layer_list.pop()
+        if rebuild:
+            self._rebuild()
+        else:
+            self._forget()
+        return layer
+
+    def _forget(self) -> None:
+        self._graph = None
+        self.built = False
+        self._step_programs.clear()
+        self._forward_programs.clear()
+
+    def _rebuild(self) -> None:
+        self._forget()
+        if len(self._layer_list) > 1 and isinstance(self._layer_list[0], InputLayer):
+            self.build(self._layer_list[0].batch_shape)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Builds the layers for inputs of that shape, batch axis first."""
+        if self._graph is not None or input_shape is None:
+            return
+        if not self._layer_list:
+            raise ValueError(f"Model {self.name!r} has no layers yet.")
+        if not isinstance(self._layer_list[0], InputLayer):
+            self._layer_list.insert(0, InputLayer(batch_shape=tuple(input_shape)))
+        x = inputs = self._layer_list[0].output
+        for layer in self.layers:
+            try:
+                x = layer(x)
+            except NotImplementedError:
+                raise
+        if len(flatten(x)) != 1:
+            raise ValueError(f"Sequential takes layers with one output; {self.layers[-1].name!r} has several.")
+        graph = Graph(inputs, x)
+        self._graph = graph
+        self.output_names = self._names_of_outputs(graph)
+        self._own_layers = list(self._layer_list)
+
+    def _ensure_built(self, args: tuple[Any, ...]) -> None:
+        shape = args[0].shape if args and hasattr(args[0], "shape") else None
+        if shape is not None and self._layer_list:
+            self.build((None, *shape[1:]))
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """The layers one after the other."""
+        if self._graph is None:
+            x = inputs
+            for layer in self.layers:
+                x = layer(x)
+            return x
+        return self._graph.run(self._graph_inputs(inputs))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The outputs' shape for inputs of that shape."""
+        shape = tuple(input_shape)
+        for layer in self.layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The layers' configurations."""
+        return {"name": self.name, "trainable": self._trainable, "layers": [serialize_keras_object(x) for x in self._layer_list]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
+        """A model with the same layers and new weights."""
+        layers = [deserialize_keras_object(layer, custom_objects) for layer in config["layers"]]
+        return cls(layers, trainable=config.get("trainable", True), name=config.get("name"))
+
+
+def clone_model(model: Model, input_tensors: Any = None, clone_function: Any = None, **kwargs: Any) -> Model:
+    """A model of the same structure with new weights. ``clone_function(layer)`` may make other layers."""
+    if input_tensors is not None or kwargs:
+        raise ValueError("clone_model: only model and clone_function are supported.")
+    if isinstance(model, Sequential) and clone_function is not None:
+        layers = [clone_function(layer) if not isinstance(layer, InputLayer) else layer for layer in model._layer_list]
+        fresh = [type(x).from_config(x.get_config()) if isinstance(x, InputLayer) else x for x in layers]
+        return Sequential(fresh, name=model.name)
+    if clone_function is not None:
+        raise ValueError("clone_model: clone_function is supported for Sequential models.")
+    return type(model).from_config(model.get_config())
+
+
+def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
+    """The model that ``to_json`` described, with new weights."""
+    import json
+
+    return deserialize_keras_object(json.loads(json_string), custom_objects)
+
+
+__all__ = ["FunctionOperation", "Model", "Sequential", "clone_model", "model_from_json"]

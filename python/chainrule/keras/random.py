@@ -1,0 +1,139 @@
+"""Random numbers of the Keras face: counter-based, so a seed gives the same numbers on every machine and thread count.
+
+A generator's state is one uint64 tensor of shape (2,), (seed, counter); programs capture it and advance it in place.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule import _core, seeds
+
+from .config import standardize_dtype
+
+_op = _core.ops
+
+
+def key_of(seed: int, counter: int = 0) -> Any:
+    """The key tensor (seed, counter)."""
+    return chainrule.asarray(np.array([seed % 2**64, counter], dtype=np.uint64))
+
+
+class SeedGenerator:
+    """A stream of random keys.
+
+    Args:
+        seed: an integer; None draws one from the global stream.
+        name: a name for the state.
+
+    Example: ``keras.random.normal((2, 3), seed=keras.random.SeedGenerator(7))``.
+    """
+
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
+        if kwargs:
+            raise TypeError(f"SeedGenerator: unexpected arguments {sorted(kwargs)}.")
+        if seed is not None and not isinstance(seed, (int, np.integer)):
+            raise ValueError(f"SeedGenerator: seed must be an integer or None, got {seed!r}.")
+        self.name = name or "seed_generator"
+        self._config_seed = seed
+        self.state = key_of(seeds.draw() if seed is None else int(seed))
+
+    def next(self, ordered: bool = True) -> Any:
+        """A key that has not been used before; moves the state on."""
+        key = _op.copy(self.state)
+        _op.advance_key(self.state)
+        return key
+
+    def get_config(self) -> dict[str, Any]:
+        """The seed it was made with."""
+        return {"seed": self._config_seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
+        """A generator made with ``config``."""
+        return cls(**config)
+
+
+def draw_key(seed: Any) -> Any:
+    """A key from a seed: an integer (always the same key), a :class:`SeedGenerator` (the next one), None (a new one)."""
+    if isinstance(seed, SeedGenerator):
+        return seed.next()
+    return key_of(seeds.draw() if seed is None else int(seed))
+
+
+def uniform(
+    shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Any:
+    """Uniform numbers in [minval, maxval), shape ``shape``; integers if ``dtype`` is an integer type is an error."""
+    dtype = standardize_dtype(dtype)
+    values = _op.random_uniform(draw_key(seed), tuple(shape), dtype)
+    return values * (maxval - minval) + minval
+
+
+def normal(
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Any:
+    """Normal numbers with that mean and standard deviation, shape ``shape``."""
+    values = _op.random_normal(draw_key(seed), tuple(shape), standardize_dtype(dtype))
+    return values * stddev + mean
+
+
+def truncated_normal(
+    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Any:
+    """Normal numbers of which those more than two standard deviations from the mean are drawn again.
+
+    About 4.6 % are rejected; the values kept are those of the stream in order, so they depend on the key alone.
+    """
+    key = np.array(draw_key(seed).numpy())
+    shape, dtype = tuple(shape), standardize_dtype(dtype)
+    wanted = math.prod(shape)
+    kept: list[np.ndarray] = []
+    count = 0
+    while count < wanted:
+        values = _op.random_normal(chainrule.asarray(key.copy()), (wanted + wanted // 16 + 16,), dtype).numpy()
+        kept.append(values[np.abs(values) <= 2])
+        count += kept[-1].size
+        key[1] += np.uint64(1)
+    values = np.concatenate(kept)[:wanted].reshape(shape)
+    return chainrule.asarray((values * stddev + mean).astype(dtype))
+
+
+def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
+    """Whole numbers in [minval, maxval), shape ``shape``."""
+    values = _op.floor(_op.random_uniform(draw_key(seed), tuple(shape), "float64") * float(maxval - minval))
+    return _op.cast(values + float(minval), standardize_dtype(dtype))
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Sequence[int] | None = None, seed: Any = None) -> Any:
+    """Sets a fraction ``rate`` of the inputs to zero and divides the others by ``1 - rate``.
+
+    ``noise_shape`` (broadcast to the inputs' shape) makes entries along an axis of length 1 share their fate.
+    """
+    if noise_shape is None:
+        return _op.dropout(inputs, draw_key(seed), rate)
+    shape = tuple(n if m is None else m for n, m in zip(inputs.shape, noise_shape, strict=True))
+    ones = _op.broadcast_to(chainrule.asarray(np.ones((), inputs.dtype)), shape)
+    return inputs * _op.dropout(_op.copy(ones), draw_key(seed), rate)
+
+
+def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:
+    """Class numbers drawn with probabilities softmax(logits), shape (batch, num_samples) (Gumbel-max method)."""
+    logits = chainrule.asarray(logits)
+    batch, classes = logits.shape
+    noise = _op.random_uniform(draw_key(seed), (batch, num_samples, classes), "float64")
+    gumbel = -_op.log(-_op.log(_op.maximum(noise, 1e-300)))
+    chosen = _op.argmax(_op.expand_dims(_op.cast(logits, "float64"), 1) + gumbel, axis=-1)
+    return _op.cast(chosen, standardize_dtype(dtype))
+
+
+def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
+    """The entries of ``x`` along ``axis`` in random order."""
+    x = chainrule.asarray(x)
+    order = _op.argsort(_op.random_uniform(draw_key(seed), (x.shape[axis],), "float64"))
+    return _op.take(x, order, axis=axis)

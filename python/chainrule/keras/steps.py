@@ -1,0 +1,205 @@
+"""One step of training, evaluation or prediction: as Python over tensors, and recorded once per signature as a program.
+
+The same functions run in both cases, so a model that can't be recorded computes the same numbers, only slower.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule import _core
+
+from . import random
+from .activations import remember_logits
+from .data import ArrayData, Batch, BatchLoop, BatchSource
+from .layers.base import structure_version
+from .symbolic import flatten
+
+_op = _core.ops
+logger = logging.getLogger("chainrule.keras")
+
+_SHUFFLE_STREAM = 0x73687566666C6500  # of cpp/graph/fit_loop.cpp
+
+
+@contextlib.contextmanager
+def gradient_recording(tensors: list[Any]) -> Iterator[None]:
+    """Within the block, what is computed from the tensors can be differentiated."""
+    _core.push_recording()
+    try:
+        for tensor in tensors:
+            _core.watch(tensor)
+        yield
+    finally:
+        for tensor in tensors:
+            _core.unwatch(tensor)
+        _core.pop_recording()
+
+
+def train_step(model: Any, x: Any, y: Any, sample_weight: Any) -> list[Any]:
+    """Forward, loss, backward, update, metrics; returns the outputs' tensors."""
+    variables = model.trainable_variables
+    tensors = [variable.value for variable in variables]
+    model._clear_losses()
+    with remember_logits():
+        with gradient_recording(tensors):
+            y_pred = model._forward(x, training=True)
+            loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+            scaled = model.optimizer.scale_loss(loss)
+            gradients = _core.backward([scaled], [chainrule.asarray(np.ones(scaled.shape, scaled.dtype))], tensors)
+        with chainrule.no_grad():
+            model.compute_metrics(x, y, y_pred, sample_weight)
+            model._loss_tracker.update_state(loss, sample_weight=_rows(x))
+    model._clear_losses()
+    model.optimizer.apply(gradients, variables)
+    return flatten(y_pred)
+
+
+def test_step(model: Any, x: Any, y: Any, sample_weight: Any) -> list[Any]:
+    """Forward, loss, metrics; returns the outputs' tensors."""
+    model._clear_losses()
+    with chainrule.no_grad(), remember_logits():
+        y_pred = model._forward(x, training=False)
+        loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        model.compute_metrics(x, y, y_pred, sample_weight)
+        model._loss_tracker.update_state(loss, sample_weight=_rows(x))
+    model._clear_losses()
+    return flatten(y_pred)
+
+
+def predict_step(model: Any, x: Any) -> Any:
+    """Forward outside of training."""
+    with chainrule.no_grad():
+        return model._forward(x, training=False)
+
+
+def _rows(x: Any) -> int:
+    return int(flatten(x)[0].shape[0])
+
+
+STEPS: dict[str, Callable[..., list[Any]]] = {"train": train_step, "test": test_step}
+
+
+class RecordedStep:
+    """A step as a program; remembers the shapes of the model's outputs (for checks of labels)."""
+
+    def __init__(self, model: Any, mode: str, data: ArrayData, signature: list[tuple[tuple[int, ...], str]]) -> None:
+        self.output_shapes: list[tuple[int, ...]] = []
+
+        def function(*placeholders: Any) -> list[Any]:
+            outputs = STEPS[mode](model, *data.unpack(list(placeholders)))
+            self.output_shapes = [tuple(output.shape) for output in outputs]
+            return []
+
+        self.program = _core.record(function, signature)
+
+
+def step_for(model: Any, mode: str, data: ArrayData, rows: int) -> RecordedStep:
+    """The recorded step for batches of that many rows, from the model's cache."""
+    signature = data.signature(rows)
+    trained = tuple(id(v) for v in model.trainable_variables) if mode == "train" else ()
+    key = (mode, data.key(), tuple(signature), trained)
+    cache = model._step_programs
+    if model._step_version != structure_version():
+        cache.clear()
+    if key not in cache:
+        model._ensure_compiled_built(data)
+        cache[key] = RecordedStep(model, mode, data, signature)
+        model._step_version = structure_version()
+    return cache[key]
+
+
+def explain_fallback(model: Any, error: Exception) -> None:
+    """One log line: why the model runs unrecorded, and which line of the user's code is the cause."""
+    here = os.path.dirname(os.path.abspath(chainrule.__file__))
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not os.path.abspath(f.filename).startswith(here)]
+    where = f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else "a layer of chainrule"
+    logger.warning(
+        "model %r runs step by step in Python (slower): its code needs the values of tensors, so it can't be recorded. %s (%s)",
+        model.name,
+        where,
+        error,
+    )
+
+
+def make_loop(
+    model: Any, mode: str, data: ArrayData | BatchSource, batch_size: int, eager: bool, seed: int | None, metrics: Any = ()
+) -> tuple[Any, list[tuple[int, ...]]]:
+    """(an object with ``run(epochs, max_steps, seconds)``, the shapes of the model's outputs if they are known).
+
+    Args:
+        seed: of the order of the rows; None keeps them in order.
+        metrics: 0-d state that the core reads into its history and zeroes at the end of each epoch.
+    """
+    if isinstance(data, BatchSource):
+        return BatchLoop(lambda *batch: run_batch(model, mode, batch, eager), data.epoch), []
+    batch_size = min(batch_size, data.rows)
+    rest = data.rows % batch_size
+    if not eager:
+        try:
+            full = step_for(model, mode, data, batch_size)
+            last = step_for(model, mode, data, rest).program if rest else None
+        except chainrule.TraceError as error:
+            explain_fallback(model, error)
+            model._untraceable = True
+        else:
+            loop = _core.FitLoop(
+                full=full.program,
+                last=last,
+                arrays=data.arrays,
+                batch_size=batch_size,
+                shuffle=seed is not None,
+                seed=seed or 0,
+                metrics=list(metrics),
+            )
+            return loop, full.output_shapes
+
+    model._ensure_compiled_built(data)
+
+    def batches(epoch: int) -> Iterator[Batch]:
+        return data.batches(batch_size, None if seed is None else epoch_order(data.rows, seed, epoch))
+
+    return BatchLoop(lambda *batch: STEPS[mode](model, *batch), batches), _eager_shapes(model, data)
+
+
+def _eager_shapes(model: Any, data: ArrayData) -> list[tuple[int, ...]]:
+    first = data.slice(0, 1)
+    return [tuple(output.shape) for output in flatten(predict_step(model, first.x))]
+
+
+def run_batch(model: Any, mode: str, batch: Batch, eager: bool) -> None:
+    """One step on one batch, recorded unless that is impossible or unwanted."""
+    data = ArrayData(*batch)
+    model._ensure_compiled_built(data)
+    if not eager and not model._untraceable:
+        try:
+            step = step_for(model, mode, data, data.rows)
+        except chainrule.TraceError as error:
+            explain_fallback(model, error)
+            model._untraceable = True
+        else:
+            model._check_labels(data, step.output_shapes)
+            step.program(*data.arrays)
+            return
+    STEPS[mode](model, *batch)
+
+
+def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:
+    """The order in which the core's FitLoop visits the rows in an epoch (the same algorithm, in Python)."""
+    words = _op.random_bits(random.key_of(seed, _SHUFFLE_STREAM + epoch), ((rows + 1) // 2,)).numpy()
+    halves = np.empty(2 * words.size, np.uint64)
+    halves[0::2], halves[1::2] = words & np.uint64(0xFFFFFFFF), words >> np.uint64(32)
+    bound = np.arange(1, rows + 1, dtype=np.uint64)
+    chosen = ((halves[:rows] * bound) >> np.uint64(32)).tolist()
+    order = [0] * rows
+    for i, j in enumerate(chosen):
+        order[i] = order[j]
+        order[j] = i
+    return np.array(order, dtype=np.int64)

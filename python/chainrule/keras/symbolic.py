@@ -1,0 +1,297 @@
+"""Symbolic tensors and the graph of operations between them: how ``keras.Model(inputs, outputs)`` knows its layers.
+
+A :class:`KerasTensor` has a shape (None where it may vary) and a dtype, no values. Applying a layer or an op to one adds a
+:class:`Node`; :class:`Graph` orders the nodes between inputs and outputs and runs them on real tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+import chainrule
+
+from .config import standardize_dtype
+from .naming import snake_case, unique_name
+
+# ---- nested structures ---------------------------------------------------------------------------------------------
+
+
+def flatten(structure: Any) -> list[Any]:
+    """The leaves of nested lists, tuples and dictionaries (by sorted key), in order."""
+    return list(_leaves(structure))
+
+
+def _leaves(structure: Any) -> Iterator[Any]:
+    if isinstance(structure, dict):
+        for key in sorted(structure):
+            yield from _leaves(structure[key])
+    elif isinstance(structure, (list, tuple)):
+        for item in structure:
+            yield from _leaves(item)
+    else:
+        yield structure
+
+
+def map_structure(function: Callable[[Any], Any], structure: Any) -> Any:
+    """The same structure with the function applied to each leaf."""
+    if isinstance(structure, dict):
+        return {key: map_structure(function, value) for key, value in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        items = [map_structure(function, item) for item in structure]
+        return type(structure)(*items) if hasattr(structure, "_fields") else type(structure)(items)
+    return function(structure)
+
+
+def pack_like(structure: Any, leaves: list[Any]) -> Any:
+    """The leaves in the given structure (the inverse of :func:`flatten`)."""
+    iterator = iter(leaves)
+
+    def build(part: Any) -> Any:
+        if isinstance(part, dict):
+            built = {key: build(part[key]) for key in sorted(part)}
+            return {key: built[key] for key in part}
+        if isinstance(part, (list, tuple)):
+            return type(part)(build(item) for item in part)
+        return next(iterator)
+
+    return build(structure)
+
+
+# ---- symbolic tensors ----------------------------------------------------------------------------------------------
+
+
+class KerasTensor:
+    """A tensor without values: ``shape`` (None for a varying length), ``dtype``, ``name``.
+
+    Made by :func:`keras.Input` and by applying layers or ``keras.ops`` to other symbolic tensors.
+    """
+
+    __array_ufunc__ = None  # ndarray + KerasTensor asks KerasTensor
+
+    def __init__(
+        self,
+        shape: Any,
+        dtype: Any = "float32",
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if sparse or ragged:
+            raise ValueError("KerasTensor: sparse and ragged tensors are not supported; use dense ones.")
+        self.shape = tuple(None if n is None else int(n) for n in shape)
+        self.dtype = standardize_dtype(dtype)
+        self.name = name or unique_name("keras_tensor")
+        self.node: Node | None = None
+        self.index = 0
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    def reshape(self, newshape: Any) -> Any:
+        """See ``keras.ops.reshape``."""
+        return self._apply("reshape", self, newshape)
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """See ``keras.ops.squeeze``."""
+        return self._apply("squeeze", self, axis)
+
+    @property
+    def T(self) -> Any:
+        """See ``keras.ops.transpose``."""
+        return self._apply("transpose", self)
+
+    @staticmethod
+    def _apply(name: str, *args: Any) -> Any:
+        from . import ops
+
+        return getattr(ops, name)(*args)
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+    def _no_values(self, *args: Any) -> Any:
+        raise TypeError(
+            f"{self!r} is symbolic: it has no values. It can only be given to layers, keras.ops and keras.Model; "
+            f"functions of NumPy and Python that need numbers belong inside a Lambda layer or a custom Layer."
+        )
+
+    __array__ = __bool__ = __float__ = __int__ = __index__ = __iter__ = __len__ = _no_values
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._apply("get_item", self, key)
+
+
+def _operator(name: str, reflected: bool = False) -> Callable[..., Any]:
+    def apply(self: KerasTensor, *others: Any) -> Any:
+        arguments = (*others, self) if reflected else (self, *others)
+        return self._apply(name, *arguments)
+
+    return apply
+
+
+for _method, _name in {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "mod",
+    "pow": "power",
+    "matmul": "matmul",
+    "and": "logical_and",
+    "or": "logical_or",
+    "xor": "logical_xor",
+}.items():
+    setattr(KerasTensor, f"__{_method}__", _operator(_name))
+    setattr(KerasTensor, f"__r{_method}__", _operator(_name, reflected=True))
+for _method, _name in {
+    "neg": "negative",
+    "abs": "absolute",
+    "invert": "logical_not",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}.items():
+    setattr(KerasTensor, f"__{_method}__", _operator(_name))
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Whether ``x`` is a symbolic tensor."""
+    return isinstance(x, KerasTensor)
+
+
+def any_symbolic(structure: Any) -> bool:
+    """Whether a symbolic tensor is among the leaves."""
+    return any(type(leaf) is KerasTensor for leaf in _leaves(structure))
+
+
+# ---- operations and nodes ------------------------------------------------------------------------------------------
+
+
+class Node:
+    """One application of an operation to symbolic tensors."""
+
+    def __init__(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+        self.operation, self.args, self.kwargs, self.outputs = operation, args, kwargs, outputs
+        self.inputs = [leaf for leaf in _leaves([list(args), kwargs]) if isinstance(leaf, KerasTensor)]
+        self.output_tensors: list[KerasTensor] = flatten(outputs)
+        for index, tensor in enumerate(self.output_tensors):
+            tensor.node, tensor.index = self, index
+
+
+class FunctionOperation:
+    """A function of ``keras.ops`` (or an activation) used on symbolic tensors, as a node of a graph."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.name = unique_name(snake_case(function.__name__))
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+
+def apply_function(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Applies a function of tensors to arguments among which there are symbolic ones; returns symbolic results."""
+    outputs = infer_outputs(function, args, kwargs)
+    Node(FunctionOperation(function), args, kwargs, outputs)
+    return outputs
+
+
+def infer_outputs(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The symbolic results of ``function``, found by running it on zeros.
+
+    Varying axes are given two different lengths; an axis of the result that follows them varies too.
+    """
+
+    def run(length: int) -> Any:
+        def zeros(leaf: Any) -> Any:
+            if not isinstance(leaf, KerasTensor):
+                return leaf
+            return chainrule.asarray(np.zeros([length if n is None else n for n in leaf.shape], leaf.dtype))
+
+        with chainrule.no_grad():
+            return function(*map_structure(zeros, args), **map_structure(zeros, kwargs))
+
+    varies = any(None in leaf.shape for leaf in _leaves([list(args), kwargs]) if isinstance(leaf, KerasTensor))
+    first = run(2)
+    if not varies:
+        return map_structure(lambda y: KerasTensor(y.shape, y.dtype), first)
+    leaves = [
+        KerasTensor([m if m == n else None for m, n in zip(a.shape, b.shape, strict=True)], a.dtype)
+        for a, b in zip(flatten(first), flatten(run(3)), strict=True)
+    ]
+    return pack_like(first, leaves)
+
+
+class Graph:
+    """The operations between ``inputs`` and ``outputs`` (nested structures of symbolic tensors), in an order that runs.
+
+    Raises:
+        ValueError: an output depends on a symbolic tensor that is not among the inputs.
+    """
+
+    def __init__(self, inputs: Any, outputs: Any) -> None:
+        self.inputs, self.outputs = inputs, outputs
+        self.input_tensors: list[KerasTensor] = flatten(inputs)
+        self.output_tensors: list[KerasTensor] = flatten(outputs)
+        for tensor in (*self.input_tensors, *self.output_tensors):
+            if not isinstance(tensor, KerasTensor):
+                raise ValueError(
+                    f"Model(inputs, outputs) needs symbolic tensors, made by keras.Input and layers; got {tensor!r}."
+                )
+        self.nodes = self._order()
+
+    def _order(self) -> list[Node]:
+        """Depth-first order of the nodes that the outputs need, without recursion."""
+        known = {id(tensor) for tensor in self.input_tensors}
+        order: list[Node] = []
+        done: set[int] = set()
+        stack: list[tuple[KerasTensor, bool]] = [(tensor, False) for tensor in reversed(self.output_tensors)]
+        while stack:
+            tensor, expanded = stack.pop()
+            if id(tensor) in known or (tensor.node is not None and id(tensor.node) in done):
+                continue
+            if tensor.node is None or not tensor.node.inputs:
+                raise ValueError(
+                    f"The output of the model depends on {tensor!r}, which is not among its inputs "
+                    f"{[t.name for t in self.input_tensors]}. Add it to inputs=[...]."
+                )
+            if expanded:
+                done.add(id(tensor.node))
+                order.append(tensor.node)
+            else:
+                stack.append((tensor, True))
+                stack.extend((source, False) for source in reversed(tensor.node.inputs))
+        return order
+
+    @property
+    def operations(self) -> list[Any]:
+        """Input layers, then the operations, each once, in order of their first use."""
+        found: dict[int, Any] = {}
+        for tensor in self.input_tensors:
+            if tensor.node is not None:
+                found.setdefault(id(tensor.node.operation), tensor.node.operation)
+        for node in self.nodes:
+            found.setdefault(id(node.operation), node.operation)
+        return list(found.values())
+
+    def run(self, tensors: list[Any]) -> Any:
+        """The outputs for real (or other symbolic) input tensors, given in the order of ``input_tensors``."""
+        values: dict[int, Any] = {id(k): t for k, t in zip(self.input_tensors, tensors, strict=True)}
+
+        def value(leaf: Any) -> Any:
+            return values[id(leaf)] if isinstance(leaf, KerasTensor) else leaf
+
+        for node in self.nodes:
+            results = node.operation(*map_structure(value, node.args), **map_structure(value, node.kwargs))
+            for tensor, result in zip(node.output_tensors, flatten(results), strict=True):
+                values[id(tensor)] = result
+        return map_structure(value, self.outputs)

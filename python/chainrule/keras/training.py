@@ -1,0 +1,652 @@
+"""compile, fit, evaluate, predict and their single-batch forms.
+
+fit records the whole training step once per input signature and runs many steps in one call of the core, which returns about
+every 50 ms so that Ctrl-C and the progress bar work. Without epoch callbacks all epochs are one such run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule import _core, seeds
+
+from . import optimizers
+from .callbacks import CallbackList
+from .compiled import CompiledLoss, CompiledMetrics, by_output, check_labels
+from .data import ArrayData, BatchSource, apply_class_weight, is_array_data, split_validation
+from .debug import FiniteCheck
+from .layers.base import observe_outputs, structure_version
+from .metrics import Mean, Metric, has_table, read_scalar
+from .progress import Progress, resolve_verbose
+from .steps import make_loop, predict_step, run_batch
+from .symbolic import flatten, map_structure, pack_like
+from .variables import Tensor, convert_to_tensor
+
+_op = _core.ops
+
+_BUDGET_SECONDS = 0.05  # how long the core runs before Python looks at signals and the progress bar
+_ENDLESS = 2**62  # more epochs than anybody trains
+_PREDICT_ROWS = 256
+_PROGRAMS_KEPT = 64
+
+
+class Trainer:
+    """The training half of :class:`keras.Model`."""
+
+    optimizer: Any
+    stop_training: bool
+
+    def _init_trainer(self) -> None:
+        self.optimizer = None
+        self.stop_training = False
+        self.history: Any = None
+        self._compiled = False
+        self._compile_loss: CompiledLoss | None = None
+        self._compile_metrics: CompiledMetrics | None = None
+        self._compile_config: dict[str, Any] | None = None
+        self._loss_tracker = Mean(name="loss")
+        self._run_eagerly = False
+        self._untraceable = False
+        self._step_programs: dict[Any, Any] = {}
+        self._step_version = -1
+        self._forward_programs: dict[Any, Any] = {}
+        self._forward_version = -1
+        self._forward_structure: Any = None
+
+    # ---- compile
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Says how to train.
+
+        Args:
+            optimizer: a name or an :class:`Optimizer`.
+            loss: a name, function or :class:`Loss`; for several outputs a list or a dictionary by output name.
+            loss_weights: the outputs' shares of the total loss.
+            metrics, weighted_metrics: names, functions or :class:`Metric` objects; the latter use sample weights.
+            run_eagerly: run steps in Python, op by op, instead of recording them (to debug; the same numbers).
+            steps_per_execution, jit_compile, auto_scale_loss: accepted for compatibility; steps are always recorded and
+                run many at a time.
+
+        Raises:
+            ValueError: an unknown name; the message suggests the nearest.
+        """
+        if optimizer is None:
+            raise ValueError("compile: optimizer can't be None; use a name such as 'adam'.")
+        self.optimizer = optimizers.get(optimizer)
+        self._compile_loss = None if loss is None else CompiledLoss(loss, loss_weights)
+        self._compile_metrics = CompiledMetrics(metrics, weighted_metrics)
+        self._run_eagerly = bool(run_eagerly)
+        self._untraceable = False
+        self._compiled = True
+        self.stop_training = False
+        self._step_programs = {}
+        self._loss_tracker = Mean(name="loss")
+        self._compile_config = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+
+    @property
+    def compiled(self) -> bool:
+        """Whether :meth:`compile` was called."""
+        return self._compiled
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether steps run in Python, op by op."""
+        return self._run_eagerly
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._run_eagerly = bool(value)
+
+    @property
+    def loss(self) -> Any:
+        """The ``loss`` given to :meth:`compile`."""
+        return None if self._compile_loss is None else self._compile_loss.spec
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The loss tracker, trackers of the outputs' losses, compiled metrics and those of layers."""
+        found = [self._loss_tracker] if self._compiled else []
+        if self._compile_loss is not None:
+            found += [tracker for tracker in self._compile_loss.trackers if tracker is not None]
+        if self._compile_metrics is not None:
+            found += self._compile_metrics.metrics
+        mine = {id(metric) for metric in found} | {id(self._loss_tracker)}
+        return found + [m for m in super().metrics if id(m) not in mine]  # type: ignore[misc]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """The metrics' names."""
+        return [metric.name for metric in self.metrics]
+
+    def reset_metrics(self) -> None:
+        """Zeroes the state of all metrics."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def get_metrics_result(self) -> dict[str, float]:
+        """The metrics' current values by name."""
+        results: dict[str, float] = {}
+        for metric in self.metrics:
+            value = metric.result()
+            if isinstance(value, dict):
+                results.update({key: read_scalar(item) for key, item in value.items()})
+            else:
+                array = np.asarray(convert_to_tensor(value).numpy())
+                results[metric.name] = float(array) if array.ndim == 0 else array.tolist()
+        return results
+
+    # ---- what a step computes
+
+    def _output_names(self, count: int) -> list[str]:
+        names = getattr(self, "output_names", None)
+        return names if names and len(names) == count else [f"output_{i + 1}" for i in range(count)]
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Any:
+        """The total loss of a batch: the compiled loss, ``add_loss`` and the penalties of weights. May be overridden.
+
+        Raises:
+            ValueError: there is no loss.
+        """
+        total = None
+        if self._compile_loss is not None:
+            targets, weights = self._per_output(y, y_pred, "y"), self._per_output(sample_weight, y_pred, "sample_weight")
+            total = self._compile_loss(targets, flatten(y_pred), weights, int(flatten(x)[0].shape[0]))
+        for extra in self.losses:  # type: ignore[attr-defined]
+            total = extra if total is None else total + extra
+        if total is None:
+            raise ValueError("There is no loss to compute: give loss= to compile(), or call add_loss() in a layer.")
+        return total
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Adds a batch to the compiled metrics. May be overridden."""
+        if self._compile_metrics is not None and self._compile_metrics.entries:
+            targets, weights = self._per_output(y, y_pred, "y"), self._per_output(sample_weight, y_pred, "sample_weight")
+            self._compile_metrics.update(targets, flatten(y_pred), weights)
+        return {}
+
+    def _names_of(self, y_pred: Any) -> list[str]:
+        if isinstance(y_pred, dict):
+            return sorted(y_pred)
+        return self._output_names(len(flatten(y_pred)))
+
+    def _per_output(self, values: Any, y_pred: Any, what: str) -> list[Any]:
+        """One entry per output tensor."""
+        names = self._names_of(y_pred)
+        if values is None:
+            return [None] * len(names)
+        if len(names) == 1:
+            leaves = flatten(values)
+            if len(leaves) != 1:
+                raise ValueError(f"{what} has {len(leaves)} arrays, but the model has one output.")
+            return leaves
+        if what == "sample_weight" and isinstance(values, Tensor):
+            return [values] * len(names)
+        return by_output(values, names, what)
+
+    def _forward(self, x: Any, training: bool) -> Any:
+        return super().__call__(x, training=training)  # type: ignore[misc]
+
+    # ---- preparation
+
+    def _require_compiled(self, method: str) -> None:
+        if not self._compiled:
+            raise ValueError(f"Call model.compile(optimizer=..., loss=...) before model.{method}().")
+
+    def _ensure_model_built(self, x: Any) -> None:
+        """Builds the layers on one sample, with real values (weights can't be made inside a recording)."""
+        if not self.built or any(not layer.built for layer in self._flatten_layers(False)):  # type: ignore[attr-defined]
+            predict_step(self, map_structure(lambda leaf: leaf[:1], x))
+
+    def _ensure_compiled_built(self, data: ArrayData) -> None:
+        """Makes the losses and metrics for one sample's shapes: variables can't be made inside a recording."""
+        loss, metrics = self._compile_loss, self._compile_metrics
+        if (loss is None or loss.names is not None) and (metrics is None or metrics.built):
+            return
+        first = data.slice(0, 1)
+        self._ensure_model_built(first.x)
+        y_pred = predict_step(self, first.x)
+        names = self._names_of(y_pred)
+        if loss is not None and loss.names is None:
+            loss.build(names)
+        if metrics is not None and not metrics.built:
+            metrics.build(names, self._per_output(first.y, y_pred, "y"), flatten(y_pred))
+
+    def _prepare(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, name: str = "") -> Any:
+        """ArrayData or BatchSource, with the model built and the inputs' shapes checked."""
+        if is_array_data(x):
+            data = ArrayData(x, y, sample_weight, name)
+            if class_weight is not None:
+                data = apply_class_weight(data, class_weight)
+            self._check_input_shapes(data.x)
+            self._ensure_model_built(data.x)
+            return data
+        if y is not None or sample_weight is not None or class_weight is not None:
+            raise ValueError(
+                f"x is a {type(x).__name__}, which makes batches (x, y, sample_weight) itself; y, sample_weight and "
+                f"class_weight can't be given besides."
+            )
+        return BatchSource(x)
+
+    def _check_input_shapes(self, x: Any) -> None:
+        """Models with declared inputs check them here, before any step."""
+
+    def _check_labels(self, data: ArrayData, output_shapes: list[tuple[int, ...]]) -> None:
+        """ValueError for labels that no class of the model has."""
+        compiled = self._compile_loss
+        if compiled is None or compiled.names is None or data.y is None or len(output_shapes) != len(compiled.names):
+            return
+        targets = flatten(data.y) if len(compiled.names) == 1 else by_output(data.y, compiled.names, "y")
+        for loss, target, shape, name in zip(compiled.losses, targets, output_shapes, compiled.names, strict=False):
+            if loss is not None and target is not None:
+                check_labels(loss, target, shape, name)
+
+    @staticmethod
+    def _check_batch_size(batch_size: Any, default: int) -> int:
+        if batch_size is None:
+            return default
+        if isinstance(batch_size, bool) or not hasattr(batch_size, "__index__") or batch_size < 1:
+            raise ValueError(f"batch_size must be a whole number >= 1, got {batch_size!r}.")
+        return int(batch_size)
+
+    # ---- fit
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict[int, float] | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+        check_nan: bool = False,
+    ) -> Any:
+        """Trains for ``epochs`` passes over the data; returns a History whose ``history`` maps names to values per epoch.
+
+        Args:
+            x, y: inputs and targets, arrays with one row a sample (or lists or dictionaries of them for several inputs or
+                outputs), or a source of batches ``(x, y)`` as x.
+            batch_size: rows per step; 32 if not given.
+            verbose: 0 silent, 1 progress bar, 2 one line an epoch, "auto": 1 in a terminal or notebook, else 2.
+            validation_split: this fraction of the rows, the last ones, is evaluated after each epoch, not trained on.
+            validation_data: ``(x, y)`` or ``(x, y, sample_weight)`` evaluated after each epoch.
+            shuffle: whether rows come in a new order each epoch (the order depends on the seed and the epoch only).
+            class_weight: weights of the classes in the loss, by number.
+            sample_weight: weights of the samples in the loss.
+            initial_epoch: the epoch to start from.
+            steps_per_epoch: steps that make an epoch, if not one pass.
+            validation_freq: every how many epochs (or after which ones) to validate.
+            check_nan: stop at the first value that isn't finite and name the layer and batch it comes from (slow).
+
+        Raises:
+            ValueError: data that doesn't fit the model or the loss, before the first step.
+            FloatingPointError: with ``check_nan``, a NaN or infinity.
+        """
+        self._require_compiled("fit")
+        if x is None:
+            raise ValueError("fit needs x, the inputs.")
+        data = self._prepare(x, y, sample_weight, class_weight)
+        validation: Any = None
+        if validation_data is not None:
+            validation = self._validation(validation_data)
+        elif validation_split:
+            if not isinstance(data, ArrayData):
+                raise ValueError("validation_split needs arrays; for a source of batches give validation_data.")
+            data, held_out = split_validation(data, validation_split)
+            validation = {"x": held_out}
+        batch_size = self._check_batch_size(batch_size, 32)
+        self.stop_training = False
+        self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+        eager = self._run_eagerly or self._untraceable or check_nan
+        seed = seeds.draw() if shuffle else None
+        loop, output_shapes = make_loop(self, "train", data, batch_size, eager, seed)
+        if isinstance(data, ArrayData):
+            self._check_labels(data, output_shapes)
+        steps = steps_per_epoch or (-(-data.rows // batch_size) if isinstance(data, ArrayData) else data.steps)
+        verbose = resolve_verbose(verbose)
+        hooks = CallbackList(
+            callbacks,
+            add_history=True,
+            model=self,
+            epochs=epochs,
+            steps=steps,
+            verbose=verbose,
+        )
+        self.history = hooks.history
+        run = _Fit(self, loop, hooks, steps, steps_per_epoch, verbose)
+        guard = FiniteCheck(self) if check_nan else None
+        hooks.on_train_begin()
+        self.reset_metrics()
+        with contextlib.nullcontext() if guard is None else observe_outputs(guard):
+            if run.can_run_at_once(validation, initial_epoch):
+                state = [variable.value for metric in self.metrics for variable in metric.variables]
+                run.at_once(make_loop(self, "train", data, batch_size, eager, seed, state)[0], epochs)
+            else:
+                for epoch in range(initial_epoch, epochs):
+                    run.epoch(epoch, epochs)
+                    logs = self.get_metrics_result()
+                    if validation is not None and _is_due(validation_freq, epoch):
+                        results = self.evaluate(
+                            **validation,
+                            batch_size=validation_batch_size or batch_size,
+                            verbose=0,
+                            steps=validation_steps,
+                            callbacks=hooks,
+                            return_dict=True,
+                        )
+                        logs.update({f"val_{name}": value for name, value in results.items()})
+                    run.end_epoch(epoch, logs)
+                    if self.stop_training:
+                        break
+        self.optimizer.finalize_variable_values(self.trainable_variables)  # type: ignore[attr-defined]
+        hooks.on_train_end(run.logs)
+        return self.history
+
+    @staticmethod
+    def _validation(data: Any) -> dict[str, Any]:
+        """The arguments of evaluate."""
+        if isinstance(data, tuple) and len(data) in (2, 3):
+            return dict(zip(("x", "y", "sample_weight"), data, strict=False))
+        if isinstance(data, (tuple, list)) or hasattr(data, "__array__"):
+            raise ValueError("validation_data must be a tuple (x, y) or (x, y, sample_weight), or a source of batches.")
+        return {"x": data}
+
+    # ---- evaluate
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss, followed by the metrics if there are any, on the data (a dictionary with ``return_dict``)."""
+        self._require_compiled("evaluate")
+        if x is None:
+            raise ValueError("evaluate needs x, the inputs.")
+        data = x if isinstance(x, ArrayData) else self._prepare(x, y, sample_weight)
+        batch_size = self._check_batch_size(batch_size, 32)
+        loop, output_shapes = make_loop(self, "test", data, batch_size, self._run_eagerly or self._untraceable, None)
+        if isinstance(data, ArrayData):
+            self._check_labels(data, output_shapes)
+        count = steps or (-(-data.rows // batch_size) if isinstance(data, ArrayData) else data.steps)
+        verbose = resolve_verbose(verbose)
+        hooks = callbacks if isinstance(callbacks, CallbackList) else CallbackList(callbacks, model=self, verbose=verbose)
+        self.reset_metrics()
+        progress = Progress(verbose, count)
+        progress.begin(None)
+        hooks.on_test_begin()
+        logs: dict[str, Any] = {}
+        if hooks.has_test_batch_hooks:
+            step = 0
+            while step != steps and loop.epoch < 1:
+                hooks.on_test_batch_begin(step)
+                loop.run(1, 1)
+                logs = self.get_metrics_result()
+                hooks.on_test_batch_end(step, logs)
+                step += 1
+        else:
+            _run_steps(loop, steps, progress, None)
+        logs = self.get_metrics_result()
+        hooks.on_test_end(logs)
+        progress.end(count or loop.step, logs)
+        if return_dict:
+            return logs
+        values = list(logs.values())
+        return values[0] if len(values) == 1 else values
+
+    # ---- predict
+
+    def predict(
+        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
+    ) -> Any:
+        """The outputs for all rows of ``x`` as ndarrays (in the structure of the model's outputs).
+
+        Raises:
+            ValueError: inputs that don't fit the model.
+        """
+        if type(x) is np.ndarray and callbacks is None and steps is None and (verbose == 0 or verbose == "auto"):
+            if x.ndim and 0 < x.shape[0] <= (batch_size or _PREDICT_ROWS):
+                program = self._forward_programs.get((x.shape, x.dtype))
+                if program and self._forward_version == structure_version():
+                    outputs = program(x)
+                    if len(outputs) == 1:
+                        return outputs[0].numpy()
+        if not is_array_data(x):
+            batches = (batch[0] for batch in BatchSource(x).epoch(0))
+            total = steps
+        else:
+            data = ArrayData(x)
+            self._check_input_shapes(data.x)
+            self._ensure_model_built(data.x)
+            size = self._check_batch_size(batch_size, _PREDICT_ROWS)
+            batches = (batch[0] for batch in data.batches(size))
+            total = -(-data.rows // size)
+        hooks = CallbackList(callbacks, model=self)
+        progress = Progress(resolve_verbose(verbose) if verbose != "auto" else 0, total)
+        progress.begin(None)
+        hooks.on_predict_begin()
+        collected: list[list[Any]] = []
+        structure: Any = None
+        for step, batch in enumerate(batches):
+            if step == steps:
+                break
+            hooks.on_predict_batch_begin(step)
+            structure = self._infer(batch)
+            collected.append([output.numpy() for output in flatten(structure)])
+            hooks.on_predict_batch_end(step, {"outputs": structure})
+            progress.update(step + 1, None)
+        hooks.on_predict_end()
+        progress.end(len(collected), {})
+        if not collected:
+            raise ValueError("predict got no batches.")
+        joined = [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in zip(*collected, strict=True)]
+        return pack_like(structure, joined)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch as ndarrays."""
+        if type(x) is np.ndarray:
+            program = self._forward_programs.get((x.shape, x.dtype))
+            if program and self._forward_version == structure_version():
+                outputs = program(x)
+                if len(outputs) == 1:
+                    return outputs[0].numpy()
+        data = ArrayData(x)
+        self._check_input_shapes(data.x)
+        self._ensure_model_built(data.x)
+        return map_structure(lambda t: t.numpy(), self._infer(data.x))
+
+    def _infer(self, x: Any) -> Any:
+        """The outputs for a batch of tensors outside of training, by a recorded program where possible."""
+        if self._run_eagerly or self._untraceable or not isinstance(x, Tensor):
+            return predict_step(self, x)
+        program = self._forward_program(x)
+        if program is None:
+            return predict_step(self, x)
+        outputs = program(x)
+        return outputs[0] if len(outputs) == 1 else pack_like(self._forward_structure, outputs)
+
+    def _forward_program(self, x: Any) -> Any:
+        """The recorded forward pass for tensors of this shape and type; None if the model can't be recorded."""
+        programs = self._forward_programs
+        if self._forward_version != structure_version():
+            programs.clear()
+        key = (x.shape, x.dtype)
+        program = programs.get(key)
+        if program is None:
+
+            def forward(placeholder: Any) -> list[Any]:
+                outputs = predict_step(self, placeholder)
+                self._forward_structure = map_structure(lambda leaf: None, outputs)
+                # An output that is the input itself gets memory of its own.
+                return [_op.copy(y) if y is placeholder else y for y in flatten(outputs)]
+
+            try:
+                program = _core.record(forward, [(x.shape, x.dtype.name)])
+            except chainrule.TraceError:
+                self._untraceable = True
+                return None
+            if len(programs) >= _PROGRAMS_KEPT:
+                programs.pop(next(iter(programs)))
+            programs[key] = program
+            self._forward_version = structure_version()
+        return program
+
+    # ---- single batches
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One training step; returns the loss and metrics since the last ``reset_metrics``."""
+        self._require_compiled("train_on_batch")
+        data = self._prepare(x, y, sample_weight, class_weight)
+        self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+        run_batch(self, "train", (data.x, data.y, data.sample_weight), self._run_eagerly)
+        return self._batch_logs(return_dict)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """One evaluation step; returns the loss and metrics since the last ``reset_metrics``."""
+        self._require_compiled("test_on_batch")
+        data = self._prepare(x, y, sample_weight)
+        run_batch(self, "test", (data.x, data.y, data.sample_weight), self._run_eagerly)
+        return self._batch_logs(return_dict)
+
+    def _batch_logs(self, return_dict: bool) -> Any:
+        logs = self.get_metrics_result()
+        if return_dict:
+            return logs
+        values = list(logs.values())
+        return values[0] if len(values) == 1 else values
+
+
+def _is_due(frequency: Any, epoch: int) -> bool:
+    if isinstance(frequency, int):
+        return (epoch + 1) % frequency == 0
+    return epoch + 1 in frequency
+
+
+def _run_steps(loop: Any, limit: int | None, progress: Progress, logs: Any) -> None:
+    """Runs to the end of the pass over the data, or ``limit`` steps, with the progress bar between slices of time."""
+    if limit is None:
+        target = loop.epoch + 1
+        while loop.epoch < target:
+            loop.run(target, -1, _BUDGET_SECONDS)
+            if progress.wants_updates and loop.epoch < target:
+                progress.update(loop.step, logs() if logs else None)
+        return
+    for done in range(1, limit + 1):
+        loop.run(_ENDLESS, 1)
+        if progress.wants_updates:
+            progress.update(done, logs() if logs else None)
+
+
+class _Fit:
+    """The epochs of one fit."""
+
+    def __init__(
+        self, model: Any, loop: Any, hooks: CallbackList, steps: int | None, steps_per_epoch: int | None, verbose: int
+    ) -> None:
+        self.model, self.loop, self.hooks = model, loop, hooks
+        self.steps, self.limit, self.verbose = steps, steps_per_epoch, verbose
+        self.progress = Progress(verbose, steps)
+        self.logs: dict[str, Any] = {}
+
+    def can_run_at_once(self, validation: Any, initial_epoch: int) -> bool:
+        """Whether nothing has to happen between epochs."""
+        return (
+            self.verbose == 0
+            and validation is None
+            and initial_epoch == 0
+            and self.limit is None
+            and not self.hooks.has_epoch_hooks
+            and not self.hooks.has_batch_hooks
+            and isinstance(self.loop, _core.FitLoop)
+            and all(has_table(metric) for metric in self.model.metrics)
+        )
+
+    def at_once(self, loop: Any, epochs: int) -> None:
+        """All epochs in one run of the core; the history is computed from its table afterwards."""
+        metrics = self.model.metrics
+        try:
+            while loop.epoch < epochs:
+                loop.run(epochs, -1, _BUDGET_SECONDS)
+        finally:
+            table = np.asarray(loop.take_history())
+            column = 0
+            history = self.model.history
+            for metric in metrics:
+                width = len(metric.variables)
+                history.history[metric.name] = metric.results(table[:, column : column + width]).tolist()
+                column += width
+            history.epoch = list(range(len(table)))
+        self.logs = {name: values[-1] for name, values in history.history.items() if values}
+
+    def epoch(self, epoch: int, epochs: int) -> None:
+        """The steps of one epoch."""
+        model, hooks, loop = self.model, self.hooks, self.loop
+        model.reset_metrics()
+        hooks.on_epoch_begin(epoch)
+        self.progress.begin((epoch, epochs))
+        if not hooks.has_batch_hooks:
+            _run_steps(loop, self.limit, self.progress, model.get_metrics_result)
+            return
+        step, target = 0, loop.epoch + 1 if self.limit is None else _ENDLESS
+        while step != self.limit and loop.epoch < target and not model.stop_training:
+            hooks.on_train_batch_begin(step)
+            loop.run(target, 1)
+            logs = model.get_metrics_result()
+            hooks.on_train_batch_end(step, logs)
+            step += 1
+            if self.progress.wants_updates:
+                self.progress.update(step, logs)
+
+    def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Callbacks and the line of the epoch."""
+        self.hooks.on_epoch_end(epoch, logs)
+        self.logs = logs
+        self.progress.end(self.steps or self.loop.step, logs)
+

@@ -1,0 +1,130 @@
+"""``keras.utils``: seeds, one-hot labels, normalisation, and names shared with other modules."""
+
+from __future__ import annotations
+
+import random as python_random
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule import seeds
+
+from .config import (
+    disable_interactive_logging,
+    enable_interactive_logging,
+    is_interactive_logging_enabled,
+    standardize_dtype,
+)
+from .data import PyDataset
+from .naming import clear_session
+from .progress import Progbar
+from .registry import (
+    custom_object_scope,
+    deserialize_keras_object,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+    serialize_keras_object,
+)
+from .symbolic import is_keras_tensor
+from .variables import convert_to_tensor
+
+CustomObjectScope = custom_object_scope
+Sequence = PyDataset
+
+
+def set_random_seed(seed: int) -> None:
+    """Seeds Python's, NumPy's and chainrule's random numbers: the same seed gives the same weights and the same training.
+
+    The results do not depend on the number of threads.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**32:
+        raise ValueError(f"set_random_seed: the seed must be an integer from 0 to 2**32 - 1, got {seed!r}.")
+    python_random.seed(int(seed))
+    np.random.seed(int(seed))
+    seeds.seed(int(seed))
+
+
+def to_categorical(x: Any, num_classes: int | None = None) -> Any:
+    """One-hot rows of class numbers: shape (...) or (..., 1) -> (..., num_classes), a float32 ndarray.
+
+    Raises:
+        ValueError: a label outside of 0 .. num_classes - 1.
+
+    Example: ``to_categorical([0, 2], 3)`` is ``[[1, 0, 0], [0, 0, 1]]``.
+    """
+    is_tensor = isinstance(x, chainrule.Tensor)
+    labels = np.asarray(x)
+    if labels.dtype.kind not in "iub" and (labels != np.floor(labels)).any():
+        raise ValueError("to_categorical: labels must be whole numbers.")
+    labels = labels.astype(np.int64)
+    if labels.ndim > 1 and labels.shape[-1] == 1:
+        labels = labels[..., 0]
+    if num_classes is None:
+        num_classes = int(labels.max()) + 1 if labels.size else 0
+    if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
+        bad = labels[(labels < 0) | (labels >= num_classes)].flat[0]
+        raise ValueError(f"to_categorical: label {bad} is out of range for {num_classes} classes (0 to {num_classes - 1}).")
+    rows = np.zeros((labels.size, num_classes), np.float32)
+    rows[np.arange(labels.size), labels.reshape(-1)] = 1
+    rows = rows.reshape((*labels.shape, num_classes))
+    return convert_to_tensor(rows) if is_tensor else rows
+
+
+def normalize(x: Any, axis: int = -1, order: float = 2) -> Any:
+    """x divided by its norm of that order along the axis (zero vectors stay): an ndarray for arrays, else a tensor."""
+    if not isinstance(x, chainrule.Tensor):
+        values = np.asarray(x)
+        norms = np.atleast_1d(np.linalg.norm(values, order, axis))
+        norms[norms == 0] = 1
+        return values / np.expand_dims(norms, axis)
+    from . import ops
+
+    return ops.normalize(x, axis=axis, order=order)
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """``x``, ``(x, y)`` or ``(x, y, sample_weight)``, without the missing parts."""
+    if y is None:
+        return (x,) if isinstance(x, (tuple, list)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """(x, y, sample_weight), None for missing parts."""
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"Expected x, (x, y) or (x, y, sample_weight), got a tuple of {len(data)}.")
+    padded = (*data, None, None)
+    return padded[0], padded[1], padded[2]
+
+
+__all__ = [
+    "CustomObjectScope",
+    "Progbar",
+    "PyDataset",
+    "Sequence",
+    "clear_session",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "disable_interactive_logging",
+    "enable_interactive_logging",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "is_interactive_logging_enabled",
+    "is_keras_tensor",
+    "normalize",
+    "pack_x_y_sample_weight",
+    "register_keras_serializable",
+    "serialize_keras_object",
+    "set_random_seed",
+    "standardize_dtype",
+    "to_categorical",
+    "unpack_x_y_sample_weight",
+]

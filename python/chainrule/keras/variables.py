@@ -1,0 +1,275 @@
+"""Variables: named tensors that layers, optimizers and metrics update in place.
+
+Invariant: ``variable.value`` is one Tensor object for the variable's whole life. Recorded programs and gradients refer to
+its memory, so assigning copies into it and never replaces it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule import _core
+from chainrule.transforms import watch_variable
+
+from .config import floatx, standardize_dtype
+from .naming import unique_name
+
+_op = _core.ops
+Tensor = chainrule.Tensor
+
+
+class Variable:
+    """A tensor that training changes.
+
+    Args:
+        initializer: the values (array-like or scalar), or a function ``(shape, dtype) -> values`` or its name; a function
+            needs ``shape``.
+        shape: the shape, if ``initializer`` is a function.
+        dtype: the type; by default that of the values if they are an array, else ``keras.config.floatx()``.
+        trainable: whether training may change it.
+        name: its name; by default ``variable``, ``variable_1``, ...
+
+    Example::
+
+        w = keras.Variable([[1.0, 2.0]], name="w")
+        w.assign_add([[0.5, 0.5]])
+        w.numpy()          # [[1.5, 2.5]]
+    """
+
+    __array_ufunc__ = None  # ndarray + Variable and Tensor + Variable ask Variable
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        aggregation: str = "none",
+        synchronization: str = "auto",
+        name: str | None = None,
+        layout: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if kwargs:
+            raise TypeError(f"Variable: unexpected arguments {sorted(kwargs)}.")
+        self.name = name or unique_name("variable")
+        self.path = self.name
+        self.trainable = bool(trainable)
+        self.trained = self.trainable  # what it was made as: freezing a layer and thawing it restores that
+        self.autocast = autocast
+        self.aggregation = aggregation
+        self.regularizer: Any = None
+        self.constraint: Any = None
+        if isinstance(initializer, str):
+            from . import initializers
+
+            initializer = initializers.get(initializer)
+        if callable(initializer) and not hasattr(initializer, "__array__"):
+            if shape is None:
+                raise ValueError(f"Variable {self.name!r}: an initializer function needs shape=.")
+            name_of_type = standardize_dtype(dtype)
+            values = initializer(tuple(int(n) for n in shape), dtype=name_of_type)
+            self._value = _own(convert_to_tensor(values, name_of_type), values)
+        else:
+            values = convert_to_tensor(initializer, dtype)
+            self._value = _own(values, initializer)
+            if shape is not None and tuple(shape) != self._value.shape:
+                raise ValueError(f"Variable {self.name!r}: values of shape {self._value.shape}, but shape={tuple(shape)}.")
+
+    @property
+    def value(self) -> Any:
+        """The tensor itself (always the same object)."""
+        if self.trainable:
+            watch_variable(self._value)
+        return self._value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The lengths of the axes."""
+        return self._value.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._value.ndim
+
+    @property
+    def dtype(self) -> str:
+        """The name of the type."""
+        return self._value.dtype.name
+
+    @property
+    def size(self) -> int:
+        """The number of entries."""
+        return self._value.size
+
+    def numpy(self) -> np.ndarray:
+        """The values as an ndarray of its own."""
+        return self._value.numpy().copy()
+
+    def assign(self, value: Any) -> Variable:
+        """Writes new values (cast to the variable's type). Raises ValueError if the shape differs."""
+        value = self._convert(value)
+        if tuple(value.shape) != self.shape:
+            raise ValueError(
+                f"Variable {self.path!r} has shape {self.shape}; it can't be assigned values of shape {tuple(value.shape)}."
+            )
+        with chainrule.no_grad():
+            _op.assign(self._value, value)
+        return self
+
+    def assign_add(self, value: Any) -> Variable:
+        """Adds to the values in place (the shapes may broadcast)."""
+        with chainrule.no_grad():
+            _op.assign_add(self._value, self._convert(value))
+        return self
+
+    def assign_sub(self, value: Any) -> Variable:
+        """Subtracts from the values in place (the shapes may broadcast)."""
+        with chainrule.no_grad():
+            _op.assign_add(self._value, _op.negative(self._convert(value)))
+        return self
+
+    def _convert(self, value: Any) -> Any:
+        return convert_to_tensor(value, self.dtype)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        values = self._value.numpy()
+        if dtype is not None and values.dtype != dtype:
+            return values.astype(dtype)
+        return values.copy() if copy else values
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.value[key]
+
+    def __getattr__(self, name: str) -> Any:
+        # Tensor's methods (sum, reshape, T, ...) work on variables.
+        if name.startswith("_"):
+            raise AttributeError(f"'Variable' object has no attribute {name!r}")
+        return getattr(self.value, name)
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def __float__(self) -> float:
+        return float(self._value)
+
+    def __int__(self) -> int:
+        return int(self._value)
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
+        copied = Variable(self.numpy(), trainable=self.trainable, autocast=self.autocast, name=self.name)
+        copied.path, copied.regularizer, copied.constraint = self.path, self.regularizer, self.constraint
+        memo[id(self)] = copied
+        return copied
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={self._value!r}>"
+
+
+def _binary(name: str, reflected: bool) -> Callable[[Variable, Any], Any]:
+    function = getattr(_op, name)
+
+    def apply(self: Variable, other: Any) -> Any:
+        other = unwrap(other)
+        return function(other, self.value) if reflected else function(self.value, other)
+
+    return apply
+
+
+for _method, _name in {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "divide",
+    "floordiv": "floor_divide",
+    "mod": "remainder",
+    "pow": "power",
+    "matmul": "matmul",
+}.items():
+    setattr(Variable, f"__{_method}__", _binary(_name, False))
+    setattr(Variable, f"__r{_method}__", _binary(_name, True))
+for _method, _name in {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}.items():
+    setattr(Variable, f"__{_method}__", _binary(_name, False))
+Variable.__neg__ = lambda self: _op.negative(self.value)  # type: ignore[attr-defined]
+Variable.__abs__ = lambda self: _op.absolute(self.value)  # type: ignore[attr-defined]
+
+
+def _own(value: Any, source: Any) -> Any:
+    """Memory of its own: a tensor that shares the caller's array is copied (by NumPy: also while a program is recorded)."""
+    if value is source or isinstance(source, (np.ndarray, Tensor, Variable)):
+        return chainrule.asarray(np.array(value.numpy()))
+    return value
+
+
+def unwrap(x: Any) -> Any:
+    """A variable's tensor; anything else as it is."""
+    return x.value if isinstance(x, Variable) else x
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None) -> Any:
+    """A tensor of ``x``: ndarrays share memory; Python floats become floatx, Python integers int32.
+
+    Raises:
+        ValueError: strings, objects and ragged lists, with what to do about them.
+    """
+    if sparse or ragged:
+        raise ValueError("convert_to_tensor: sparse and ragged tensors are not supported; use dense ones.")
+    if isinstance(x, Variable):
+        x = x.value
+    if not isinstance(x, Tensor):
+        if isinstance(x, (list, tuple)):
+            x = [np.asarray(item) if isinstance(item, (Tensor, Variable)) else item for item in x]
+        try:
+            values = np.asarray(x)
+        except ValueError:
+            raise ValueError(
+                "Can't make a tensor of lists of different lengths; pad them to one length first."
+            ) from None
+        check_numeric(values, "The value")
+        if not hasattr(x, "__array__") and dtype is None:
+            if values.dtype == np.float64:
+                dtype = floatx()
+            elif values.dtype == np.int64:
+                dtype = "int32"
+        if dtype is not None:
+            values = values.astype(standardize_dtype(dtype), copy=False)
+        return chainrule.asarray(values)
+    if dtype is not None and x.dtype != np.dtype(dtype := standardize_dtype(dtype)):
+        return _op.cast(x, dtype)
+    return x
+
+
+def check_numeric(values: np.ndarray, what: str) -> None:
+    """ValueError if the dtype is not a number or truth value, with the remedy."""
+    if values.dtype.kind in "biuf":
+        return
+    if values.dtype.kind == "O":
+        raise ValueError(
+            f"{what} has dtype object: it holds Python objects (often rows of different lengths, None or mixed types). "
+            f"Make it a rectangular array of numbers, for instance x = np.asarray(x, dtype='float32')."
+        )
+    if values.dtype.kind in "US":
+        raise ValueError(
+            f"{what} holds text (dtype {values.dtype}). Models compute with numbers: convert numerals with "
+            f"x.astype('float32'), or number the distinct words with np.unique(x, return_inverse=True)[1]."
+        )
+    raise ValueError(f"{what} has dtype {values.dtype}, which models can't compute with; cast it to 'float32'.")
+
+
+def is_float(x: Any) -> bool:
+    """Whether a tensor or variable has a floating-point type."""
+    return np.dtype(x.dtype).kind == "f"
+
+
+def as_float(x: Any, dtype: str) -> Any:
+    """A tensor in the float type ``dtype`` (no copy if it is already)."""
+    return x if x.dtype == dtype else _op.cast(x, dtype)

@@ -1,0 +1,20 @@
+"""The dense layer and dropout as functions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule import _core
+
+_op = _core.ops
+
+
+def dense(x: Any, kernel: Any, bias: Any = None) -> Any:
+    """z = x W + b: x of shape (..., n_in), kernel (n_in, n_out), bias (n_out,) -> (..., n_out)."""
+    z = _op.matmul(x, kernel)
+    return z if bias is None else _op.add(z, bias)
+
+
+def dropout(x: Any, key: Any, rate: float) -> Any:
+    """x * mask / (1 - rate), the mask 0 with probability ``rate``; ``key``: a uint64 tensor (seed, counter)."""
+    return _op.dropout(x, key, rate)

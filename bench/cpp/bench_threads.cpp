@@ -1,5 +1,5 @@
-// What a parallel loop costs beyond its work: the hand-off to workers that spin (hot), to workers that sleep (cold), and
-// the serial call, with empty chunks, one a thread. On a loaded machine read the least of several repetitions.
+// What a parallel loop costs beyond its work: the hand-off to workers that spin (hot), to workers that sleep (cold),
+// and the serial call, with empty chunks, one a thread. On a loaded machine read the least of several repetitions.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -49,8 +49,8 @@ void hand_off_cold(benchmark::State& state) {
 }
 BENCHMARK(hand_off_cold)->UseManualTime()->Iterations(1000);
 
-// All threads must take part: until each chunk has begun, none ends. The time is the mean, which one interruption by the
-// system spoils; the counters are the tenth and the fiftieth percentile.
+// All threads must take part: until each chunk has begun, none ends. The time is the mean, which one interruption by
+// the system spoils; the counters are the tenth and the fiftieth percentile.
 void hand_off_hot_all_take_part(benchmark::State& state) {
   using Clock = std::chrono::steady_clock;
   const int threads = usable_cpus();

@@ -35,8 +35,11 @@ struct Common {
   bool clips, decays;
 
   explicit Common(const OptimParams& p)
-      : scale(static_cast<T>(p.grad_scale)), clip(static_cast<T>(p.clip_value)),
-        keep(static_cast<T>(p.lr * p.weight_decay)), clips(p.clip_value > 0), decays(p.weight_decay != 0) {}
+      : scale(static_cast<T>(p.grad_scale)),
+        clip(static_cast<T>(p.clip_value)),
+        keep(static_cast<T>(p.lr * p.weight_decay)),
+        clips(p.clip_value > 0),
+        decays(p.weight_decay != 0) {}
 
   CR_INLINE Vec<T> gradient(Vec<T> g) const {
     g = g * scale;

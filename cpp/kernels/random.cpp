@@ -51,8 +51,8 @@ CR_INLINE void interleave(uint64_t* out, Words a, Words b) {
   Words(high).store(out + Words::kLanes);
 }
 
-// Blocks [block, block + blocks), rounded up to whole vectors: two elements of `bits` each. base/philox.h in the lanes of
-// vectors: the words c0 .. c3 sit in the low halves, what is in the high halves of c0 .. c3 is never looked at.
+// Blocks [block, block + blocks), rounded up to whole vectors: two elements of `bits` each. base/philox.h in the lanes
+// of vectors: the words c0 .. c3 sit in the low halves, what is in the high halves of c0 .. c3 is never looked at.
 CR_INLINE void generate(uint64_t* out, uint64_t seed, uint64_t counter, uint64_t block, int64_t blocks) {
   const Words multiplier0(0xD2511F53u), multiplier1(0xCD9E8D57u), low(0xFFFFFFFFu);
   for (int64_t i = 0; i < blocks; i += Words::kLanes) {
@@ -72,8 +72,8 @@ CR_INLINE void generate(uint64_t* out, uint64_t seed, uint64_t counter, uint64_t
   }
 }
 
-// Calls body(i, words, count) for pieces of a stretch of elements of T: elements [first + i, first + i + count), made of
-// the integers at `words`, which may be read as whole vectors.
+// Calls body(i, words, count) for pieces of a stretch of elements of T: elements [first + i, first + i + count), made
+// of the integers at `words`, which may be read as whole vectors.
 template <class T, class Body>
 CR_INLINE void each_piece(uint64_t seed, uint64_t counter, int64_t first, int64_t n, Body body) {
   using Word = simd::UnsignedOf<T>;
@@ -123,7 +123,8 @@ CR_INLINE Vec<double> uniform_of(Words bits) {
 template <class T>
 void uniform(void* out, uint64_t seed, uint64_t counter, int64_t first, int64_t n) {
   using Word = Vec<simd::UnsignedOf<T>>;
-  each_vector<T>(static_cast<T*>(out), seed, counter, first, n, [](int64_t, int64_t, Word word) { return uniform_of(word); });
+  each_vector<T>(static_cast<T*>(out), seed, counter, first, n,
+                 [](int64_t, int64_t, Word word) { return uniform_of(word); });
 }
 
 template <class T>
@@ -139,10 +140,10 @@ void dropout(void* out, const void* x_data, double rate, double scale, uint64_t 
 }
 
 // ---- normal --------------------------------------------------------------------------------------------------------
-// The quantile, by symmetry of the lower tail's p <= 1/2 alone. With t = 1 - 2p it is -t * C(0.7225 - t^2) in the middle,
-// |t| <= 0.85, and -T(sqrt(-log p) - 1.6) outside. C and T are rational functions fitted (weighted least squares in 50
-// digits, weights shifted to where the relative error was greatest) over all p the generator can give: relative errors of
-// 1e-7 and 3e-16. In these arguments all coefficients are positive, so nothing cancels.
+// The quantile, by symmetry of the lower tail's p <= 1/2 alone. With t = 1 - 2p it is -t * C(0.7225 - t^2) in the
+// middle, |t| <= 0.85, and -T(sqrt(-log p) - 1.6) outside. C and T are rational functions fitted (weighted least
+// squares in 50 digits, weights shifted to where the relative error was greatest) over all p the generator can give:
+// relative errors of 1e-7 and 3e-16. In these arguments all coefficients are positive, so nothing cancels.
 
 template <class T>
 struct QuantileFit;
@@ -155,18 +156,28 @@ struct QuantileFit<float> {
 };
 template <>
 struct QuantileFit<double> {
-  static constexpr double middle_over[] = {1.6935664363981833, 16.6418222258217315, 61.6050663079992558,
-                                           107.258466234244573, 89.6665072360543655, 32.8322656185034764,
+  static constexpr double middle_over[] = {1.6935664363981833,  16.6418222258217315,  61.6050663079992558,
+                                           107.258466234244573, 89.6665072360543655,  32.8322656185034764,
                                            4.07889382508631251, 0.0765246515832929983};
-  static constexpr double middle_under[] = {1.0, 10.5778093651643417, 42.9445724130472208,
-                                            84.2695260962654026, 82.8452854731082642, 38.3733559890228812,
-                                            7.01080096115645229, 0.318822337711034096};
-  static constexpr double tail_over[] = {1.42343711074968393, 4.80015790107920611, 6.29071197819480477,
-                                         4.228006382074145, 1.5688428280836314, 0.314926870482648919,
+  static constexpr double middle_under[] = {1.0,
+                                            10.5778093651643417,
+                                            42.9445724130472208,
+                                            84.2695260962654026,
+                                            82.8452854731082642,
+                                            38.3733559890228812,
+                                            7.01080096115645229,
+                                            0.318822337711034096};
+  static constexpr double tail_over[] = {1.42343711074968393,   4.80015790107920611,   6.29071197819480477,
+                                         4.228006382074145,     1.5688428280836314,    0.314926870482648919,
                                          0.0304949408048234712, 0.00103402644071239963};
-  static constexpr double tail_under[] = {1.0, 2.17249444208374712, 1.89941929206728396,
-                                          0.840074940279954459, 0.191999700042240595, 0.0204019086584733985,
-                                          0.000731059723050423423, 1.09386359581698344e-9};
+  static constexpr double tail_under[] = {1.0,
+                                          2.17249444208374712,
+                                          1.89941929206728396,
+                                          0.840074940279954459,
+                                          0.191999700042240595,
+                                          0.0204019086584733985,
+                                          0.000731059723050423423,
+                                          1.09386359581698344e-9};
 };
 
 template <class T, int count>
@@ -178,7 +189,10 @@ CR_INLINE Vec<T> polynomial(Vec<T> x, const T (&coefficients)[count]) {
 
 // p and t in halves of a unit of the last place: both are formed from the whole number, so both are exact in the tails.
 struct Lower {
-  template <class T> struct Of { Vec<T> p, t; };
+  template <class T>
+  struct Of {
+    Vec<T> p, t;
+  };
   static CR_INLINE Of<float> of(Vec<uint32_t> word) {
     const Vec<int32_t> w = simd::bits_as<int32_t>(word), mirrored = w ^ (w >> 31);
     return {(simd::convert<float>(mirrored) + 0.5f) * 0x1p-32f,

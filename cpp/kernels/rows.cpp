@@ -1,8 +1,9 @@
 // Softmax, its relatives and the losses built on it: everything that reduces along the last axis and uses the result
-// there. Each kernel is written once over strips of vectors, and runs on one of two kinds of strip, chosen by the number
-// of columns alone:
+// there. Each kernel is written once over strips of vectors, and runs on one of two kinds of strip, chosen by the
+// number of columns alone:
 //   WideStrip    one row; its vectors run along the columns and sums end across the lanes.
-//   NarrowStrip  as many rows as a vector has lanes, one row a lane; its vectors are the columns. With ten classes a wide
+//   NarrowStrip  as many rows as a vector has lanes, one row a lane; its vectors are the columns. With ten classes a
+//   wide
 //                strip would leave lanes empty and spend its time folding lanes onto each other.
 #include "kernels/parts.h"
 #include "simd/math.h"
@@ -72,7 +73,9 @@ struct WideStrip {
   class Array {
    public:
     Array(const WideStrip& strip, T* data)
-        : row_(data + strip.first * strip.cols), full_(strip.cols / kLanes), rest_(strip.cols % kLanes),
+        : row_(data + strip.first * strip.cols),
+          full_(strip.cols / kLanes),
+          rest_(strip.cols % kLanes),
           followed_(strip.first + 1 < strip.total_rows) {}
     void load() {}
     void save() const {}
@@ -305,7 +308,8 @@ void cross_entropy(void* loss_out, void* p_out, const void* x_in, const void* t_
 }
 
 template <class T>
-void cross_entropy_grad(void* dx_out, const void* p_in, const void* t_in, const void* g_in, int64_t rows, int64_t cols) {
+void cross_entropy_grad(void* dx_out, const void* p_in, const void* t_in, const void* g_in, int64_t rows,
+                        int64_t cols) {
   each_strip<T>(rows, cols, [&](auto strip) {
     typename decltype(strip)::Array p(strip, typed<T>(p_in)), t(strip, typed<T>(t_in)), dx(strip, typed<T>(dx_out));
     p.load();

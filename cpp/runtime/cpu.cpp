@@ -60,7 +60,8 @@ unsigned long long saved_state() {
   return (static_cast<unsigned long long>(high) << 32) | low;
 }
 
-// The levels of the x86-64 psABI, read from cpuid because the names __builtin_cpu_supports knows vary with the compiler.
+// The levels of the x86-64 psABI, read from cpuid because the names __builtin_cpu_supports knows vary with the
+// compiler.
 int supported_isas() {
   unsigned eax = 0, ebx1 = 0, ecx1 = 0, edx1 = 0, ebx7 = 0, ecx7 = 0, edx7 = 0, ebx = 0, ecx81 = 0, edx = 0;
   if (!__get_cpuid(1, &eax, &ebx1, &ecx1, &edx1)) return 0;
@@ -94,7 +95,8 @@ int supported_isas() { return 1; }
 
 int available() {
   static const int count = supported_isas();
-  if (count == 0) throw std::runtime_error(std::string("chainrule needs a processor of level ") + kIsa[0].name + " or better");
+  if (count == 0)
+    throw std::runtime_error(std::string("chainrule needs a processor of level ") + kIsa[0].name + " or better");
   return count;
 }
 
@@ -127,8 +129,8 @@ const Kernels* best_kernels() {
   if (const char* cap = std::getenv("CHAINRULE_ISA"); cap && *cap) {
     const int index = find_isa(cap);
     if (index < 0) {
-      throw std::invalid_argument(std::string("CHAINRULE_ISA=") + cap + " is not an instruction-set level of this build; use one of " +
-                                  isa_names(kIsas));
+      throw std::invalid_argument(std::string("CHAINRULE_ISA=") + cap +
+                                  " is not an instruction-set level of this build; use one of " + isa_names(kIsas));
     }
     if (index < best) best = index;
   }
@@ -191,7 +193,8 @@ int available_isas(const char** names, int capacity) {
 void set_isa(const char* name) {
   const int index = find_isa(name);
   if (index < 0 || index >= available()) {
-    throw std::invalid_argument(std::string("set_isa: \"") + name + "\" is not available here; use one of " + isa_names(available()));
+    throw std::invalid_argument(std::string("set_isa: \"") + name + "\" is not available here; use one of " +
+                                isa_names(available()));
   }
   g_kernels.store(&kIsa[index].table(), std::memory_order_release);
 }

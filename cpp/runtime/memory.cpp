@@ -48,7 +48,8 @@ constexpr int size_class(std::size_t bytes) {
 
 constexpr std::size_t class_bytes(int c) {
   if (c < kSmallClasses) return static_cast<std::size_t>(c + 1) * kAlignment;
-  const int octave = (c - kSmallClasses) / kClassesPerOctave + kFirstOctave, step = (c - kSmallClasses) % kClassesPerOctave;
+  const int octave = (c - kSmallClasses) / kClassesPerOctave + kFirstOctave,
+            step = (c - kSmallClasses) % kClassesPerOctave;
   return static_cast<std::size_t>(kClassesPerOctave + step + 1) << (octave - 3);
 }
 static_assert(class_bytes(size_class(1024)) == 1024 && class_bytes(size_class(1025)) == 1152 &&
@@ -270,8 +271,8 @@ class Central {
     for (std::size_t i = kSlabBytes / bytes; i-- > 0;) push(new (slab + i * bytes) Block, c);
   }
 
-  // Takes blocks off the lists, the classes that have been idle longest first, until no more than `limit` bytes are left
-  // (or slab blocks only); returns them as a list.
+  // Takes blocks off the lists, the classes that have been idle longest first, until no more than `limit` bytes are
+  // left (or slab blocks only); returns them as a list.
   Block* trim(std::size_t limit) {
     Block* surplus = nullptr;
     while (cached_ > limit) {
@@ -299,8 +300,8 @@ class Central {
 };
 
 Central& central() {
-  // Never destroyed: tensors in static variables are freed later than anything we could time. A fork takes the lock along,
-  // so that the child doesn't get it held by a thread it hasn't got.
+  // Never destroyed: tensors in static variables are freed later than anything we could time. A fork takes the lock
+  // along, so that the child doesn't get it held by a thread it hasn't got.
   static Central* const central = [] {
     settings();
     auto* made = new Central;

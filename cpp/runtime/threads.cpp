@@ -22,13 +22,13 @@ namespace chainrule {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr auto kSpin = std::chrono::microseconds(40);   // a worker looks for the next call this long before it sleeps
-constexpr auto kYield = std::chrono::microseconds(10);  // who waits longer than this lets others have the processor
+constexpr auto kSpin = std::chrono::microseconds(40);     // a worker looks for the next call this long before it sleeps
+constexpr auto kYield = std::chrono::microseconds(10);    // who waits longer than this lets others have the processor
 constexpr auto kPatience = std::chrono::milliseconds(2);  // the caller waits awake this long for the last chunks
 constexpr int kMaxThreads = 1024;
 
-std::atomic<bool> g_forked{false};    // this process is a forked child: the workers stayed with the parent
-thread_local bool t_inside = false;   // this thread runs a chunk, so what it calls runs serially
+std::atomic<bool> g_forked{false};   // this process is a forked child: the workers stayed with the parent
+thread_local bool t_inside = false;  // this thread runs a chunk, so what it calls runs serially
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -38,8 +38,8 @@ inline void relax() {
 #endif
 }
 
-// Spins until done() holds or `limit` has passed; returns whether it holds. Yields once it has waited for a while, since
-// then somebody else may be in need of this processor: perhaps the very thread that is waited for.
+// Spins until done() holds or `limit` has passed; returns whether it holds. Yields once it has waited for a while,
+// since then somebody else may be in need of this processor: perhaps the very thread that is waited for.
 template <class Done>
 bool spin(Clock::duration limit, const Done& done) {
   for (int i = 0; i < 64; ++i) {
@@ -58,10 +58,10 @@ bool spin(Clock::duration limit, const Done& done) {
   }
 }
 
-// The pool has one job slot. `remaining` is the only door to it: a thread that takes a positive value off it holds a chunk
-// of the job now in the slot, and that job cannot return before the chunk is counted in `finished`. So the plain fields
-// may be read after a claim, and a worker that comes late finds nothing to claim (or a chunk of the next job, which is as
-// good) and touches nothing else. The slot is written only by the owner, between two jobs.
+// The pool has one job slot. `remaining` is the only door to it: a thread that takes a positive value off it holds a
+// chunk of the job now in the slot, and that job cannot return before the chunk is counted in `finished`. So the plain
+// fields may be read after a claim, and a worker that comes late finds nothing to claim (or a chunk of the next job,
+// which is as good) and touches nothing else. The slot is written only by the owner, between two jobs.
 class Pool {
  public:
   // Runs the job and returns true, or returns false where the caller has to run it alone.
@@ -167,7 +167,8 @@ class Pool {
     const int wanted = wanted_.load(std::memory_order_relaxed);
     if (started_.load(std::memory_order_acquire) >= wanted) return;
     std::lock_guard<std::mutex> lock(mutex_);
-    // Workers inherit the signal mask: handlers run in the program's own threads, except for faults of the worker itself.
+    // Workers inherit the signal mask: handlers run in the program's own threads, except for faults of the worker
+    // itself.
     sigset_t all, before;
     sigfillset(&all);
     for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fault);
@@ -206,7 +207,8 @@ class Pool {
       } else {
         sleeping_.fetch_add(1, std::memory_order_seq_cst);
         wake_up_.wait(lock, [&] {
-          return !is_wanted() || remaining_.load(std::memory_order_seq_cst) > 0 || hot_.load(std::memory_order_seq_cst) > 0;
+          return !is_wanted() || remaining_.load(std::memory_order_seq_cst) > 0 ||
+                 hot_.load(std::memory_order_seq_cst) > 0;
         });
         sleeping_.fetch_sub(1, std::memory_order_relaxed);
       }
@@ -252,7 +254,9 @@ long threads_from_environment(const char* name, bool strict) {
   const long value = std::strtol(text, &end, 10);
   const bool valid = end != text && value >= 1 && (*end == '\0' || (!strict && *end == ','));
   if (valid) return value;
-  if (strict) throw std::invalid_argument(std::string(name) + "=" + text + " is not a number of threads; use a whole number of at least 1");
+  if (strict)
+    throw std::invalid_argument(std::string(name) + "=" + text +
+                                " is not a number of threads; use a whole number of at least 1");
   return 0;
 }
 
@@ -297,7 +301,8 @@ int num_threads() { return g_forked.load(std::memory_order_relaxed) ? 1 : pool()
 
 void set_num_threads(int n) {
   if (n < 1 || n > kMaxThreads) {
-    throw std::invalid_argument("set_num_threads: " + std::to_string(n) + " threads; expected 1 to " + std::to_string(kMaxThreads));
+    throw std::invalid_argument("set_num_threads: " + std::to_string(n) + " threads; expected 1 to " +
+                                std::to_string(kMaxThreads));
   }
   pool().set_threads(n);
 }

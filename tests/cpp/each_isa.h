@@ -1,4 +1,5 @@
-// The walk of kernel_levels.h as a loop, for tests that are typed already and so can't be parametrised by level as well.
+// The walk of kernel_levels.h as a loop, for tests that are typed already and so can't be parametrised by level as
+// well.
 #pragma once
 
 #include <gtest/gtest.h>

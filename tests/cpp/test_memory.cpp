@@ -48,7 +48,8 @@ std::size_t random_size(std::mt19937& random) {  // all orders of magnitude alik
 
 TEST(Memory, BlocksAreAligned) {
   std::vector<Held> all;
-  for (std::size_t bytes : {0, 1, 63, 64, 65, 1000, 1024, 1025, 4096, 32768, 32769, 100000, 2097151, 2097152, 2097153, 50000000}) {
+  for (std::size_t bytes :
+       {0, 1, 63, 64, 65, 1000, 1024, 1025, 4096, 32768, 32769, 100000, 2097151, 2097152, 2097153, 50000000}) {
     all.push_back(Held::make(bytes, 7));
     EXPECT_NE(all.back().block, nullptr);
     EXPECT_EQ(reinterpret_cast<std::uintptr_t>(all.back().block) % 64, 0u) << bytes;
@@ -195,7 +196,8 @@ TEST(MemoryDeathTest, CacheStaysBelowItsLimit) {
   EXPECT_EXIT(
       {
         setenv("CHAINRULE_CACHE_LIMIT", "8000000", 1);
-        for (std::size_t bytes : {6 * kMB, 3 * kMB, kMB, std::size_t{100000}, 20 * kMB}) deallocate(allocate(bytes), bytes);
+        for (std::size_t bytes : {6 * kMB, 3 * kMB, kMB, std::size_t{100000}, 20 * kMB})
+          deallocate(allocate(bytes), bytes);
         const std::size_t cached = memory_stats().cached;
         std::exit(cached <= 8000000 + 200000 && cached >= kMB ? 0 : 1);
       },

@@ -48,11 +48,15 @@ struct Model {
     T *wp = w.data() + begin, *ap = a.data() + begin, *bp = b.data() + begin, *cp = c.data() + begin;
     const T* gp = g.data() + begin;
     switch (rule) {
-      case Rule::sgd: k.optim.sgd[i](wp, params.momentum > 0 ? ap : nullptr, gp, n, &params); break;
+      case Rule::sgd:
+        k.optim.sgd[i](wp, params.momentum > 0 ? ap : nullptr, gp, n, &params);
+        break;
       case Rule::rmsprop:
         k.optim.rmsprop[i](wp, ap, params.centered ? bp : nullptr, params.momentum > 0 ? cp : nullptr, gp, n, &params);
         break;
-      case Rule::adam: k.optim.adam[i](wp, ap, bp, params.amsgrad ? cp : nullptr, gp, n, &params); break;
+      case Rule::adam:
+        k.optim.adam[i](wp, ap, bp, params.amsgrad ? cp : nullptr, gp, n, &params);
+        break;
     }
   }
 
@@ -111,14 +115,35 @@ std::vector<Case> all_cases() {
   };
   add("sgd", Rule::sgd, [](OptimParams&) {});
   add("momentum", Rule::sgd, [](OptimParams& p) { p.momentum = 0.9; });
-  add("nesterov", Rule::sgd, [](OptimParams& p) { p.momentum = 0.9; p.nesterov = 1; });
-  add("sgd scaled, clipped, decayed", Rule::sgd, [](OptimParams& p) { p.grad_scale = 0.5; p.clip_value = 0.3; p.weight_decay = 0.1; });
+  add("nesterov", Rule::sgd, [](OptimParams& p) {
+    p.momentum = 0.9;
+    p.nesterov = 1;
+  });
+  add("sgd scaled, clipped, decayed", Rule::sgd, [](OptimParams& p) {
+    p.grad_scale = 0.5;
+    p.clip_value = 0.3;
+    p.weight_decay = 0.1;
+  });
   add("rmsprop", Rule::rmsprop, [](OptimParams&) {});
-  add("rmsprop centered with momentum", Rule::rmsprop, [](OptimParams& p) { p.centered = 1; p.momentum = 0.5; p.epsilon = 1e-3; });
-  add("rmsprop clipped, decayed", Rule::rmsprop, [](OptimParams& p) { p.clip_value = 0.3; p.weight_decay = 0.1; });
+  add("rmsprop centered with momentum", Rule::rmsprop, [](OptimParams& p) {
+    p.centered = 1;
+    p.momentum = 0.5;
+    p.epsilon = 1e-3;
+  });
+  add("rmsprop clipped, decayed", Rule::rmsprop, [](OptimParams& p) {
+    p.clip_value = 0.3;
+    p.weight_decay = 0.1;
+  });
   add("adam", Rule::adam, [](OptimParams&) {});
-  add("amsgrad", Rule::adam, [](OptimParams& p) { p.amsgrad = 1; p.beta2 = 0.9; });
-  add("adam scaled, clipped, decayed", Rule::adam, [](OptimParams& p) { p.grad_scale = 0.5; p.clip_value = 0.3; p.weight_decay = 0.1; });
+  add("amsgrad", Rule::adam, [](OptimParams& p) {
+    p.amsgrad = 1;
+    p.beta2 = 0.9;
+  });
+  add("adam scaled, clipped, decayed", Rule::adam, [](OptimParams& p) {
+    p.grad_scale = 0.5;
+    p.clip_value = 0.3;
+    p.weight_decay = 0.1;
+  });
   return cases;
 }
 

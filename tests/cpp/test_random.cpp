@@ -1,5 +1,5 @@
-// Random numbers: the bits against the published vectors of Philox, each number against its definition from the bits, and
-// the distributions against what theory says of a million numbers.
+// Random numbers: the bits against the published vectors of Philox, each number against its definition from the bits,
+// and the distributions against what theory says of a million numbers.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -42,7 +42,8 @@ TEST(Random, BitsArePhilox) {
         std::vector<uint64_t> got(static_cast<std::size_t>(n));
         k.random.bits(got.data(), 0x123456789abcdef0, 0xfedcba9876543210, first, n);
         for (int64_t i = 0; i < n; ++i) {
-          ASSERT_EQ(got[static_cast<std::size_t>(i)], bits(0x123456789abcdef0, 0xfedcba9876543210, first + i)) << first << " + " << i;
+          ASSERT_EQ(got[static_cast<std::size_t>(i)], bits(0x123456789abcdef0, 0xfedcba9876543210, first + i))
+              << first << " + " << i;
         }
       }
     }
@@ -98,7 +99,8 @@ TEST(Random, NormalByDefinition) {
   EXPECT_EQ(bits(1, 2, 1711059085), 0x0000000369f5b27cu);
   EXPECT_NEAR(normal_from_word(0xffffffffu), 6.3379, 1e-4);  // 1 - p = 2^-33
   each_isa([](const Kernels& k) {
-    for (int64_t first : {int64_t{0}, int64_t{5}, int64_t{2556218467}, int64_t{1559797105}, int64_t{1144884750}, int64_t{1304082294}}) {
+    for (int64_t first :
+         {int64_t{0}, int64_t{5}, int64_t{2556218467}, int64_t{1559797105}, int64_t{1144884750}, int64_t{1304082294}}) {
       const std::size_t n = 3001;
       std::vector<float> f(n);
       k.random.normal[0](f.data(), 1, 2, first, static_cast<int64_t>(n));
@@ -156,7 +158,8 @@ TYPED_TEST(RandomOf, DropoutFollowsTheUniformNumbers) {
     k.random.uniform[RandomOf<T>::kIndex](u.data(), 8, 9, 11, n);
     for (double rate : {0.0, 0.1, 0.5, 0.9, 1.0}) {
       k.random.dropout[RandomOf<T>::kIndex](y.data(), x.data(), rate, 1.25, 8, 9, 11, n);
-      for (std::size_t i = 0; i < x.size(); ++i) ASSERT_EQ(y[i], u[i] >= static_cast<T>(rate) ? x[i] * T(1.25) : T(0)) << i;
+      for (std::size_t i = 0; i < x.size(); ++i)
+        ASSERT_EQ(y[i], u[i] >= static_cast<T>(rate) ? x[i] * T(1.25) : T(0)) << i;
       auto in_place = x;
       k.random.dropout[RandomOf<T>::kIndex](in_place.data(), in_place.data(), rate, 1.25, 8, 9, 11, n);
       EXPECT_EQ(in_place, y);
@@ -199,7 +202,8 @@ TYPED_TEST(RandomOf, Distributions) {
     EXPECT_LT(*std::max_element(u.begin(), u.end()), T(1));
     EXPECT_LT(kolmogorov_smirnov(u, [](double x) { return x; }), 1.95);
     double correlation = 0;  // of neighbours, whose words come from one block
-    for (std::size_t i = 1; i < u.size(); ++i) correlation += (u[i] - 0.5) * (u[i - 1] - 0.5) * 12 / static_cast<double>(n);
+    for (std::size_t i = 1; i < u.size(); ++i)
+      correlation += (u[i] - 0.5) * (u[i - 1] - 0.5) * 12 / static_cast<double>(n);
     EXPECT_LT(std::fabs(correlation), 4 * sigma);
 
     k.random.normal[RandomOf<T>::kIndex](z.data(), 42, 2, 0, n);
@@ -217,7 +221,8 @@ TYPED_TEST(RandomOf, Distributions) {
 TEST(Random, StreamsDiffer) {
   std::vector<float> a(1000), b(1000);
   kernels().random.uniform[0](a.data(), 1, 1, 0, 1000);
-  for (auto [seed, counter] : {std::pair<uint64_t, uint64_t>{2, 1}, {1, 2}, {1, uint64_t{1} << 40 | 1}, {uint64_t{1} << 40 | 1, 1}}) {
+  for (auto [seed, counter] :
+       {std::pair<uint64_t, uint64_t>{2, 1}, {1, 2}, {1, uint64_t{1} << 40 | 1}, {uint64_t{1} << 40 | 1, 1}}) {
     kernels().random.uniform[0](b.data(), seed, counter, 0, 1000);
     int equal = 0;
     for (std::size_t i = 0; i < a.size(); ++i) equal += a[i] == b[i];

@@ -48,12 +48,15 @@ template <class T>
 void expect_close(const std::vector<T>& got, const std::vector<Real>& want, double relative, double absolute) {
   ASSERT_EQ(got.size(), want.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
-    ASSERT_NEAR(static_cast<double>(got[i]), static_cast<double>(want[i]), relative * std::fabs(static_cast<double>(want[i])) + absolute) << "element " << i;
+    ASSERT_NEAR(static_cast<double>(got[i]), static_cast<double>(want[i]),
+                relative * std::fabs(static_cast<double>(want[i])) + absolute)
+        << "element " << i;
   }
 }
 
 // Wide rows and narrow ones, empty lanes, single columns, rows longer than a block of sums.
-const std::int64_t kShapes[][2] = {{1, 1}, {3, 1}, {5, 2}, {32, 10}, {33, 10}, {7, 16}, {1, 31}, {17, 32}, {4, 33}, {3, 64}, {5, 100}, {2, 1000}, {1, 5003}, {0, 10}};
+const std::int64_t kShapes[][2] = {{1, 1},   {3, 1},  {5, 2},  {32, 10}, {33, 10},  {7, 16},   {1, 31},
+                                   {17, 32}, {4, 33}, {3, 64}, {5, 100}, {2, 1000}, {1, 5003}, {0, 10}};
 
 template <class T>
 class Rows : public testing::Test {
@@ -151,10 +154,13 @@ TYPED_TEST(Rows, SparseCrossEntropy) {
         }
       }
       std::vector<T> loss(m), loss_only(m), p(n), dx(n);
-      EXPECT_EQ(k.rows.sparse_cross_entropy[Rows<T>::kIndex](loss.data(), p.data(), x.data(), labels.data(), rows, cols), -1);
+      EXPECT_EQ(
+          k.rows.sparse_cross_entropy[Rows<T>::kIndex](loss.data(), p.data(), x.data(), labels.data(), rows, cols), -1);
       expect_close(loss, want, 4 * Rows<T>::kEpsilon, 20 * Rows<T>::kEpsilon);
       expect_close(p, value.softmax, 40 * Rows<T>::kEpsilon, 0);
-      EXPECT_EQ(k.rows.sparse_cross_entropy[Rows<T>::kIndex](loss_only.data(), nullptr, x.data(), labels.data(), rows, cols), -1);
+      EXPECT_EQ(
+          k.rows.sparse_cross_entropy[Rows<T>::kIndex](loss_only.data(), nullptr, x.data(), labels.data(), rows, cols),
+          -1);
       EXPECT_EQ(loss_only, loss);
       k.rows.sparse_cross_entropy_grad[Rows<T>::kIndex](dx.data(), p.data(), labels.data(), g.data(), rows, cols);
       expect_close(dx, want_dx, 40 * Rows<T>::kEpsilon, 4 * Rows<T>::kEpsilon);
@@ -173,7 +179,8 @@ TYPED_TEST(Rows, LabelsOutOfRangeAreReported) {
       std::vector<T> loss(40), p(x.size()), dx(x.size()), g(40, T(1));
       labels[21] = cols;
       labels[35] = -1;
-      EXPECT_EQ(k.rows.sparse_cross_entropy[Rows<T>::kIndex](loss.data(), p.data(), x.data(), labels.data(), 40, cols), 21);
+      EXPECT_EQ(k.rows.sparse_cross_entropy[Rows<T>::kIndex](loss.data(), p.data(), x.data(), labels.data(), 40, cols),
+                21);
       for (std::size_t i = 0; i < 40; ++i) EXPECT_EQ(std::isnan(loss[i]), i == 21 || i == 35) << i;
       k.rows.sparse_cross_entropy_grad[Rows<T>::kIndex](dx.data(), p.data(), labels.data(), g.data(), 40, cols);
     }
@@ -223,8 +230,8 @@ TYPED_TEST(Rows, InfiniteLogits) {
       SCOPED_TRACE(cols);
       const auto n = static_cast<std::size_t>(cols);
       std::vector<T> x(3 * n, T(0)), y(3 * n), sums(3), loss(3), p(3 * n);
-      for (std::size_t j = 1; j < n; ++j) x[j] = -inf;         // all but one
-      for (std::size_t j = 0; j < n; ++j) x[n + j] = -inf;     // all
+      for (std::size_t j = 1; j < n; ++j) x[j] = -inf;      // all but one
+      for (std::size_t j = 0; j < n; ++j) x[n + j] = -inf;  // all
       x[2 * n + 1] = inf;
       k.rows.softmax[Rows<T>::kIndex](y.data(), x.data(), 3, cols);
       EXPECT_EQ(y[0], T(1));
@@ -273,7 +280,8 @@ TYPED_TEST(Rows, AnyCutGivesTheSameBits) {
       for (std::int64_t first = 0, count = 1; first < rows; first += count, count = std::min(count + 2, rows - first)) {
         const std::int64_t at = first * cols;
         k.rows.softmax[Rows<T>::kIndex](parts.data() + at, x.data() + at, count, cols);
-        k.rows.cross_entropy[Rows<T>::kIndex](loss_parts.data() + first, nullptr, x.data() + at, t.data() + at, count, cols);
+        k.rows.cross_entropy[Rows<T>::kIndex](loss_parts.data() + first, nullptr, x.data() + at, t.data() + at, count,
+                                              cols);
       }
       EXPECT_EQ(parts, whole);
       EXPECT_EQ(loss_parts, loss);

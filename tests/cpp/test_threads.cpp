@@ -22,7 +22,8 @@ namespace {
 void expect_each_chunk_once(std::int64_t chunks) {
   std::vector<int> runs(static_cast<std::size_t>(chunks), 0);
   parallel_for(chunks, [&](std::int64_t i) { ++runs[static_cast<std::size_t>(i)]; });
-  for (std::int64_t i = 0; i < chunks; ++i) ASSERT_EQ(runs[static_cast<std::size_t>(i)], 1) << "chunk " << i << " of " << chunks;
+  for (std::int64_t i = 0; i < chunks; ++i)
+    ASSERT_EQ(runs[static_cast<std::size_t>(i)], 1) << "chunk " << i << " of " << chunks;
 }
 
 class Threads : public testing::TestWithParam<int> {
@@ -222,8 +223,18 @@ TEST(ThreadsScratch, BuffersAreAlignedKeptAndOnesOwn) {
 TEST(ThreadsEnvironmentDeathTest, CapsTheNumber) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto exit_if = [](bool good) { std::exit(good ? 0 : 1); };
-  EXPECT_EXIT({ setenv("CHAINRULE_NUM_THREADS", "1", 1); exit_if(usable_cpus() == 1 && num_threads() == 1); }, testing::ExitedWithCode(0), "");
-  EXPECT_EXIT({ setenv("OMP_NUM_THREADS", "1,4", 1); exit_if(usable_cpus() == 1); }, testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(
+      {
+        setenv("CHAINRULE_NUM_THREADS", "1", 1);
+        exit_if(usable_cpus() == 1 && num_threads() == 1);
+      },
+      testing::ExitedWithCode(0), "");
+  EXPECT_EXIT(
+      {
+        setenv("OMP_NUM_THREADS", "1,4", 1);
+        exit_if(usable_cpus() == 1);
+      },
+      testing::ExitedWithCode(0), "");
   EXPECT_EXIT(
       {
         setenv("CHAINRULE_NUM_THREADS", "100000", 1);

@@ -1,7 +1,7 @@
 """Fits the polynomials of cpp/simd and writes cpp/simd/coefficients.h.
 
-Each polynomial interpolates its function at Chebyshev nodes, in 80-digit arithmetic; that is within a small factor of the
-minimax error. Needs mpmath, which the library itself does not:
+Each polynomial interpolates its function at Chebyshev nodes, in 80-digit arithmetic; that is within a small factor of
+the minimax error. Needs mpmath, which the library itself does not:
 
     python tools/fit.py > cpp/simd/coefficients.h       # the header; errors of each fit go to standard error
 """
@@ -95,7 +95,8 @@ FITS = [
         even_series(lambda z: (mp.asin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mp.mpf(1) / 6),
         mp.mpf(0), mp.mpf("0.2501"), 4, 12),
     Fit("erf", "erf(x) / x - 1 in z = x^2 for |x| <= 1",
-        even_series(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1, 2 / mp.sqrt(mp.pi) - 1), mp.mpf(0), mp.mpf(1), 7, 12),
+        even_series(lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1, 2 / mp.sqrt(mp.pi) - 1),
+        mp.mpf(0), mp.mpf(1), 7, 12),
     Fit("erfcx", "(1 + 2 x) e^(x^2) erfc(x) in t = (x - 4) / (x + 4) for 1/2 <= x <= 30",
         scaled_erfcx, ERFCX_LOW, ERFCX_HIGH, 12, 21),
     Fit("cbrt", "first guess of the cube root of x in [1, 8)", mp.cbrt, mp.mpf(1), mp.mpf(8), 4, 4),
@@ -181,7 +182,6 @@ def main() -> None:
     out += ["", "// pi / 2 in parts of 33 bits, the last of 53"]
     out.append(array("double", "kHalfPi", parts, "").replace("  static constexpr", "constexpr", 1))
     # The binary digits of 2 / pi after the point, 64 leading zeros first.
-    digits = int(mp.floor(mp.mpf(0)))
     with mp.workdps(500):
         digits = int(mp.floor(2 / mp.pi * mp.mpf(2) ** (64 * 20)))
     words = [0] + [(digits >> (64 * (19 - i))) & (2**64 - 1) for i in range(20)]

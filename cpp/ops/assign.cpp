@@ -97,8 +97,9 @@ void infer(const Call& call, std::vector<Output>&) {
                              " into shape ", to_string(dst.shape())));
   for (int axis = 0; axis < dst.ndim(); ++axis)
     if (dst.length(axis) > 1 && dst.strides()[axis] == 0)
-      throw ValueError(message("[", call.op.name, "] the destination of shape ", to_string(dst.shape()),
-                               " is broadcast: several elements share one place; write into the tensor it was made from"));
+      throw ValueError(
+          message("[", call.op.name, "] the destination of shape ", to_string(dst.shape()),
+                  " is broadcast: several elements share one place; write into the tensor it was made from"));
   if (dst.impl()->storage && !dst.impl()->storage->writable)
     throw ValueError(message("[", call.op.name, "] assignment destination is read-only"));
 }

@@ -137,7 +137,8 @@ void lower_gather(const Call& call, int axis, int count, Task& task) {
   task.run = run_gather;
 }
 
-// ---- adding: take_grad, index_grad, index_add ------------------------------------------------------------------------
+// ---- adding: take_grad, index_grad, index_add
+// ------------------------------------------------------------------------
 
 struct ScatterTask {
   void (*add_rows)(void* dst, const void* src, const std::int64_t* index, std::int64_t rows, std::int64_t cols);
@@ -309,7 +310,8 @@ void index_add_vjp(const Call& call, const Tensor* g, const bool* needs, Tensor*
   if (needs[1]) grads[1] = with_arrays("index", {g[0]}, call, 2, {});
 }
 
-// ---- take_along_axis, put_along_axis_add -----------------------------------------------------------------------------
+// ---- take_along_axis, put_along_axis_add
+// -----------------------------------------------------------------------------
 
 struct AlongTask {
   std::int64_t outer, length, inner;
@@ -386,10 +388,10 @@ bool prepare_along(const Call& call, std::vector<Tensor>& prepared) {
     const Tensor stretched = fn::broadcast_to(fn::cast(t, dtype), shape);
     return !dense || stretched.is_contiguous() ? stretched : call_op("copy", {stretched});
   };
-  const bool ready = x.shape() == x_shape && (put || x.is_contiguous()) && indices.shape() == index_shape &&
-                     indices.dtype() == DType::I64 && indices.is_contiguous() &&
-                     (!put || (call.in(2).shape() == index_shape && call.in(2).dtype() == x.dtype() &&
-                               call.in(2).is_contiguous()));
+  const bool ready =
+      x.shape() == x_shape && (put || x.is_contiguous()) && indices.shape() == index_shape &&
+      indices.dtype() == DType::I64 && indices.is_contiguous() &&
+      (!put || (call.in(2).shape() == index_shape && call.in(2).dtype() == x.dtype() && call.in(2).is_contiguous()));
   if (ready) return false;
   prepared.push_back(fit(x, x.dtype(), x_shape, !put));
   prepared.push_back(fit(indices, DType::I64, index_shape, true));
@@ -431,7 +433,8 @@ void lower_put_along(const Call& call, Task& task) {
 }
 
 void take_along_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
-  grads[0] = call_op("put_along_axis_add", {fn::full(g[0].dtype(), call.in(0).shape(), 0), call.in(1), g[0]}, call.attrs);
+  grads[0] =
+      call_op("put_along_axis_add", {fn::full(g[0].dtype(), call.in(0).shape(), 0), call.in(1), g[0]}, call.attrs);
 }
 
 void put_along_vjp(const Call& call, const Tensor* g, const bool* needs, Tensor* grads) {
@@ -473,7 +476,8 @@ bool prepare_one_hot(const Call& call, std::vector<Tensor>& prepared) {
 }
 
 void infer_one_hot(const Call& call, std::vector<Output>& outputs) {
-  if (call.attrs[0].integer < 0) throw ValueError(message("[one_hot] depth must not be negative: ", call.attrs[0].integer));
+  if (call.attrs[0].integer < 0)
+    throw ValueError(message("[one_hot] depth must not be negative: ", call.attrs[0].integer));
   Shape shape = call.in(0).shape();
   shape.push_back(call.attrs[0].integer);
   outputs.push_back({call.attrs[1].dtype(), shape});

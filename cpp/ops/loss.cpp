@@ -48,8 +48,8 @@ void run_sparse(const Task& task, void* const* ptr) {
   const auto* labels = static_cast<const std::int64_t*>(ptr[1]);
   std::atomic<std::int64_t> bad{std::numeric_limits<std::int64_t>::max()};  // the first such row
   for_chunks(t.rows, t.classes * kWork, [&](std::int64_t row, std::int64_t count) {
-    const std::int64_t found = t.sparse(t.at(ptr[2], row, 1), t.at(ptr[3], row, t.classes), t.at(ptr[0], row, t.classes),
-                                        labels + row, count, t.classes);
+    const std::int64_t found = t.sparse(t.at(ptr[2], row, 1), t.at(ptr[3], row, t.classes),
+                                        t.at(ptr[0], row, t.classes), labels + row, count, t.classes);
     if (found < 0) return;
     std::int64_t least = bad.load();
     while (row + found < least && !bad.compare_exchange_weak(least, row + found)) {
@@ -129,7 +129,8 @@ bool prepare(const Call& call, std::vector<Tensor>& prepared) {
 
 Shape row_shape(const Call& call) {
   const Shape& logits = call.in(0).shape();
-  if (logits.ndim == 0) throw ShapeError(message("[", call.op.name, "] the logits need an axis of classes, got shape ()"));
+  if (logits.ndim == 0)
+    throw ShapeError(message("[", call.op.name, "] the logits need an axis of classes, got shape ()"));
   if (logits[logits.ndim - 1] == 0 && element_count(Shape(logits.begin(), logits.end() - 1)) > 0)
     throw ShapeError(message("[", call.op.name, "] the logits have no classes: shape ", to_string(logits)));
   return Shape(logits.begin(), logits.end() - 1);
@@ -141,7 +142,8 @@ void check_targets(const Call& call) {
   const Shape expected = sparse ? row_shape(call) : logits;
   if (given != expected)
     throw ShapeError(message("[", call.op.name, "] logits of shape ", to_string(logits), " need ",
-                             sparse ? "labels" : "targets", " of shape ", to_string(expected), ", got ", to_string(given)));
+                             sparse ? "labels" : "targets", " of shape ", to_string(expected), ", got ",
+                             to_string(given)));
 }
 
 template <bool sparse>

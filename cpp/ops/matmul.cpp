@@ -1,4 +1,5 @@
-// Matrix products: matmul with NumPy's rules (vectors, batches, broadcasting), and the fused form with bias and activation.
+// Matrix products: matmul with NumPy's rules (vectors, batches, broadcasting), and the fused form with bias and
+// activation.
 #include "ops/matmul.h"
 
 #include <type_traits>
@@ -59,8 +60,8 @@ Product product_of(const Call& call) {
 
 // ---- preparation ---------------------------------------------------------------------------------------------------
 
-// (batch, m, k) @ (k, n) is one product of batch * m rows. Always done that way, so that the bits don't depend on strides:
-// where one step doesn't lead from row to row, a is copied first.
+// (batch, m, k) @ (k, n) is one product of batch * m rows. Always done that way, so that the bits don't depend on
+// strides: where one step doesn't lead from row to row, a is copied first.
 bool one_matrix(const Tensor& a, const Tensor& b) { return a.ndim() > 2 && b.ndim() == 2; }
 Walk walk_rows(const Tensor& a) {
   const int last = a.ndim() - 1;
@@ -70,11 +71,15 @@ Walk walk_rows(const Tensor& a) {
 
 bool prepare(const Call& call, std::vector<Tensor>& prepared) {
   const Tensor &a = call.in(0), &b = call.in(1);
-  const bool copy = one_matrix(a, b) && walk_rows(a).ndim > 1;
-  if (a.dtype() == b.dtype() && !copy) return false;
+  const bool copy_a = one_matrix(a, b) && walk_rows(a).ndim > 1;
+  const bool copy_bias = call.has(2) && !call.in(2).is_contiguous();
+  if (a.dtype() == b.dtype() && !copy_a && !copy_bias) return false;
   const DType dtype = promote(a.dtype(), b.dtype());
-  for (int i = 0; i < call.n_inputs; ++i) prepared.push_back(call.has(i) ? fn::cast(call.in(i), dtype) : Tensor());
-  if (one_matrix(a, b) && walk_rows(prepared[0]).ndim > 1) prepared[0] = call_op("copy", {prepared[0]});
+  for (int i = 0; i < call.n_inputs; ++i) {
+    const bool copy = i == 0 ? copy_a : i == 2 && copy_bias;
+    Tensor x = call.has(i) ? fn::cast(call.in(i), dtype) : Tensor();
+    prepared.push_back(copy && !x.is_contiguous() ? call_op("copy", {x}) : x);
+  }
   return true;
 }
 
@@ -83,10 +88,11 @@ void infer(const Call& call, std::vector<Output>& outputs) {
   if (call.has(2)) {
     const Tensor& bias = call.in(2);
     if (bias.shape() != Shape{p.n})
-      throw ShapeError(message("[", call.op.name, "] the bias must have shape (", p.n, ",), got ", to_string(bias.shape())));
+      throw ShapeError(
+          message("[", call.op.name, "] the bias must have shape (", p.n, ",), got ", to_string(bias.shape())));
     if (bias.dtype() != call.in(0).dtype())
-      throw DTypeError(message("[", call.op.name, "] the bias must be ", name(call.in(0).dtype()), ", got ",
-                               name(bias.dtype())));
+      throw DTypeError(
+          message("[", call.op.name, "] the bias must be ", name(call.in(0).dtype()), ", got ", name(bias.dtype())));
   }
   outputs.push_back({call.in(0).dtype(), p.out});
 }
@@ -268,7 +274,8 @@ void vjp(const Call& call, const Tensor* g, const bool* needs, Tensor* grads) {
 bool register_all() {
   Op matmul;
   matmul.name = "matmul";
-  matmul.doc = "Matrix product with NumPy's rules: vectors are rows or columns, leading axes are batches and broadcast.";
+  matmul.doc =
+      "Matrix product with NumPy's rules: vectors are rows or columns, leading axes are batches and broadcast.";
   matmul.tensors = {{"a"}, {"b"}};
   matmul.fusion = Fusion::gemm;
   matmul.prepare = prepare;

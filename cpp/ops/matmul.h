@@ -10,7 +10,7 @@ namespace chainrule {
 // matmul(a, b) and matmul_bias_act(a, b[, bias], activation): one product, or one batch with fixed steps.
 struct MatmulTask {
   GemmPlan plan;
-  std::int64_t batch;                  // 1 for a single product
+  std::int64_t batch;                   // 1 for a single product
   std::int64_t a_step, b_step, c_step;  // elements between the matrices of a batch
   int inputs;                           // 2, or 3 with a place for the bias (plan.shape.has_bias: whether it is given)
 };

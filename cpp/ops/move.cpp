@@ -28,8 +28,7 @@ void run_copy(const Task& task, void* const* ptr) {
       const std::int64_t block = t.walk.contiguous() ? n : 4096;
       for (std::int64_t done = 0; done < n; done += block) {
         const std::int64_t count = std::min(block, n - done);
-        void* scratch =
-            t.walk.contiguous() ? nullptr : thread_scratch(0, static_cast<std::size_t>(block) * t.in_bytes);
+        void* scratch = t.walk.contiguous() ? nullptr : thread_scratch(0, static_cast<std::size_t>(block) * t.in_bytes);
         t.cast(to + done * static_cast<std::int64_t>(t.out_bytes),
                read_block(t.walk, t.in_bytes, scratch, ptr[0], first + done, count), count);
       }
@@ -108,13 +107,15 @@ void infer_concatenate(const Call& call, std::vector<Output>& outputs) {
   for (int i = 1; i < call.n_inputs; ++i) {
     const Shape& other = call.in(i).shape();
     if (other.ndim != shape.ndim)
-      throw ShapeError(message("[concatenate] all the input arrays must have the same number of dimensions, but array 0 has ",
-                               shape.ndim, " and array ", i, " has ", other.ndim));
+      throw ShapeError(
+          message("[concatenate] all the input arrays must have the same number of dimensions, but array 0 has ",
+                  shape.ndim, " and array ", i, " has ", other.ndim));
     for (int k = 0; k < shape.ndim; ++k)
       if (k != axis && other[k] != shape[k])
-        throw ShapeError(message("[concatenate] all the input array dimensions except for the concatenation axis must match "
-                                 "exactly, but along dimension ", k, ", array 0 has size ", shape[k], " and array ", i,
-                                 " has size ", other[k]));
+        throw ShapeError(
+            message("[concatenate] all the input array dimensions except for the concatenation axis must match "
+                    "exactly, but along dimension ",
+                    k, ", array 0 has size ", shape[k], " and array ", i, " has size ", other[k]));
     shape[axis] += other[axis];
   }
   outputs.push_back({call.in(0).dtype(), shape});
@@ -166,22 +167,23 @@ void join_vjp(const Call& call, const Tensor* g, const bool* needs, Tensor* grad
   }
 }
 
-// ---- writing a block into a constant background: pad, slice_grad -------------------------------------------------------
+// ---- writing a block into a constant background: pad, slice_grad
+// -------------------------------------------------------
 
 struct PlaceTask {
   std::size_t bytes;
   std::int64_t count, size;  // elements of x and of the output
   double fill;               // its first bytes are one element
   Walk x;
-  Walk place;                // of x's elements in the output
-  std::int64_t offset;       // of the first of them
+  Walk place;           // of x's elements in the output
+  std::int64_t offset;  // of the first of them
 };
 
 void run_place(const Task& task, void* const* ptr) {
   const auto& t = task.get<PlaceTask>();
   char* out = static_cast<char*>(ptr[1]);
   const std::int64_t bytes = static_cast<std::int64_t>(t.bytes);
-  const StridedCopyFn copy = kernels().move.copy[bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3];
+  const StridedCopyFn copy = kernels().move.copy[log2_itemsize(bytes)];
   for_chunks(t.size, 1, [&](std::int64_t first, std::int64_t n) { copy(out + first * bytes, 1, &t.fill, 0, n); });
   char* to = out + t.offset * bytes;
   for_chunks(t.count, 1, [&](std::int64_t first, std::int64_t n) {
@@ -189,7 +191,8 @@ void run_place(const Task& task, void* const* ptr) {
     void* scratch = t.x.contiguous() ? nullptr : thread_scratch(0, kBlock * sizeof(double));
     for (std::int64_t done = 0; done < n; done += kBlock) {
       const std::int64_t count = std::min(kBlock, n - done);
-      scatter(t.place, t.bytes, to, read_block(t.x, t.bytes, scratch, ptr[0], first + done, count), first + done, count);
+      scatter(t.place, t.bytes, to, read_block(t.x, t.bytes, scratch, ptr[0], first + done, count), first + done,
+              count);
     }
   });
 }
@@ -240,8 +243,7 @@ void pad_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
   const Shape& shape = call.in(0).shape();
   const auto& starts = call.attrs[0].integers;
   std::vector<std::int64_t> stops, steps(starts.size(), 1);
-  for (int axis = 0; axis < shape.ndim; ++axis)
-    stops.push_back(starts[static_cast<std::size_t>(axis)] + shape[axis]);
+  for (int axis = 0; axis < shape.ndim; ++axis) stops.push_back(starts[static_cast<std::size_t>(axis)] + shape[axis]);
   grads[0] = fn::slice(g[0], starts, stops, steps);
 }
 

@@ -1,6 +1,6 @@
 // Optimizer updates: one task over all tensors of a model, in place.
-// Invariant: work is cut into pieces of kPiece elements of a tensor, pieces into chunks, by the sizes alone. The learning
-// rate and the step count are read when the task runs, so that a recorded program follows their changes.
+// Invariant: work is cut into pieces of kPiece elements of a tensor, pieces into chunks, by the sizes alone. The
+// learning rate and the step count are read when the task runs, so that a recorded program follows their changes.
 #include <cmath>
 
 #include "ops/support.h"
@@ -51,8 +51,10 @@ void run_piece(const OptimTask& t, const OptimParams& params, void* const* ptr, 
   void* scratch = walk.contiguous() ? nullptr : thread_scratch(0, kPiece * sizeof(double));
   const void* g = read_block(walk, static_cast<std::size_t>(t.bytes), scratch, list[1], piece.first, piece.n);
   switch (t.rule) {
-    case Rule::sgd: return table.sgd[t.which](list[0], list[2], g, piece.n, &params);
-    case Rule::adam: return table.adam[t.which](list[0], list[2], list[3], list[4], g, piece.n, &params);
+    case Rule::sgd:
+      return table.sgd[t.which](list[0], list[2], g, piece.n, &params);
+    case Rule::adam:
+      return table.adam[t.which](list[0], list[2], list[3], list[4], g, piece.n, &params);
     case Rule::rmsprop: {
       void* mean = params.centered ? list[3] : nullptr;
       void* velocity = params.momentum != 0 ? list[params.centered ? 4 : 3] : nullptr;
@@ -71,7 +73,8 @@ void run_update(const Task& task, void* const* ptr) {
     params.correction2 = 1 - std::pow(params.beta2, step);
   }
   const auto body = [&](std::int64_t chunk) {
-    for (std::size_t i = t.chunks[static_cast<std::size_t>(chunk)]; i < t.chunks[static_cast<std::size_t>(chunk) + 1]; ++i)
+    for (std::size_t i = t.chunks[static_cast<std::size_t>(chunk)]; i < t.chunks[static_cast<std::size_t>(chunk) + 1];
+         ++i)
       run_piece(t, params, ptr, t.pieces[i]);
   };
   const std::int64_t chunks = static_cast<std::int64_t>(t.chunks.size()) - 1;
@@ -104,8 +107,9 @@ void infer(const Call& call, std::vector<Output>&) {
   const Layout l = layout_of<rule>(call);
   const char* op = call.op.name;
   if (l.count < 0 || call.n_inputs - l.first_list != l.lists * l.count)
-    throw ValueError(message("[", op, "] ", l.count, " weights need ", l.lists, " tensors each (weight, gradient, state), ",
-                             l.lists * l.count, " in all, got ", call.n_inputs - l.first_list));
+    throw ValueError(message("[", op, "] ", l.count, " weights need ", l.lists,
+                             " tensors each (weight, gradient, state), ", l.lists * l.count, " in all, got ",
+                             call.n_inputs - l.first_list));
   for (int i = 0; i < l.first_list; ++i)
     if (call.in(i).size() != 1)
       throw ShapeError(message("[", op, "] ", i ? "iterations" : "lr", " must be one number, got shape ",
@@ -121,8 +125,12 @@ void infer(const Call& call, std::vector<Output>&) {
       if (x.shape() != weight.shape())
         throw ShapeError(message("[", op, "] ", what, " number ", i, " has shape ", to_string(x.shape()),
                                  ", its weight ", to_string(weight.shape())));
-      if (k != 1 && !x.is_contiguous())
+      if (k == 1) continue;
+      if (!x.is_contiguous())
         throw ValueError(message("[", op, "] ", what, " number ", i, " is changed in place and must be contiguous"));
+      if (x.impl()->storage && !x.impl()->storage->writable)
+        throw ValueError(
+            message("[", op, "] ", what, " number ", i, " is changed in place but its memory is read-only"));
     }
   }
 }
@@ -189,8 +197,9 @@ bool register_all() {
 
   Op sgd;
   sgd.name = "sgd_update";
-  sgd.doc = "w -= lr g, or v = momentum v - lr g; w += v (nesterov: w += momentum v - lr g). "
-            "tensors: count weights, gradients [, velocities].";
+  sgd.doc =
+      "w -= lr g, or v = momentum v - lr g; w += v (nesterov: w += momentum v - lr g). "
+      "tensors: count weights, gradients [, velocities].";
   sgd.tensors = {{"lr"}, tensors};
   sgd.attrs = {count, number("momentum", 0), choice("nesterov"), number("weight_decay", 0), number("clip_value", 0)};
   sgd.infer = infer<Rule::sgd>;
@@ -200,21 +209,33 @@ bool register_all() {
 
   Op adam = sgd;
   adam.name = "adam_update";
-  adam.doc = "Adam with bias correction for step t = iterations + 1, as Keras 3. "
-             "tensors: count weights, gradients, first moments, second moments [, greatest second moments].";
+  adam.doc =
+      "Adam with bias correction for step t = iterations + 1, as Keras 3. "
+      "tensors: count weights, gradients, first moments, second moments [, greatest second moments].";
   adam.tensors = {{"lr"}, {"iterations"}, tensors};
-  adam.attrs = {count, number("beta1", 0.9), number("beta2", 0.999), number("epsilon", 1e-7), choice("amsgrad"),
-                number("weight_decay", 0), number("clip_value", 0)};
+  adam.attrs = {count,
+                number("beta1", 0.9),
+                number("beta2", 0.999),
+                number("epsilon", 1e-7),
+                choice("amsgrad"),
+                number("weight_decay", 0),
+                number("clip_value", 0)};
   adam.infer = infer<Rule::adam>;
   adam.lower = lower<Rule::adam>;
   register_op(adam);
 
   Op rmsprop = sgd;
   rmsprop.name = "rmsprop_update";
-  rmsprop.doc = "RMSprop as Keras 3 (epsilon under the root). "
-                "tensors: count weights, gradients, mean squares [, means if centered] [, velocities if momentum > 0].";
-  rmsprop.attrs = {count, number("rho", 0.9), number("momentum", 0), number("epsilon", 1e-7), choice("centered"),
-                   number("weight_decay", 0), number("clip_value", 0)};
+  rmsprop.doc =
+      "RMSprop as Keras 3 (epsilon under the root). "
+      "tensors: count weights, gradients, mean squares [, means if centered] [, velocities if momentum > 0].";
+  rmsprop.attrs = {count,
+                   number("rho", 0.9),
+                   number("momentum", 0),
+                   number("epsilon", 1e-7),
+                   choice("centered"),
+                   number("weight_decay", 0),
+                   number("clip_value", 0)};
   rmsprop.infer = infer<Rule::rmsprop>;
   rmsprop.lower = lower<Rule::rmsprop>;
   register_op(rmsprop);

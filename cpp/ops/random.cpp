@@ -31,8 +31,8 @@ void run_random(const Task& task, void* const* ptr) {
 
 void check_key(const char* op, const Tensor& key) {
   if (key.dtype() != DType::U64 || key.shape() != Shape{2})
-    throw ValueError(message("[", op, "] the key must be uint64 of shape (2,): (seed, counter); got ", name(key.dtype()),
-                             " of shape ", to_string(key.shape())));
+    throw ValueError(message("[", op, "] the key must be uint64 of shape (2,): (seed, counter); got ",
+                             name(key.dtype()), " of shape ", to_string(key.shape())));
 }
 
 Output output_of(const Call& call, DType dtype) {
@@ -46,7 +46,8 @@ Output output_of(const Call& call, DType dtype) {
 
 void infer_floats(const Call& call, std::vector<Output>& outputs) {
   const DType dtype = call.attrs[1].dtype();
-  if (!is_float(dtype)) throw DTypeError(message("[", call.op.name, "] dtype must be float32 or float64, got ", name(dtype)));
+  if (!is_float(dtype))
+    throw DTypeError(message("[", call.op.name, "] dtype must be float32 or float64, got ", name(dtype)));
   outputs.push_back(output_of(call, dtype));
 }
 

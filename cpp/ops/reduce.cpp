@@ -1,7 +1,7 @@
 // Reductions over any set of axes: sum, mean, prod, max, min, any, all, argmax, argmin.
-// Invariant: the shape of a sum's tree follows from the shape and the axes alone, not from strides or threads. The axes are
-// merged into groups of kept and reduced ones; groups are reduced from the last to the first, one pass (outer, n, inner) ->
-// (outer, inner) each, and a long group in pieces whose partial results are one more pass.
+// Invariant: the shape of a sum's tree follows from the shape and the axes alone, not from strides or threads. The axes
+// are merged into groups of kept and reduced ones; groups are reduced from the last to the first, one pass (outer, n,
+// inner) -> (outer, inner) each, and a long group in pieces whose partial results are one more pass.
 #include <cstring>
 
 #include "ops/functions.h"
@@ -17,22 +17,30 @@ namespace {
 using RowFn = void (*)(void* out, const void* x, std::int64_t n);
 using ColumnsFn = void (*)(void* out, const void* x, std::int64_t row_step, std::int64_t rows, std::int64_t cols);
 
-constexpr std::int64_t kPieceRow = 65536;      // elements of a row that are reduced at once
-constexpr std::int64_t kPieceColumn = 1024;    // rows of columns, at least
+constexpr std::int64_t kPieceRow = 65536;       // elements of a row that are reduced at once
+constexpr std::int64_t kPieceColumn = 1024;     // rows of columns, at least
 constexpr std::int64_t kBlockElements = 32768;  // of a wide pass that one call takes
+constexpr std::int64_t kShortRow = 32;          // rows up to this length are turned into columns, many at a time
+constexpr std::int64_t kTurnedBlock = 256;
 
-// (outer, n, inner) -> (outer, pieces, inner).
+// (outer, n, inner) -> (outer, pieces, inner); short rows (outer, n) are seen as (1, n, outer) with steps to match.
 struct Pass {
   RowFn row;
   ColumnsFn columns;
+  bool turned;
   std::int64_t outer, n, inner;
-  std::int64_t piece, pieces;  // n in pieces of `piece`
-  std::int64_t block, blocks;  // inner in blocks of `block`
+  std::int64_t piece, pieces;        // n in pieces of `piece`
+  std::int64_t block, blocks;        // inner in blocks of `block`
   std::int64_t in_bytes, out_bytes;  // of an element
   std::int64_t out_count() const { return outer * pieces * inner; }
 };
 
 constexpr int kInlinePasses = 2;
+
+// Elements from one index to the next along the three axes of a pass.
+struct Steps {
+  std::int64_t outer, row, col;
+};
 
 struct ReduceTask {
   ReduceOp op;
@@ -41,13 +49,13 @@ struct ReduceTask {
   std::int64_t reduced;  // elements behind one result; 0: the result is the identity
   bool mean;
   int passes;
-  bool direct;  // the first pass reads x where it is, with these steps (elements)
-  std::int64_t outer_step, row_step;
+  bool regular;  // x has steps; else the first pass gathers its blocks with a walk
+  Steps steps;
   Pass pass[kInlinePasses];
 };
 struct LongReduceTask {
   ReduceTask head;
-  Walk walk;                     // of x, where it isn't read directly
+  Walk walk;  // of x, where it isn't regular
   Pass pass[2 * kMaxDims];
 };
 
@@ -61,8 +69,7 @@ int group_axes(const Shape& shape, const AxisSet& set, Group* groups) {
   int count = 0;
   for (int axis = 0; axis < shape.ndim; ++axis) {
     if (shape[axis] == 1) continue;
-    if (count == 0 || groups[count - 1].reduced != set.has[axis])
-      groups[count++] = {set.has[axis], axis, axis + 1, 1};
+    if (count == 0 || groups[count - 1].reduced != set.has[axis]) groups[count++] = {set.has[axis], axis, axis + 1, 1};
     groups[count - 1].last = axis + 1;
     groups[count - 1].length *= shape[axis];
   }
@@ -80,6 +87,8 @@ Pass make_pass(ReduceOp op, DType in, DType out, std::int64_t outer, std::int64_
   Pass pass;
   pass.row = table.row[static_cast<int>(op)][index(in)];
   pass.columns = table.columns[static_cast<int>(op)][index(in)];
+  pass.turned = inner == 1 && n <= kShortRow && outer >= 16;
+  if (pass.turned) std::swap(outer, inner);
   pass.outer = outer;
   pass.n = n;
   pass.inner = inner;
@@ -89,6 +98,7 @@ Pass make_pass(ReduceOp op, DType in, DType out, std::int64_t outer, std::int64_
   pass.block = inner;
   if (inner > 64 && pass.piece * inner > 2 * kBlockElements)
     pass.block = std::min(inner, std::max<std::int64_t>(1, kBlockElements / (64 * pass.piece)) * 64);
+  if (pass.turned) pass.block = std::min(inner, kTurnedBlock);
   pass.blocks = (inner + pass.block - 1) / pass.block;
   pass.in_bytes = static_cast<std::int64_t>(itemsize(in));
   pass.out_bytes = static_cast<std::int64_t>(itemsize(out));
@@ -118,58 +128,87 @@ int make_passes(ReduceOp op, DType in, DType out, const Group* groups, int count
   return made;
 }
 
-// Whether the first pass can read x in place: one step between rows, unit steps inside them.
-bool find_steps(const Tensor& x, const Group* groups, int count, ReduceTask& t) {
-  int group = count - 1;
-  while (group >= 0 && !groups[group].reduced) --group;
+Steps contiguous_steps(const Pass& p) { return p.turned ? Steps{0, 1, p.n} : Steps{p.n * p.inner, p.inner, 1}; }
+
+// The steps of x in its first pass; false where one step isn't enough for some axis.
+bool find_steps(const Tensor& x, const Group* groups, int count, const Pass& first, Steps& steps) {
   if (x.is_contiguous()) {
-    const std::int64_t inner = t.pass[0].inner;
-    t.row_step = inner;
-    t.outer_step = t.pass[0].n * inner;
+    steps = contiguous_steps(first);
     return true;
   }
-  if (group < 0) return false;
-  const Walk outer = sub_walk(x, 0, groups[group].first);
-  const Walk rows = sub_walk(x, groups[group].first, groups[group].last);
-  const Walk inner = sub_walk(x, groups[group].last, x.ndim());
-  if (outer.ndim != 1 || rows.ndim != 1 || !inner.contiguous()) return false;
-  if (inner.count == 1 && rows.strides[0] != 1) return false;
-  t.outer_step = outer.strides[0];
-  t.row_step = rows.strides[0];
-  return true;
+  int group = count - 1;
+  while (group >= 0 && !groups[group].reduced) --group;
+  const int begin = group < 0 ? 0 : groups[group].first, end = group < 0 ? 0 : groups[group].last;
+  const Walk outer = sub_walk(x, 0, begin), rows = sub_walk(x, begin, end), inner = sub_walk(x, end, x.ndim());
+  steps = {outer.strides[0], rows.strides[0], inner.strides[0]};
+  if (first.turned) steps = {0, steps.row, steps.outer};
+  return outer.ndim == 1 && rows.ndim == 1 && inner.ndim == 1;
 }
 
 // ---- run -----------------------------------------------------------------------------------------------------------
 
-void run_pass(const Pass& p, const ReduceTask& t, bool first, const Walk* walk, const void* x, void* out) {
-  const bool gathered = first && walk;
-  const std::int64_t outer_step = first && !gathered ? t.outer_step : p.n * p.inner;
-  const std::int64_t row_step = first && !gathered ? t.row_step : p.inner;
+// rows x cols elements of x as the kernels want them: unit steps along columns, or along the one row there is.
+// Returns where they are, with the step from row to row in steps.row.
+const char* make_readable(const char* x, bool one_row, Steps& steps, std::int64_t rows, std::int64_t cols,
+                          std::int64_t bytes) {
+  if (one_row ? steps.row == 1 || rows == 1 : steps.col == 1 || cols == 1) return x;
+  const MoveKernels& move = kernels().move;
+  const int size = log2_itemsize(bytes);
+  char* scratch = static_cast<char*>(thread_scratch(3, static_cast<std::size_t>(rows * cols * bytes)));
+  if (one_row) {
+    move.copy[size](scratch, 1, x, steps.row, rows);
+  } else if (steps.row == 1 && steps.col > 0) {
+    move.transpose[size](scratch, cols, x, steps.col, cols, rows);
+  } else {
+    for (std::int64_t r = 0; r < rows; ++r)
+      move.copy[size](scratch + r * cols * bytes, 1, x + r * steps.row * bytes, steps.col, cols);
+  }
+  steps.row = cols;
+  return scratch;
+}
+
+// Rows [row, row + rows) and columns [col, col + cols) of part o, gathered in their logical order.
+const char* gather_part(const Pass& p, const Walk& walk, const void* x, std::int64_t o, std::int64_t row,
+                        std::int64_t rows, std::int64_t col, std::int64_t cols, Steps& steps) {
+  const std::size_t bytes = static_cast<std::size_t>(p.in_bytes);
+  char* scratch = static_cast<char*>(thread_scratch(2, static_cast<std::size_t>(rows * cols) * bytes));
+  if (p.turned) {
+    gather(walk, bytes, scratch, x, col * p.n, cols * p.n);  // short: all rows of the columns
+    steps = {0, 1, p.n};
+    return scratch;
+  }
+  const std::int64_t start = (o * p.n + row) * p.inner + col;
+  if (cols == p.inner) {
+    gather(walk, bytes, scratch, x, start, rows * cols);
+  } else {
+    for (std::int64_t r = 0; r < rows; ++r)
+      gather(walk, bytes, scratch + r * cols * p.in_bytes, x, start + r * p.inner, cols);
+  }
+  steps = {0, cols, 1};
+  return scratch;
+}
+
+// Reads x with the steps given, or else with the walk.
+void run_pass(const Pass& p, const Steps* given, const Walk* walk, const void* x, void* out) {
   for_chunks(p.outer * p.pieces * p.blocks, p.piece * p.block, [&](std::int64_t unit, std::int64_t count) {
     for (; count > 0; ++unit, --count) {
       const std::int64_t block = unit % p.blocks, piece = unit / p.blocks % p.pieces, o = unit / (p.blocks * p.pieces);
       const std::int64_t row = piece * p.piece, rows = std::min(p.piece, p.n - row);
       const std::int64_t col = block * p.block, cols = std::min(p.block, p.inner - col);
-      char* to = static_cast<char*>(out) + ((o * p.pieces + piece) * p.inner + col) * p.out_bytes;
-      const char* from = static_cast<const char*>(x) + (o * outer_step + row * row_step + col) * p.in_bytes;
-      std::int64_t step = row_step;
-      if (gathered) {
-        char* scratch = static_cast<char*>(thread_scratch(2, static_cast<std::size_t>(rows * cols * p.in_bytes)));
-        const std::int64_t start = (o * p.n + row) * p.inner + col;
-        if (cols == p.inner) {
-          gather(*walk, static_cast<std::size_t>(p.in_bytes), scratch, x, start, rows * cols);
-        } else {
-          for (std::int64_t r = 0; r < rows; ++r)
-            gather(*walk, static_cast<std::size_t>(p.in_bytes), scratch + r * cols * p.in_bytes, x, start + r * p.inner,
-                   cols);
-        }
-        from = scratch;
-        step = cols;
+      Steps steps;
+      const char* from;
+      if (given) {
+        steps = *given;
+        from = static_cast<const char*>(x) + (o * steps.outer + row * steps.row + col * steps.col) * p.in_bytes;
+      } else {
+        from = gather_part(p, *walk, x, o, row, rows, col, cols, steps);
       }
+      from = make_readable(from, p.inner == 1, steps, rows, cols, p.in_bytes);
+      char* to = static_cast<char*>(out) + ((o * p.pieces + piece) * p.inner + col) * p.out_bytes;
       if (p.inner == 1) {
         p.row(to, from, rows);
       } else {
-        p.columns(to, from, step, rows, cols);
+        p.columns(to, from, steps.row, rows, cols);
       }
     }
   });
@@ -192,7 +231,8 @@ void reduce(const ReduceTask& t, const Pass* passes, const Walk* walk, const voi
     for (int i = 0; i < t.passes; ++i) {
       const Pass& p = passes[i];
       void* to = i + 1 == t.passes ? out : thread_scratch(i % 2, static_cast<std::size_t>(p.out_count() * p.out_bytes));
-      run_pass(p, t, i == 0, walk, from, to);
+      const Steps steps = i == 0 ? t.steps : contiguous_steps(p);
+      run_pass(p, i == 0 && walk ? nullptr : &steps, walk, from, to);
       from = to;
     }
   }
@@ -215,7 +255,7 @@ void run_inline(const Task& task, void* const* ptr) {
 }
 void run_long(const Task& task, void* const* ptr) {
   const auto& t = task.get<LongReduceTask>();
-  reduce(t.head, t.pass, t.head.direct ? nullptr : &t.walk, ptr[0], ptr[1]);
+  reduce(t.head, t.pass, t.head.regular ? nullptr : &t.walk, ptr[0], ptr[1]);
 }
 
 void lower_reduction(ReduceOp op, bool mean, const Call& call, Task& task) {
@@ -235,9 +275,9 @@ void lower_reduction(ReduceOp op, bool mean, const Call& call, Task& task) {
   if (head.out_count > 0 && head.reduced > 0) {
     head.passes = make_passes(op, x.dtype(), head.out_dtype, groups, count, passes);
     std::copy_n(passes, std::min(head.passes, kInlinePasses), head.pass);
-    head.direct = find_steps(x, groups, count, head);
+    head.regular = find_steps(x, groups, count, passes[0], head.steps);
   }
-  if (head.passes == 0 || (head.direct && head.passes <= kInlinePasses)) {
+  if (head.passes == 0 || (head.regular && head.passes <= kInlinePasses)) {
     task.params<ReduceTask>() = head;
     task.run = run_inline;
   } else {
@@ -266,8 +306,8 @@ void infer(const Call& call, std::vector<Output>& outputs) {
   Output out{result(x.dtype()), reduced_shape(x.shape(), set, call.attrs[1].truth())};
   if (needs_elements && x.size() == 0 && element_count(out.shape) > 0)
     throw ValueError(message("[", call.op.name, "] zero-size array to reduction operation ",
-                             std::strcmp(call.op.name, "max") == 0 ? "maximum" : "minimum", " which has no identity: shape ",
-                             to_string(x.shape())));
+                             std::strcmp(call.op.name, "max") == 0 ? "maximum" : "minimum",
+                             " which has no identity: shape ", to_string(x.shape())));
   outputs.push_back(out);
 }
 
@@ -304,9 +344,14 @@ void extremum_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads)
   grads[0] = fn::multiply(hit, fn::divide(keep_axes(call, g[0]), count));
 }
 
-// d prod / d x_i is the product of the others: those before it times those after it. No division, so zeros are no trouble.
+// d prod / d x_i is the product of the others: those before it times those after it. No division, so zeros are no
+// trouble.
 void prod_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
   const Tensor& x = call.in(0);
+  if (x.size() == 0) {
+    grads[0] = fn::zeros_like(x);
+    return;
+  }
   const AxisSet set = axes_of(call.attrs[0], x.ndim(), call.op.name);
   std::vector<std::int64_t> order, back(static_cast<std::size_t>(x.ndim()));
   Shape moved, rows;
@@ -318,13 +363,13 @@ void prod_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
         moved.push_back(x.length(axis));
         if (!reduced) rows.push_back(x.length(axis));
       }
-  const std::int64_t n = element_count(moved) / std::max<std::int64_t>(1, element_count(rows));
-  rows.push_back(n);
+  rows.push_back(x.size() / element_count(rows));
   const Tensor flat = fn::reshape(fn::transpose(x, order), rows);
   const Attr last = Attr::of(rows.ndim - 1);
   // ones, then the running product without its last element
   const auto exclusive = [&](const Tensor& values) {
-    std::vector<std::int64_t> starts(static_cast<std::size_t>(rows.ndim), 0), steps(static_cast<std::size_t>(rows.ndim), 1);
+    std::vector<std::int64_t> starts(static_cast<std::size_t>(rows.ndim), 0),
+        steps(static_cast<std::size_t>(rows.ndim), 1);
     std::vector<std::int64_t> stops(rows.begin(), rows.end()), before = starts, after = starts;
     --stops.back();
     before.back() = 1;
@@ -353,9 +398,8 @@ void run_arg(const Task& task, void* const* ptr) {
     const std::int64_t together = std::max<std::int64_t>(1, std::min(count, kChunkWork / t.n));
     for (std::int64_t end = row + count; row < end; row += together) {
       const std::int64_t rows = std::min(together, end - row);
-      void* scratch = t.walk.contiguous()
-                          ? nullptr
-                          : thread_scratch(0, static_cast<std::size_t>(rows * t.n) * t.itemsize);
+      void* scratch =
+          t.walk.contiguous() ? nullptr : thread_scratch(0, static_cast<std::size_t>(rows * t.n) * t.itemsize);
       const char* block =
           static_cast<const char*>(read_block(t.walk, t.itemsize, scratch, ptr[0], row * t.n, rows * t.n));
       double value;  // as wide as any element
@@ -422,7 +466,8 @@ bool register_all() {
   sum.vjp = sum_vjp;
   register_op(sum);
 
-  Op mean = reduction("mean", "Arithmetic mean over the axes; of whole numbers in float64; nan where there is nothing.");
+  Op mean =
+      reduction("mean", "Arithmetic mean over the axes; of whole numbers in float64; nan where there is nothing.");
   mean.infer = infer<same_dtype, false>;
   mean.lower = lower<ReduceOp::sum, true>;
   mean.vjp = mean_vjp;
@@ -460,7 +505,8 @@ bool register_all() {
   all.lower = lower<ReduceOp::all, false>;
   register_op(all);
 
-  Op argmax = reduction("argmax", "Index of the first greatest element along an axis, or of the flattened tensor (None).");
+  Op argmax =
+      reduction("argmax", "Index of the first greatest element along an axis, or of the flattened tensor (None).");
   argmax.attrs[0].kind = AttrKind::integer;
   argmax.infer = infer_arg;
   argmax.lower = lower_arg<true>;

@@ -1,5 +1,5 @@
-// Running row kernels along any axis: where the axis isn't the last, blocks of rows are moved to scratch memory and back.
-// Invariant: operands are contiguous and all have the shape (outer, length, inner) of the Split.
+// Running row kernels along any axis: where the axis isn't the last, blocks of rows are moved to scratch memory and
+// back. Invariant: operands are contiguous and all have the shape (outer, length, inner) of the Split.
 #pragma once
 
 #include "ops/support.h"
@@ -28,8 +28,10 @@ void for_rows(const Split& split, std::int64_t work, const std::size_t* in_bytes
       const std::int64_t rows = std::min(together, end - row);
       const void* from[inputs];
       void* to[outputs];
-      char* gathered = direct ? nullptr : static_cast<char*>(thread_scratch(0, static_cast<std::size_t>(rows * n) * 8 * inputs));
-      char* made = direct ? nullptr : static_cast<char*>(thread_scratch(1, static_cast<std::size_t>(rows * n) * 8 * outputs));
+      char* gathered =
+          direct ? nullptr : static_cast<char*>(thread_scratch(0, static_cast<std::size_t>(rows * n) * 8 * inputs));
+      char* made =
+          direct ? nullptr : static_cast<char*>(thread_scratch(1, static_cast<std::size_t>(rows * n) * 8 * outputs));
       for (int i = 0; i < inputs; ++i) {
         if (direct) {
           from[i] = static_cast<const char*>(in[i]) + row * n * static_cast<std::int64_t>(in_bytes[i]);

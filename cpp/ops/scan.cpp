@@ -108,14 +108,16 @@ Tensor reverse_recurrence(const Tensor& a, const Tensor& b, int axis) {
   return flip(call_op("linear_recurrence", {coefficients, flip(b, axis)}, {Attr::of(axis)}), axis);
 }
 
-// y_j = x_0 ... x_j, so dx_i = (x_0 ... x_(i-1)) s_i with s_i = g_i + x_(i+1) s_(i+1): no division, zeros are no trouble.
+// y_j = x_0 ... x_j, so dx_i = (x_0 ... x_(i-1)) s_i with s_i = g_i + x_(i+1) s_(i+1): no division, zeros are no
+// trouble.
 void cumprod_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
   const int axis = axis_of(call);
   const Tensor before = shift(call.out(), axis, true, 1);
   grads[0] = fn::multiply(before, reverse_recurrence(call.in(0), g[0], axis));
 }
 
-// ---- linear_recurrence -----------------------------------------------------------------------------------------------
+// ---- linear_recurrence
+// -----------------------------------------------------------------------------------------------
 
 struct RecurrenceTask {
   std::int64_t outer, n, inner;

@@ -126,7 +126,8 @@ Tensor view_transpose(const Call& call) {
 void transpose_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
   const std::vector<std::int64_t> axes = permutation(call);
   std::vector<std::int64_t> inverse(axes.size());
-  for (std::size_t i = 0; i < axes.size(); ++i) inverse[static_cast<std::size_t>(axes[i])] = static_cast<std::int64_t>(i);
+  for (std::size_t i = 0; i < axes.size(); ++i)
+    inverse[static_cast<std::size_t>(axes[i])] = static_cast<std::int64_t>(i);
   grads[0] = fn::transpose(g[0], inverse);
 }
 
@@ -255,22 +256,24 @@ Op view_op(const char* name, const char* doc, View view, Vjp vjp, std::vector<At
 }
 
 bool register_all() {
-  Op reshape = view_op("reshape", "The same elements in row-major order in another shape; -1 stands for the length left over.",
-                       view_reshape, reshape_vjp, {required_attr("shape", AttrKind::integers)});
+  Op reshape =
+      view_op("reshape", "The same elements in row-major order in another shape; -1 stands for the length left over.",
+              view_reshape, reshape_vjp, {required_attr("shape", AttrKind::integers)});
   reshape.prepare = prepare_reshape;
   register_op(reshape);
-  register_op(view_op("transpose", "The axes in another order (reversed without `axes`).", view_transpose, transpose_vjp,
-                      {nullable_attr("axes", AttrKind::integers)}));
+  register_op(view_op("transpose", "The axes in another order (reversed without `axes`).", view_transpose,
+                      transpose_vjp, {nullable_attr("axes", AttrKind::integers)}));
   register_op(view_op("broadcast_to", "The tensor stretched to a shape by NumPy's broadcasting rule.", view_broadcast,
                       broadcast_vjp, {required_attr("shape", AttrKind::integers)}));
-  register_op(view_op("slice", "x[start:stop:step] for every axis; a stop of -1 with a negative step is before the start.",
+  register_op(view_op("slice",
+                      "x[start:stop:step] for every axis; a stop of -1 with a negative step is before the start.",
                       view_slice, slice_vjp,
                       {required_attr("starts", AttrKind::integers), required_attr("stops", AttrKind::integers),
                        required_attr("steps", AttrKind::integers)}));
   register_op(view_op("expand_dims", "With new axes of length 1 at the given places of the result.", view_expand,
                       reshape_vjp, {required_attr("axis", AttrKind::integers)}));
-  register_op(view_op("squeeze", "Without the given axes of length 1, or without all of them.", view_squeeze, reshape_vjp,
-                      {nullable_attr("axis", AttrKind::integers)}));
+  register_op(view_op("squeeze", "Without the given axes of length 1, or without all of them.", view_squeeze,
+                      reshape_vjp, {nullable_attr("axis", AttrKind::integers)}));
   register_op(view_op("flip", "The elements in reverse order along the given axes, or along all.", view_flip, flip_vjp,
                       {nullable_attr("axis", AttrKind::integers)}));
   return true;

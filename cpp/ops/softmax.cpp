@@ -20,17 +20,19 @@ struct RowsTask {
 void run_unary(const Task& task, void* const* ptr) {
   const auto& t = task.get<RowsTask>();
   const std::size_t bytes[] = {t.bytes};
-  for_rows<1, 1>(t.split, kWork, bytes, bytes, ptr, ptr + 1, [&](void* const* out, const void* const* in, std::int64_t rows) {
-    t.unary(out[0], in[0], rows, t.split.length);
-  });
+  for_rows<1, 1>(t.split, kWork, bytes, bytes, ptr, ptr + 1,
+                 [&](void* const* out, const void* const* in, std::int64_t rows) {
+                   t.unary(out[0], in[0], rows, t.split.length);
+                 });
 }
 
 void run_binary(const Task& task, void* const* ptr) {
   const auto& t = task.get<RowsTask>();
   const std::size_t bytes[] = {t.bytes, t.bytes};
-  for_rows<2, 1>(t.split, kWork, bytes, bytes, ptr, ptr + 2, [&](void* const* out, const void* const* in, std::int64_t rows) {
-    t.binary(out[0], in[0], in[1], rows, t.split.length);
-  });
+  for_rows<2, 1>(t.split, kWork, bytes, bytes, ptr, ptr + 2,
+                 [&](void* const* out, const void* const* in, std::int64_t rows) {
+                   t.binary(out[0], in[0], in[1], rows, t.split.length);
+                 });
 }
 
 int axis_of(const Call& call) { return normalize_axis(call.attrs[0].integer, call.in(0).ndim(), call.op.name); }

@@ -53,14 +53,15 @@ void run_sort(const Task& task, void* const* ptr) {
   const auto& t = task.get<SortTask>();
   const std::int64_t n = t.split.length;
   const std::size_t bytes[] = {sizeof(T)};
-  for_rows<1, 1>(t.split, t.work, bytes, bytes, ptr, ptr + 1, [&](void* const* out, const void* const* in, std::int64_t rows) {
-    T* spare = static_cast<T*>(thread_scratch(2, static_cast<std::size_t>(n) * sizeof(T)));
-    for (std::int64_t row = 0; row < rows; ++row) {
-      T* to = static_cast<T*>(out[0]) + row * n;
-      std::copy_n(static_cast<const T*>(in[0]) + row * n, n, to);
-      merge_sort(to, spare, n, comes_before<T>);
-    }
-  });
+  for_rows<1, 1>(t.split, t.work, bytes, bytes, ptr, ptr + 1,
+                 [&](void* const* out, const void* const* in, std::int64_t rows) {
+                   T* spare = static_cast<T*>(thread_scratch(2, static_cast<std::size_t>(n) * sizeof(T)));
+                   for (std::int64_t row = 0; row < rows; ++row) {
+                     T* to = static_cast<T*>(out[0]) + row * n;
+                     std::copy_n(static_cast<const T*>(in[0]) + row * n, n, to);
+                     merge_sort(to, spare, n, comes_before<T>);
+                   }
+                 });
 }
 
 template <class T>
@@ -68,16 +69,17 @@ void run_argsort(const Task& task, void* const* ptr) {
   const auto& t = task.get<SortTask>();
   const std::int64_t n = t.split.length;
   const std::size_t in_bytes[] = {sizeof(T)}, out_bytes[] = {sizeof(std::int64_t)};
-  for_rows<1, 1>(t.split, t.work, in_bytes, out_bytes, ptr, ptr + 1,
-                 [&](void* const* out, const void* const* in, std::int64_t rows) {
-    auto* spare = static_cast<std::int64_t*>(thread_scratch(2, static_cast<std::size_t>(n) * sizeof(std::int64_t)));
-    for (std::int64_t row = 0; row < rows; ++row) {
-      auto* to = static_cast<std::int64_t*>(out[0]) + row * n;
-      const T* keys = static_cast<const T*>(in[0]) + row * n;
-      for (std::int64_t i = 0; i < n; ++i) to[i] = i;
-      merge_sort(to, spare, n, [keys](std::int64_t a, std::int64_t b) { return comes_before(keys[a], keys[b]); });
-    }
-  });
+  for_rows<1, 1>(
+      t.split, t.work, in_bytes, out_bytes, ptr, ptr + 1,
+      [&](void* const* out, const void* const* in, std::int64_t rows) {
+        auto* spare = static_cast<std::int64_t*>(thread_scratch(2, static_cast<std::size_t>(n) * sizeof(std::int64_t)));
+        for (std::int64_t row = 0; row < rows; ++row) {
+          auto* to = static_cast<std::int64_t*>(out[0]) + row * n;
+          const T* keys = static_cast<const T*>(in[0]) + row * n;
+          for (std::int64_t i = 0; i < n; ++i) to[i] = i;
+          merge_sort(to, spare, n, [keys](std::int64_t a, std::int64_t b) { return comes_before(keys[a], keys[b]); });
+        }
+      });
 }
 
 int axis_of(const Call& call) { return normalize_axis(call.attrs[0].integer, call.in(0).ndim(), call.op.name); }
@@ -94,9 +96,8 @@ void lower(const Call& call, Task& task) {
   t.split = split_at(call.in(0).shape(), axis_of(call));
   t.work = 1;
   for (std::int64_t n = t.split.length; n > 0; n /= 2) t.work += 2;  // comparisons an element takes part in
-  dispatch(call.in(0).dtype(), [&](auto zero) {
-    task.run = indices ? run_argsort<decltype(zero)> : run_sort<decltype(zero)>;
-  });
+  dispatch(call.in(0).dtype(),
+           [&](auto zero) { task.run = indices ? run_argsort<decltype(zero)> : run_sort<decltype(zero)>; });
 }
 
 // The cotangent goes back to where each element came from.

@@ -121,29 +121,47 @@ void for_chunks(std::int64_t items, std::int64_t work, Body&& body) {
 template <class F>
 void dispatch(DType t, F&& f) {
   switch (t) {
-    case DType::Bool: return f(bool{});
-    case DType::I8: return f(std::int8_t{});
-    case DType::I16: return f(std::int16_t{});
-    case DType::I32: return f(std::int32_t{});
-    case DType::I64: return f(std::int64_t{});
-    case DType::U8: return f(std::uint8_t{});
-    case DType::U16: return f(std::uint16_t{});
-    case DType::U32: return f(std::uint32_t{});
-    case DType::U64: return f(std::uint64_t{});
-    case DType::F32: return f(float{});
-    case DType::F64: return f(double{});
+    case DType::Bool:
+      return f(bool{});
+    case DType::I8:
+      return f(std::int8_t{});
+    case DType::I16:
+      return f(std::int16_t{});
+    case DType::I32:
+      return f(std::int32_t{});
+    case DType::I64:
+      return f(std::int64_t{});
+    case DType::U8:
+      return f(std::uint8_t{});
+    case DType::U16:
+      return f(std::uint16_t{});
+    case DType::U32:
+      return f(std::uint32_t{});
+    case DType::U64:
+      return f(std::uint64_t{});
+    case DType::F32:
+      return f(float{});
+    case DType::F64:
+      return f(double{});
   }
 }
 // The same for unsigned integers of 1, 2, 4 and 8 bytes, where elements are only moved.
 template <class F>
 void dispatch_size(std::size_t itemsize, F&& f) {
   switch (itemsize) {
-    case 1: return f(std::uint8_t{});
-    case 2: return f(std::uint16_t{});
-    case 4: return f(std::uint32_t{});
-    default: return f(std::uint64_t{});
+    case 1:
+      return f(std::uint8_t{});
+    case 2:
+      return f(std::uint16_t{});
+    case 4:
+      return f(std::uint32_t{});
+    default:
+      return f(std::uint64_t{});
   }
 }
+
+// Of the tables by element size.
+constexpr int log2_itemsize(std::int64_t bytes) { return bytes == 1 ? 0 : bytes == 2 ? 1 : bytes == 4 ? 2 : 3; }
 
 inline int float_index(DType t) { return t == DType::F64 ? 1 : 0; }  // of the tables for F32 and F64
 

@@ -3,19 +3,19 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ops/support.h"
 #include "runtime/cpu.h"
 
 namespace chainrule {
 namespace {
 
-int log2_size(std::size_t itemsize) { return itemsize == 1 ? 0 : itemsize == 2 ? 1 : itemsize == 4 ? 2 : 3; }
-
 // kGather: strided -> block; otherwise block -> strided.
 template <bool kGather>
-void move_elements(const Walk& walk, std::size_t itemsize, char* strided, char* block, std::int64_t first, std::int64_t n) {
+void move_elements(const Walk& walk, std::size_t itemsize, char* strided, char* block, std::int64_t first,
+                   std::int64_t n) {
   if (n <= 0) return;
   const MoveKernels& move = kernels().move;
-  const int size = log2_size(itemsize);
+  const int size = log2_itemsize(static_cast<std::int64_t>(itemsize));
   const std::int64_t bytes = static_cast<std::int64_t>(itemsize);
   const int last = walk.ndim - 1;
   const std::int64_t length = walk.dims[last], stride = walk.strides[last];

@@ -1,5 +1,6 @@
 // Moving elements between a strided tensor and a contiguous block.
-// Invariants: a Walk visits the elements in row-major order of the tensor's shape; it is plain data, so a Task can hold it.
+// Invariants: a Walk visits the elements in row-major order of the tensor's shape; it is plain data, so a Task can hold
+// it.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +26,8 @@ inline Walk make_walk(const Tensor& x) { return make_walk(x.shape(), x.strides()
 void gather(const Walk& walk, std::size_t itemsize, void* block, const void* x, std::int64_t first, std::int64_t n);
 void scatter(const Walk& walk, std::size_t itemsize, void* x, const void* block, std::int64_t first, std::int64_t n);
 
-// Elements [first, first + n) as a contiguous array: in place where the walk is contiguous, else gathered into `scratch`.
+// Elements [first, first + n) as a contiguous array: in place where the walk is contiguous, else gathered into
+// `scratch`.
 inline const void* read_block(const Walk& walk, std::size_t itemsize, void* scratch, const void* x, std::int64_t first,
                               std::int64_t n) {
   if (walk.contiguous()) return static_cast<const char*>(x) + first * static_cast<std::int64_t>(itemsize);

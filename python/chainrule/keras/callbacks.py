@@ -118,7 +118,7 @@ class CallbackList(Callback):
         self.callbacks: list[Any] = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
         self.callbacks = [callback for callback in self.callbacks if callback is not None]
         for callback in self.callbacks:
-            if not hasattr(callback, "set_model"):
+            if isinstance(callback, type) or not hasattr(callback, "set_model"):
                 raise ValueError(
                     f"callbacks must be keras.callbacks.Callback objects, got {callback!r}"
                     + (" (a class: add parentheses)." if isinstance(callback, type) else ".")

@@ -16,9 +16,9 @@ from chainrule import _core
 from . import saving
 from .layers.base import Layer, context, structure_version
 from .layers.core import InputLayer, flatten_advice
-from .registry import deserialize_keras_object, serialize_keras_object
+from .registry import Registry, deserialize_keras_object, serialize_keras_object
 from .summary import print_summary
-from .symbolic import FunctionOperation, Graph, KerasTensor, flatten
+from .symbolic import Graph, KerasTensor, flatten
 from .training import Trainer
 from .variables import Tensor
 
@@ -37,6 +37,7 @@ class Model(Trainer, Layer):
         model = keras.Model(x, keras.layers.Dense(10)(x))
     """
 
+    _generic_config = True
     _graph: Graph | None
 
     def __init__(self, *args: Any, inputs: Any = None, outputs: Any = None, **kwargs: Any) -> None:
@@ -421,10 +422,7 @@ class Sequential(Model):
             self._layer_list.insert(0, InputLayer(batch_shape=tuple(input_shape)))
         x = inputs = self._layer_list[0].output
         for layer in self.layers:
-            try:
-                x = layer(x)
-            except NotImplementedError:
-                raise
+            x = layer(x)
         if len(flatten(x)) != 1:
             raise ValueError(f"Sequential takes layers with one output; {self.layers[-1].name!r} has several.")
         graph = Graph(inputs, x)
@@ -485,4 +483,8 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
     return deserialize_keras_object(json.loads(json_string), custom_objects)
 
 
-__all__ = ["FunctionOperation", "Model", "Sequential", "clone_model", "model_from_json"]
+registry = Registry("model", "keras.models", Model)
+for _class in (Model, Sequential):
+    registry.add(_class)
+
+__all__ = ["Model", "Sequential", "clone_model", "model_from_json"]

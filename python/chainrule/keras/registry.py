@@ -8,6 +8,7 @@ are the module's public functions. Configurations are Keras 3's:
 from __future__ import annotations
 
 import difflib
+import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -231,7 +232,10 @@ def _find(name: str, config: dict[str, Any], registry: Registry | None) -> Any:
     registered = config.get("registered_name")
     if registered and registered in _custom_objects:
         return _custom_objects[registered]
-    candidates = [registry] if registry else [r for r in _registries if r.module == config.get("module")] or _registries
+    module = config.get("module") or ""
+    if module.startswith("keras."):
+        importlib.import_module(f".{module.removeprefix('keras.')}", __package__)  # files its classes
+    candidates = [registry] if registry else [r for r in _registries if r.module == module] or _registries
     for candidate in candidates:
         found = candidate.find(name)
         if found is not None:

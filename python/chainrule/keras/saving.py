@@ -72,7 +72,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     if not variables and not model.built:
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data or give its input shape first.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             names = sorted(archive.files, key=lambda name: int(name.split("|", 1)[0]))
             values = [archive[name] for name in names]
     except (ValueError, zipfile.BadZipFile, EOFError) as error:

@@ -237,19 +237,26 @@ class Trainer:
         if metrics is not None and not metrics.built:
             metrics.build(names, self._per_output(first.y, y_pred, "y"), flatten(y_pred))
 
-    def _prepare(self, x: Any, y: Any, sample_weight: Any, class_weight: Any = None, name: str = "") -> Any:
+    @staticmethod
+    def _weigh_classes(data: Any, class_weight: Any) -> Any:
+        """The data with class weights in its sample weights; validation data stays unweighted."""
+        if class_weight is None:
+            return data
+        if not isinstance(data, ArrayData):
+            raise ValueError("class_weight needs arrays; a source of batches gives sample weights itself: (x, y, weights).")
+        return apply_class_weight(data, class_weight)
+
+    def _prepare(self, x: Any, y: Any, sample_weight: Any) -> Any:
         """ArrayData or BatchSource, with the model built and the inputs' shapes checked."""
         if is_array_data(x):
-            data = ArrayData(x, y, sample_weight, name)
-            if class_weight is not None:
-                data = apply_class_weight(data, class_weight)
+            data = ArrayData(x, y, sample_weight)
             self._check_input_shapes(data.x)
             self._ensure_model_built(data.x)
             return data
-        if y is not None or sample_weight is not None or class_weight is not None:
+        if y is not None or sample_weight is not None:
             raise ValueError(
-                f"x is a {type(x).__name__}, which makes batches (x, y, sample_weight) itself; y, sample_weight and "
-                f"class_weight can't be given besides."
+                f"x is a {type(x).__name__}, which makes batches (x, y, sample_weight) itself; y and sample_weight can't be "
+                f"given besides."
             )
         return BatchSource(x)
 
@@ -320,7 +327,7 @@ class Trainer:
         self._require_compiled("fit")
         if x is None:
             raise ValueError("fit needs x, the inputs.")
-        data = self._prepare(x, y, sample_weight, class_weight)
+        data = self._prepare(x, y, sample_weight)
         validation: Any = None
         if validation_data is not None:
             validation = self._validation(validation_data)
@@ -329,6 +336,7 @@ class Trainer:
                 raise ValueError("validation_split needs arrays; for a source of batches give validation_data.")
             data, held_out = split_validation(data, validation_split)
             validation = {"x": held_out}
+        data = self._weigh_classes(data, class_weight)
         batch_size = self._check_batch_size(batch_size, 32)
         self.stop_training = False
         self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
@@ -350,6 +358,8 @@ class Trainer:
         self.history = hooks.history
         run = _Fit(self, loop, hooks, steps, steps_per_epoch, verbose)
         guard = FiniteCheck(self) if check_nan else None
+        if guard is not None and isinstance(data, ArrayData):
+            guard.check_inputs(data)
         hooks.on_train_begin()
         self.reset_metrics()
         with contextlib.nullcontext() if guard is None else observe_outputs(guard):
@@ -543,7 +553,7 @@ class Trainer:
     ) -> Any:
         """One training step; returns the loss and metrics since the last ``reset_metrics``."""
         self._require_compiled("train_on_batch")
-        data = self._prepare(x, y, sample_weight, class_weight)
+        data = self._weigh_classes(self._prepare(x, y, sample_weight), class_weight)
         self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
         run_batch(self, "train", (data.x, data.y, data.sample_weight), self._run_eagerly)
         return self._batch_logs(return_dict)

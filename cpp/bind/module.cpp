@@ -12,6 +12,7 @@
 #include "bind/op_functions.h"
 #include "bind/subscript.h"
 #include "bind/tensor_type.h"
+#include "bind/ufunc_protocol.h"
 #include "ops/functions.h"
 #include "ops/op.h"
 #include "runtime/cpu.h"
@@ -122,6 +123,10 @@ void bind_ops(py::module_& m) {
     for (const Op* op : all_ops()) names.emplace_back(op->name);
     return names;
   }, "Names of all ops.");
+  m.def(
+      "set_ufunc_protocol",
+      [](const py::object& call, const py::object& attribute) { set_ufunc_protocol(call.ptr(), attribute.ptr()); },
+      py::arg("call"), py::arg("attribute"), "Who handles what calls of elementwise ops hold beyond their operands.");
   m.def(
       "op_info",
       [](const std::string& name) {

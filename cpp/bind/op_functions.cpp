@@ -8,6 +8,7 @@
 #include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
+#include "bind/ufunc_protocol.h"
 
 namespace chainrule {
 
@@ -237,6 +238,11 @@ PyObject* call_parsed(const OpObject* self, PyObject* const* arguments, Py_ssize
   const Op& op = *self->op;
   if (!keyword_names)
     if (PyObject* result = call_directly(op, arguments, count)) return result;
+  if (op.opcode >= 0) {
+    PyObject* const function = reinterpret_cast<PyObject*>(const_cast<OpObject*>(self));
+    if (PyObject* result = call_ufunc(function, op, arguments, count, keyword_names)) return result;
+    if (PyErr_Occurred()) throw PythonError();
+  }
   Arguments given;
   sort_arguments(self, arguments, count, keyword_names, given);
   std::vector<Operand> operands;
@@ -289,6 +295,11 @@ PyObject* representation(PyObject* self) noexcept {
   return PyUnicode_FromFormat("<op %s>", reinterpret_cast<OpObject*>(self)->op->name);
 }
 
+PyObject* attribute(PyObject* self, PyObject* name) noexcept {
+  if (reinterpret_cast<OpObject*>(self)->op->opcode < 0) return PyObject_GenericGetAttr(self, name);
+  return guarded([=] { return ufunc_attribute(self, name); });
+}
+
 PyObject* get_name(PyObject* self, void*) noexcept {
   return PyUnicode_FromString(reinterpret_cast<OpObject*>(self)->op->name);
 }
@@ -322,6 +333,7 @@ PyTypeObject op_type = [] {
   type.tp_vectorcall_offset = offsetof(OpObject, call);
   type.tp_call = PyVectorcall_Call;
   type.tp_repr = representation;
+  type.tp_getattro = attribute;
   type.tp_getset = op_attributes;
   type.tp_methods = op_methods;
   return type;

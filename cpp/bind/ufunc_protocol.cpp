@@ -1,0 +1,92 @@
+#include "bind/ufunc_protocol.h"
+
+#include "bind/call.h"
+#include "bind/convert.h"
+#include "bind/operators.h"
+#include "bind/promote.h"
+#include "bind/tensor_type.h"
+#include "graph/tape.h"
+#include "graph/trace.h"
+#include "ops/elementwise.h"
+
+namespace chainrule {
+
+namespace {
+
+PyObject* protocol_call = nullptr;
+PyObject* protocol_attribute = nullptr;
+
+PyObject* forward(PyObject* function, PyObject* const* arguments, Py_ssize_t count, PyObject* keyword_names) {
+  const Object positional = Object::steal(PyTuple_New(count));
+  for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(positional.get(), i, Py_NewRef(arguments[i]));
+  const Object keywords = Object::steal(PyDict_New());
+  for (Py_ssize_t k = 0; keyword_names && k < PyTuple_GET_SIZE(keyword_names); ++k)
+    check(PyDict_SetItem(keywords.get(), PyTuple_GET_ITEM(keyword_names, k), arguments[count + k]));
+  return PyObject_CallFunctionObjArgs(protocol_call, function, positional.get(), keywords.get(), nullptr);
+}
+
+// Whether all keywords are the op's own parameters: not a ufunc's way of calling.
+bool names_operands(const Op& op, PyObject* keyword_names) {
+  for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keyword_names); ++k) {
+    bool known = false;
+    for (const TensorParam& param : op.tensors)
+      known = known || PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keyword_names, k), param.name) == 0;
+    if (!known) return false;
+  }
+  return true;
+}
+
+// The tensor given as out= or behind the operands, where it is the only option.
+PyObject* only_out(PyObject* const* arguments, Py_ssize_t count, int n, PyObject* keyword_names) {
+  const Py_ssize_t keywords = keyword_names ? PyTuple_GET_SIZE(keyword_names) : 0;
+  if (count + keywords != n + 1 || count < n) return nullptr;
+  if (keywords == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keyword_names, 0), "out") != 0) return nullptr;
+  return Py_TYPE(arguments[n]) == &tensor_type ? arguments[n] : nullptr;
+}
+
+// Computes straight into `out` where dtypes and layout allow.
+bool call_into(const Op& op, const Operand* operands, int n, PyObject* out) {
+  const Tensor& target = handle_of(out);
+  if (recording() || Trace::current() || target.is_placeholder()) return false;
+  if (elementwise_gives_bool(static_cast<ElementwiseOp>(op.opcode))) return false;
+  require_writable(target, "output array is read-only");
+  Tensor inputs[3];
+  promote_elementwise(op, operands, n, inputs);
+  if (!run_op_into(op, inputs, n, target)) return false;
+  target.bump_version();
+  return true;
+}
+
+}  // namespace
+
+void set_ufunc_protocol(PyObject* call, PyObject* attribute) {
+  Py_XSETREF(protocol_call, Py_NewRef(call));
+  Py_XSETREF(protocol_attribute, Py_NewRef(attribute));
+}
+
+PyObject* call_ufunc(PyObject* function, const Op& op, PyObject* const* arguments, Py_ssize_t count, PyObject* keyword_names) {
+  const int n = static_cast<int>(op.tensors.size());
+  PyObject* const out = only_out(arguments, count, n, keyword_names);
+  if (out || (count == n && !keyword_names)) {
+    Operand operands[3];
+    bool supported = true;
+    for (int i = 0; i < n && supported; ++i) {
+      operands[i] = read_operand(arguments[i]);
+      supported = operands[i].kind != Operand::unsupported;
+    }
+    if (supported && !out) return wrap(call_elementwise(op, operands, n));
+    if (supported && call_into(op, operands, n, out)) return Py_NewRef(out);
+  } else if (keyword_names && names_operands(op, keyword_names)) {
+    return nullptr;
+  }
+  return protocol_call ? forward(function, arguments, count, keyword_names) : nullptr;
+}
+
+PyObject* ufunc_attribute(PyObject* function, PyObject* name) {
+  PyObject* const found = PyObject_GenericGetAttr(function, name);
+  if (found || !protocol_attribute || !PyErr_ExceptionMatches(PyExc_AttributeError)) return found;
+  PyErr_Clear();
+  return PyObject_CallFunctionObjArgs(protocol_attribute, function, name, nullptr);
+}
+
+}  // namespace chainrule

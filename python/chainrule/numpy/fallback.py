@@ -1,0 +1,190 @@
+"""What has no kernel of ours: NumPy computes on the same memory, and its results come back as tensors.
+
+One mechanism for all of them. Arrays of a dtype the core doesn't have (float16, complex, strings, objects, dates) are
+NumPy's own and stay so: every function takes them and gives back what NumPy gives.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy
+
+from .. import _core
+
+Tensor = _core.Tensor
+
+SUPPORTED = frozenset(
+    numpy.dtype(name)
+    for name in [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float32",
+        "float64",
+        "longlong",
+        "ulonglong",
+    ]
+)
+
+
+def tensor(value: Any) -> Tensor:
+    """The tensor of an array-like; TypeError where the core lacks its dtype."""
+    return value if type(value) is Tensor else _core.asarray(value)
+
+
+def is_supported(dtype: Any) -> bool:
+    """Whether the core has arrays of this dtype (None: the default one)."""
+    return dtype is None or numpy.dtype(dtype) in SUPPORTED
+
+
+def exports(names: Iterable[str]) -> list[str]:
+    """Those names of a module that NumPy's namespace has."""
+    return sorted(name for name in names if not name.startswith("_") and hasattr(numpy, name))
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The objects in nested lists, tuples and dicts."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from leaves(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from leaves(item)
+    else:
+        yield value
+
+
+def is_foreign(value: Any) -> bool:
+    """Whether the value is data of a dtype the core doesn't have."""
+    if isinstance(value, (numpy.ndarray, numpy.generic)):
+        return value.dtype not in SUPPORTED
+    return isinstance(value, (complex, str, bytes)) and not isinstance(value, numpy.generic)
+
+
+def takes_foreign(*values: Any) -> bool:
+    """Whether any array or number among the values is of a dtype the core doesn't have."""
+    return any(is_foreign(leaf) for leaf in leaves(values) if not isinstance(leaf, (str, bytes)))
+
+
+def needs_ops(*values: Any) -> bool:
+    """Whether a result must be made by ops: a program is being recorded from the values, or a gradient."""
+    for value in values:
+        if type(value) is Tensor:
+            if value.is_traced or (_core.recording() and _core.has_node(value)):
+                return True
+        elif isinstance(value, (list, tuple)) and needs_ops(*value):
+            return True
+    return False
+
+
+def to_numpy(value: Any) -> Any:
+    """The value with every tensor in it as an ndarray on the same memory."""
+    if isinstance(value, Tensor):
+        return value.numpy()
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return kind([to_numpy(item) for item in value])
+    if kind is dict:
+        return {key: to_numpy(item) for key, item in value.items()}
+    array = getattr(value, "__chainrule_tensor__", None)
+    return value if array is None else array().numpy()
+
+
+def to_tensors(value: Any) -> Any:
+    """The value with every array and NumPy scalar of a dtype of ours as a tensor."""
+    kind = type(value)
+    if kind is numpy.ndarray:
+        return _core.from_numpy(value) if value.dtype in SUPPORTED else value
+    if isinstance(value, numpy.generic):
+        return _core.asarray(value) if value.dtype in SUPPORTED else value
+    if kind is list or kind is tuple:
+        return kind([to_tensors(item) for item in value])
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return kind(*[to_tensors(item) for item in value])
+    return value
+
+
+def _check_inputs(name: str, values: Any) -> bool:
+    """Whether the values take part in a gradient; TraceError if one is known only when a program runs."""
+    watched = False
+    recording = _core.recording()
+    for leaf in leaves(values):
+        if isinstance(leaf, Tensor):
+            if leaf.is_traced:
+                raise _core.TraceError(
+                    f"chainrule.numpy.{name} is computed by NumPy and can't be recorded by jit; call it outside of the "
+                    "jitted function, or on arrays that aren't its arguments"
+                )
+            watched = watched or (recording and _core.has_node(leaf))
+    return watched
+
+
+def _check_outputs(name: str, result: Any) -> None:
+    """Whole numbers and truth values have no derivative, so nothing is lost; floats would be constants unnoticed."""
+    for leaf in leaves(result):
+        if isinstance(leaf, (float, complex)) or getattr(getattr(leaf, "dtype", None), "kind", "b") in "fc":
+            raise NotImplementedError(
+                f"chainrule.numpy.{name} is computed by NumPy and has no gradient here; pass "
+                "chainrule.stop_gradient(x) to use its result as a constant"
+            )
+
+
+def call_numpy(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """``function(*args, **kwargs)`` of NumPy, on the tensors' memory, its results as tensors."""
+    watched = _check_inputs(name, (args, kwargs))
+    result = function(*to_numpy(args), **to_numpy(kwargs))
+    if watched:
+        _check_outputs(name, result)
+    out = kwargs.get("out")
+    if out is None or (isinstance(out, tuple) and all(item is None for item in out)):
+        return to_tensors(result)
+    # NumPy wrote into the caller's memory: the caller's own object is the result.
+    return out[0] if isinstance(out, tuple) and len(out) == 1 else out
+
+
+def delegated(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy's ``function`` as one of this namespace."""
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        return call_numpy(name, function, args, kwargs)
+
+    return _dressed(wrapper, function, name, "delegated")
+
+
+def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> Any:
+    """Marks a function written with ops; given data of a dtype the core doesn't have, NumPy's own is called instead."""
+    if function is None:
+        return functools.partial(native, of=of)
+    ours = function
+    theirs = getattr(of, ours.__name__)
+    prefix = of.__name__.removeprefix("numpy").lstrip(".")
+    name = f"{prefix}.{ours.__name__}" if prefix else ours.__name__
+
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return ours(*args, **kwargs)
+        except (TypeError, AttributeError):
+            if takes_foreign(args, kwargs):
+                return call_numpy(name, theirs, args, kwargs)
+            raise
+
+    return _dressed(wrapper, ours, name, "native")
+
+
+def _dressed(wrapper: Any, function: Any, name: str, kernel: str) -> Any:
+    """The wrapper with the signature and text of the function that computes, and a note of who that is."""
+    wrapper.__name__ = wrapper.__qualname__ = name.rpartition(".")[2]
+    wrapper.__module__ = ".".join(["chainrule.numpy", *name.split(".")[:-1]])
+    wrapper.__doc__ = function.__doc__
+    wrapper.__wrapped__ = function
+    wrapper.kernel = kernel
+    return wrapper

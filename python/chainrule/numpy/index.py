@@ -1,0 +1,243 @@
+"""Choosing elements: by index, by condition, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy
+from numpy.lib.array_utils import normalize_axis_index
+
+from .. import _core
+from .creation import asarray
+from .fallback import Tensor, call_numpy, exports, native, needs_ops, takes_foreign, tensor, to_numpy, to_tensors
+from .ufunc import write_out
+
+ops = _core.ops
+
+where = ops.where
+
+
+def where_options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What the op ``where`` leaves to this module: one argument, and dtypes the core doesn't have."""
+    if len(args) == 1 and not kwargs:
+        return nonzero(args[0])
+    return call_numpy("where", numpy.where, args, kwargs)
+
+
+def nonzero(a: Any) -> Any:
+    """The indices of the elements that aren't zero: one int64 array per axis."""
+    a = asarray(a)
+    if a.ndim == 0:
+        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
+    return call_numpy("nonzero", numpy.nonzero, (a,), {})
+
+
+def flatnonzero(a: Any) -> Any:
+    """The places, counted in row-major order, of the elements that aren't zero."""
+    return nonzero(asarray(a).reshape((-1,)))[0]
+
+
+def argwhere(a: Any) -> Any:
+    """The indices of the elements that aren't zero: one row each."""
+    return call_numpy("argwhere", numpy.argwhere, (a,), {})
+
+
+# ---- by index
+
+
+@native
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    """Elements (of an axis) by their indices."""
+    a = tensor(a)
+    if axis is None:
+        a, axis = ops.reshape(a, (-1,)), 0
+    if mode != "raise":
+        length = a.shape[normalize_axis_index(axis, a.ndim)]
+        if mode == "wrap":
+            indices = ops.remainder(indices, length)
+        elif mode == "clip":
+            indices = ops.minimum(ops.maximum(indices, 0), length - 1)
+        else:
+            raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got '{mode}')")
+    result = ops.take(a, _index_array(indices), axis)
+    return result if out is None else write_out("take", result, out)
+
+
+def _index_array(indices: Any) -> Tensor:
+    """Indices as an integer tensor; an empty list has no type of its own."""
+    result = tensor(indices)
+    if result.dtype.kind == "b":
+        return ops.cast(result, "int64")
+    if result.dtype.kind == "f":
+        if result.size == 0 and not isinstance(indices, (Tensor, numpy.ndarray)):
+            return ops.cast(result, "int64")
+        raise TypeError(f"Cannot cast array data from {result.dtype!r} to dtype('int64') according to the rule 'safe'")
+    return result
+
+
+@native
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    """One element of every line along an axis for each index; what argsort and argmax give."""
+    arr, indices = tensor(arr), tensor(indices)
+    if indices.dtype.kind not in "iu":
+        raise IndexError("`indices` must be an integer array")
+    if axis is None:
+        if indices.ndim != 1:
+            raise ValueError("when axis=None, `indices` must have a single dimension.")
+        return ops.take(ops.reshape(arr, (-1,)), indices, 0)
+    axis = normalize_axis_index(axis, arr.ndim)
+    if arr.ndim != indices.ndim:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    return ops.take_along_axis(arr, indices, axis)
+
+
+def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
+    """Sets one element of every line along an axis for each index, in place."""
+    if takes_foreign(arr, values):
+        call_numpy("put_along_axis", numpy.put_along_axis, (arr, indices, values, axis), {})
+        return
+    places = to_numpy(indices)
+    if axis is None:
+        arr[numpy.unravel_index(places, arr.shape)] = values
+        return
+    if not numpy.issubdtype(places.dtype, numpy.integer):
+        raise IndexError("`indices` must be an integer array")
+    if arr.ndim != places.ndim:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    axis = normalize_axis_index(axis, arr.ndim)
+    key = [numpy.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - i)) for i, n in enumerate(arr.shape)]
+    key[axis] = places
+    arr[tuple(key)] = values
+
+
+@native
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    """For every element of ``a`` (a whole number k) the element of the k-th choice."""
+    if not needs_ops(a, choices):
+        return call_numpy("choose", numpy.choose, (a, choices, out, mode), {})
+    a = tensor(a)
+    n = len(choices)
+    if mode == "wrap":
+        a = ops.remainder(a, n)
+    result = choices[-1]
+    for k in range(n - 2, -1, -1):
+        result = ops.where(ops.less_equal(a, k), choices[k], result)
+    return result if out is None else write_out("choose", result, out)
+
+
+@native
+def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    """The slices of an axis (or the elements) at which the condition holds."""
+    chosen = numpy.flatnonzero(to_numpy(condition))
+    return take(a, chosen, axis, out)
+
+
+@native
+def extract(condition: Any, arr: Any) -> Any:
+    """The elements at which the condition holds."""
+    return ops.take(ops.reshape(arr, (-1,)), numpy.flatnonzero(to_numpy(condition)), 0)
+
+
+@native
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Any:
+    """The elements of the first choice whose condition holds."""
+    if len(condlist) != len(choicelist):
+        raise ValueError("list of cases must be same length as list of conditions")
+    if not condlist:
+        raise ValueError("select with an empty condition list is not possible")
+    result = default
+    for i, (condition, choice) in enumerate(zip(condlist[::-1], choicelist[::-1], strict=True)):
+        if tensor(condition).dtype.kind != "b":
+            raise TypeError(f"invalid entry {len(condlist) - 1 - i} in condlist: should be boolean ndarray")
+        result = ops.where(condition, choice, result)
+    return result
+
+
+@native
+def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    """Copies values into an array, where a condition holds."""
+    if not isinstance(dst, Tensor):
+        call_numpy("copyto", numpy.copyto, (dst, src), {"casting": casting, "where": where})
+        return
+    source = _core.asarray(src, dst.dtype) if type(src) in (int, float, bool) else tensor(src)
+    if not numpy.can_cast(source.dtype, dst.dtype, casting):
+        raise TypeError(
+            f"Cannot cast array data from {source.dtype!r} to {dst.dtype!r} according to the rule '{casting}'"
+        )
+    dst[...] = source if where is True else ops.where(where, ops.cast(source, dst.dtype), dst)
+
+
+# ---- diagonals
+
+
+@native
+def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The diagonal of the plane of two axes, as the last axis. Read-only as NumPy's where it is a view."""
+    a = tensor(a)
+    if a.ndim < 2:
+        raise ValueError("diag requires an array of at least two dimensions")
+    if not needs_ops(a):
+        return to_tensors(numpy.diagonal(a.numpy(), offset, axis1, axis2))
+    first, second = normalize_axis_index(axis1, a.ndim), normalize_axis_index(axis2, a.ndim)
+    if first == second:
+        raise ValueError("axis1 and axis2 cannot be the same")
+    rest = [axis for axis in range(a.ndim) if axis not in (first, second)]
+    rows, columns = a.shape[first], a.shape[second]
+    flat = ops.reshape(ops.transpose(a, [*rest, first, second]), (*[a.shape[axis] for axis in rest], rows * columns))
+    start = offset if offset >= 0 else -offset * columns
+    count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
+    return ops.take(flat, start + numpy.arange(count) * (columns + 1), flat.ndim - 1)
+
+
+# ---- in order
+
+
+@native
+def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """The elements of every line along an axis in rising order, nan last."""
+    if kind is not None and stable is not None:
+        raise ValueError("`kind` and `stable` parameters can't be provided at the same time. Use only one of them.")
+    if order is not None or not needs_ops(a):
+        return call_numpy("sort", numpy.sort, (a, axis, kind, order), {"stable": stable})
+    return ops.sort(ops.reshape(a, (-1,)), 0) if axis is None else ops.sort(a, axis)
+
+
+@native
+def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+    """The indices that sort every line along an axis."""
+    if order is not None or not needs_ops(a):
+        return call_numpy("argsort", numpy.argsort, (a, axis, kind, order), {"stable": stable})
+    return ops.argsort(ops.reshape(a, (-1,)), 0) if axis is None else ops.argsort(a, axis)
+
+
+@native
+def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """With the k-th smallest element in its place, smaller ones before it, greater ones after it."""
+    if not needs_ops(a):
+        return call_numpy("partition", numpy.partition, (a, kth, axis, kind, order), {})
+    return sort(a, axis)
+
+
+@native
+def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
+    """The indices of a partition; see :func:`partition`."""
+    if not needs_ops(a):
+        return call_numpy("argpartition", numpy.argpartition, (a, kth, axis, kind, order), {})
+    return argsort(a, axis)
+
+
+def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """How many elements aren't zero."""
+    if takes_foreign(a):
+        return call_numpy("count_nonzero", numpy.count_nonzero, (a, axis), {"keepdims": keepdims})
+    a = tensor(a)
+    return ops.sum(a if a.dtype.kind == "b" else ops.not_equal(a, 0), axis, keepdims)
+
+
+def ix_(*args: Any) -> Any:
+    """Index arrays for the cross product of the given indices."""
+    return to_tensors(numpy.ix_(*to_numpy(args)))
+
+
+__all__ = exports(globals())

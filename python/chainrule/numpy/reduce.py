@@ -1,0 +1,481 @@
+"""Reductions and running sums."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy
+from numpy.lib.array_utils import normalize_axis_index
+
+from .. import _core
+from .fallback import Tensor, call_numpy, exports, is_supported, native, needs_ops, takes_foreign, tensor
+from .ufunc import write_out
+
+ops = _core.ops
+_sum, _prod, _mean, _max, _min, _any, _all = ops.sum, ops.prod, ops.mean, ops.max, ops.min, ops.any, ops.all
+_argmax, _argmin = ops.argmax, ops.argmin
+_no_value = numpy._NoValue
+
+
+def _options(**options: Any) -> dict[str, Any]:
+    """Those options that were given, as NumPy's own function takes them."""
+    return {name: value for name, value in options.items() if value is not None and value is not True}
+
+
+def _finished(name: str, result: Any, out: Any) -> Any:
+    return result if out is None else write_out(name, result, out, casting="unsafe" if name == "mean" else "same_kind")
+
+
+def _masked(a: Tensor, where: Any, neutral: Any) -> Tensor:
+    return a if where is True else ops.where(where, a, ops.cast(tensor(neutral), a.dtype))
+
+
+def _reduction(
+    name: str,
+    op: Any,
+    join: Any,
+    neutral: Any,
+    a: Any,
+    axis: Any,
+    dtype: Any,
+    out: Any,
+    keepdims: bool,
+    initial: Any,
+    where: Any,
+) -> Any:
+    """A reduction with any of NumPy's options. ``join`` combines a partial result with another value."""
+    if takes_foreign(a, initial) or not is_supported(dtype) or isinstance(axis, float):
+        options = _options(axis=axis, dtype=dtype, out=out, initial=initial, where=where)
+        return call_numpy(name, getattr(numpy, name), (a,), options | {"keepdims": keepdims})
+    a = tensor(a)
+    if dtype is not None:
+        a = ops.cast(a, dtype)
+    if where is not True and neutral is None:
+        if initial is None:
+            raise ValueError(
+                f"reduction operation '{name}imum' does not have an identity, so to use a where mask one has "
+                "to specify 'initial'"
+            )
+        neutral = initial
+    a = _masked(a, where, neutral)
+    if neutral is None and initial is not None and 0 in a.shape:
+        shape = _core.zeros(a.shape, "bool").any(axis=axis, keepdims=keepdims).shape
+        result = ops.broadcast_to(ops.cast(tensor(initial), a.dtype), shape)
+    else:
+        result = op(a, axis, keepdims)
+        if initial is not None:
+            result = join(result, initial)
+    if dtype is not None:
+        result = ops.cast(result, dtype)
+    return _finished(name, result, out)
+
+
+def sum(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    """The sum of the elements along axes (all by default). Sums of float32 are made pairwise, in float32."""
+    if type(a) is Tensor and dtype is None and out is None and initial is None and where is True:
+        return _sum(a, axis, keepdims)
+    return _reduction("sum", _sum, ops.add, 0, a, axis, dtype, out, keepdims, initial, where)
+
+
+def prod(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: Any = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    """The product of the elements along axes."""
+    if type(a) is Tensor and dtype is None and out is None and initial is None and where is True:
+        return _prod(a, axis, keepdims)
+    return _reduction("prod", _prod, ops.multiply, 1, a, axis, dtype, out, keepdims, initial, where)
+
+
+def max(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """The greatest element along axes; nan if there is one. Equal ones share the gradient."""
+    if type(a) is Tensor and out is None and initial is None and where is True:
+        return _max(a, axis, keepdims)
+    return _reduction("max", _max, ops.maximum, None, a, axis, None, out, keepdims, initial, where)
+
+
+def min(
+    a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    """The least element along axes; nan if there is one. Equal ones share the gradient."""
+    if type(a) is Tensor and out is None and initial is None and where is True:
+        return _min(a, axis, keepdims)
+    return _reduction("min", _min, ops.minimum, None, a, axis, None, out, keepdims, initial, where)
+
+
+amax, amin = max, min
+
+
+def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+    """Whether at least one element is true (not zero) along axes."""
+    if type(a) is Tensor and out is None and where is True:
+        return _any(a, axis, keepdims)
+    return _reduction("any", _any, None, False, a, axis, None, out, keepdims, None, where)
+
+
+def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
+    """Whether every element is true (not zero) along axes."""
+    if type(a) is Tensor and out is None and where is True:
+        return _all(a, axis, keepdims)
+    return _reduction("all", _all, None, True, a, axis, None, out, keepdims, None, where)
+
+
+def mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    """The mean of the elements along axes; float64 of integers."""
+    if type(a) is Tensor and dtype is None and out is None and where is True:
+        return _mean(a, axis, keepdims)
+    if takes_foreign(a) or not is_supported(dtype):
+        options = _options(axis=axis, dtype=dtype, out=out, where=where)
+        return call_numpy("mean", numpy.mean, (a,), options | {"keepdims": keepdims})
+    a = tensor(a)
+    if dtype is not None:
+        a = ops.cast(a, dtype)
+    if where is True:
+        result = _mean(a, axis, keepdims)
+        result = result if dtype is None else ops.cast(result, dtype)
+    else:
+        a = _as_float(a)
+        result = ops.divide(_sum(_masked(a, where, 0), axis, keepdims), _count(a, axis, keepdims, where))
+    return _finished("mean", result, out)
+
+
+def _as_float(a: Tensor) -> Tensor:
+    return a if a.dtype.kind == "f" else ops.cast(a, "float64")
+
+
+def _count(a: Tensor, axis: Any, keepdims: bool, where: Any) -> Any:
+    """How many elements a reduction joins into each result, as a number or a float tensor."""
+    if where is True:
+        if axis is None:
+            return a.size
+        axes = (axis,) if isinstance(axis, int) else axis
+        return math.prod(a.shape[axis] for axis in axes)
+    counted = ops.sum(ops.broadcast_to(tensor(where), a.shape), axis, keepdims)
+    return ops.cast(counted, a.dtype)
+
+
+@native
+def var(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """The mean of |x - mean|^2 along axes, divided by n - ddof."""
+    result = _variance(a, axis, dtype, ddof, keepdims, where, mean, correction)
+    return _finished("var", result, out)
+
+
+@native
+def std(
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: Any = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
+    correction: Any = None,
+) -> Any:
+    """The root of the variance; see :func:`var`."""
+    result = ops.sqrt(_variance(a, axis, dtype, ddof, keepdims, where, mean, correction))
+    return _finished("std", result, out)
+
+
+def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any) -> Any:
+    if correction is not None and correction is not _no_value:
+        if ddof != 0:
+            raise ValueError("ddof and correction can't be provided simultaneously.")
+        ddof = correction
+    a = _as_float(tensor(a) if dtype is None else ops.cast(tensor(a), dtype))
+    count = _count(a, axis, True, where)
+    if mean is None or mean is _no_value:
+        if where is True:
+            mean = _mean(a, axis, True)
+        else:
+            mean = ops.divide(_sum(_masked(a, where, 0), axis, True), count)
+    squares = ops.square(ops.subtract(a, mean))
+    total = _sum(_masked(squares, where, 0), axis, keepdims)
+    if where is True:
+        return ops.divide(total, float(count - ddof) if count > ddof else 0.0)
+    left = ops.maximum(ops.subtract(_count(a, axis, keepdims, where), ddof), 0.0)
+    return ops.divide(total, left)
+
+
+def _arg_reduction(name: str, op: Any, a: Any, axis: Any, out: Any, keepdims: bool) -> Any:
+    if takes_foreign(a):
+        return call_numpy(name, getattr(numpy, name), (a, axis), {"out": out, "keepdims": keepdims})
+    return _finished(name, op(tensor(a), axis, keepdims), out)
+
+
+def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """The index of the greatest element along an axis (the first of equal ones), or in row-major order."""
+    if type(a) is Tensor and out is None:
+        return _argmax(a, axis, keepdims)
+    return _arg_reduction("argmax", _argmax, a, axis, out, keepdims)
+
+
+def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
+    """The index of the least element along an axis (the first of equal ones), or in row-major order."""
+    if type(a) is Tensor and out is None:
+        return _argmin(a, axis, keepdims)
+    return _arg_reduction("argmin", _argmin, a, axis, out, keepdims)
+
+
+@native
+def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
+    """The greatest less the least element along axes."""
+    a = tensor(a)
+    return _finished("ptp", ops.subtract(_max(a, axis, keepdims), _min(a, axis, keepdims)), out)
+
+
+# ---- running sums and differences
+
+
+def _running(name: str, op: Any, a: Any, axis: Any, dtype: Any, out: Any) -> Any:
+    a = tensor(a)
+    if dtype is not None:
+        a = ops.cast(a, dtype)
+    if axis is None:
+        a, axis = ops.reshape(a, (-1,)), 0
+    result = op(a, axis)
+    return _finished(name, result if dtype is None else ops.cast(result, dtype), out)
+
+
+@native
+def cumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """The sums of the elements up to each one, along an axis or in row-major order."""
+    return _running("cumsum", ops.cumsum, a, axis, dtype, out)
+
+
+@native
+def cumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """The products of the elements up to each one, along an axis or in row-major order."""
+    return _running("cumprod", ops.cumprod, a, axis, dtype, out)
+
+
+def _cumulative(name: str, op: Any, start: Any, x: Any, axis: Any, dtype: Any, out: Any, include_initial: bool) -> Any:
+    x = tensor(x)
+    if axis is None:
+        if x.ndim >= 2:
+            raise ValueError("For arrays which have more than one dimension ``axis`` argument is required.")
+        axis = 0
+    if x.ndim == 0:
+        x = ops.reshape(x, (1,))
+    result = _running(name, op, x, axis, dtype, None)
+    if include_initial:
+        axis = normalize_axis_index(axis, x.ndim)
+        edge = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
+        first = ops.broadcast_to(ops.cast(tensor(start), result.dtype), edge)
+        result = ops.concatenate([first, result], axis)
+    return _finished(name, result, out)
+
+
+@native
+def cumulative_sum(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+) -> Any:
+    """As :func:`cumsum`, with a leading 0 if ``include_initial``."""
+    return _cumulative("cumulative_sum", ops.cumsum, 0, x, axis, dtype, out, include_initial)
+
+
+@native
+def cumulative_prod(
+    x: Any, /, *, axis: Any = None, dtype: Any = None, out: Any = None, include_initial: bool = False
+) -> Any:
+    """As :func:`cumprod`, with a leading 1 if ``include_initial``."""
+    return _cumulative("cumulative_prod", ops.cumprod, 1, x, axis, dtype, out, include_initial)
+
+
+@native
+def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _no_value, append: Any = _no_value) -> Any:
+    """The differences of neighbours along an axis, n times over."""
+    if n == 0:
+        return a
+    if n < 0:
+        raise ValueError(f"order must be non-negative but got {n!r}")
+    a = tensor(a)
+    if a.ndim == 0:
+        raise ValueError("diff requires input that is at least one dimensional")
+    axis = normalize_axis_index(axis, a.ndim)
+    parts = [a]
+    edge = tuple(1 if i == axis else length for i, length in enumerate(a.shape))
+    for extra, at in ((prepend, 0), (append, 2)):
+        if extra is not _no_value:
+            extra = tensor(extra)
+            parts.insert(at if at == 0 else len(parts), ops.broadcast_to(extra, edge) if extra.ndim == 0 else extra)
+    if len(parts) > 1:
+        a = ops.concatenate(parts, axis)
+    before = (slice(None),) * axis
+    step = ops.not_equal if a.dtype.kind == "b" else ops.subtract
+    for _ in range(n):
+        a = step(a[(*before, slice(1, None))], a[(*before, slice(None, -1))])
+    return a
+
+
+@native
+def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """The integral by the trapezoidal rule: sum (y_i + y_i+1) / 2 * (x_i+1 - x_i)."""
+    y = tensor(y)
+    axis = normalize_axis_index(axis, y.ndim)
+    before = (slice(None),) * axis
+    upper, lower = y[(*before, slice(1, None))], y[(*before, slice(None, -1))]
+    width: Any = dx
+    if x is not None:
+        x = tensor(x)
+        width = diff(x, axis=0 if x.ndim == 1 else axis)
+        if x.ndim == 1:
+            width = ops.reshape(width, tuple(-1 if i == axis else 1 for i in range(y.ndim)))
+    return _sum(ops.multiply(ops.multiply(width, ops.add(upper, lower)), 0.5), axis)
+
+
+# ---- without nan
+
+
+def _no_nan(a: Any, replacement: Any) -> tuple[Tensor, Any]:
+    """With nan replaced, and the mask of the elements that were none (True if there can't be any)."""
+    a = tensor(a)
+    if a.dtype.kind != "f":
+        return a, True
+    number = ops.logical_not(ops.isnan(a))
+    return ops.where(number, a, replacement), number
+
+
+def _nan_reduction(name: str) -> Any:
+    """nansum and its kin: the reduction of the elements that aren't nan."""
+    plain, neutral = {"nansum": (sum, 0.0), "nanprod": (prod, 1.0)}[name]
+
+    def function(
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: Any = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Any:
+        clean, _ = _no_nan(a, neutral)
+        return plain(clean, axis, dtype, out, keepdims, initial, where)
+
+    function.__name__ = name
+    function.__doc__ = f"As :func:`{name[3:]}`, leaving nan out."
+    return native(function)
+
+
+nansum = _nan_reduction("nansum")
+nanprod = _nan_reduction("nanprod")
+
+
+def _nan_extreme(name: str) -> Any:
+    """nanmax, nanmin: nan only where every element is nan."""
+    plain, worst = {"nanmax": (max, -math.inf), "nanmin": (min, math.inf)}[name]
+
+    def function(
+        a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
+    ) -> Any:
+        if not needs_ops(a):
+            options = _options(axis=axis, out=out, initial=initial, where=where)
+            return call_numpy(name, getattr(numpy, name), (a,), options | {"keepdims": keepdims})
+        clean, number = _no_nan(a, worst)
+        result = plain(clean, axis, None, keepdims, initial, where)
+        if number is not True:
+            result = ops.where(_any(number, axis, keepdims), result, math.nan)
+        return _finished(name, result, out)
+
+    function.__name__ = name
+    function.__doc__ = f"As :func:`{name[3:]}`, leaving nan out."
+    return native(function)
+
+
+nanmax = _nan_extreme("nanmax")
+nanmin = _nan_extreme("nanmin")
+
+
+def _numbers_in(number: Any, where: Any) -> Any:
+    if number is True:
+        return where
+    return number if where is True else ops.logical_and(number, where)
+
+
+@native
+def nanmean(
+    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    """As :func:`mean`, leaving nan out."""
+    if not needs_ops(a):
+        options = _options(axis=axis, dtype=dtype, out=out, where=where)
+        return call_numpy("nanmean", numpy.nanmean, (a,), options | {"keepdims": keepdims})
+    clean, number = _no_nan(a, 0.0)
+    return mean(clean, axis, dtype, out, keepdims, where=_numbers_in(number, where))
+
+
+def _nan_spread(name: str) -> Any:
+    plain = {"nanvar": var, "nanstd": std}[name]
+
+    def function(
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: Any = 0,
+        keepdims: Any = False,
+        *,
+        where: Any = True,
+        mean: Any = None,
+        correction: Any = None,
+    ) -> Any:
+        if not needs_ops(a):
+            options = _options(axis=axis, dtype=dtype, out=out, where=where, mean=mean, correction=correction)
+            return call_numpy(name, getattr(numpy, name), (a,), options | {"keepdims": keepdims, "ddof": ddof})
+        clean, number = _no_nan(a, 0.0)
+        mask = _numbers_in(number, where)
+        return plain(clean, axis, dtype, out, ddof, keepdims, where=mask, mean=mean, correction=correction)
+
+    function.__name__ = name
+    function.__doc__ = f"As :func:`{name[3:]}`, leaving nan out."
+    return native(function)
+
+
+nanvar = _nan_spread("nanvar")
+nanstd = _nan_spread("nanstd")
+
+
+@native
+def nancumsum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """As :func:`cumsum`, nan counting as 0."""
+    return cumsum(_no_nan(a, 0.0)[0], axis, dtype, out)
+
+
+@native
+def nancumprod(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+    """As :func:`cumprod`, nan counting as 1."""
+    return cumprod(_no_nan(a, 1.0)[0], axis, dtype, out)
+
+
+__all__ = exports(globals())

@@ -1,0 +1,255 @@
+"""NumPy's universal functions: what their calls can ask for beside the operands, and their methods.
+
+An elementwise op of the core called with its operands alone goes straight to its kernel. Everything else that a ufunc
+call may hold (``out``, ``where``, ``dtype``, ``casting``, operands of a dtype the core doesn't have) and the methods
+``reduce``, ``accumulate``, ``outer``, ``at``, ``reduceat`` come here; ``_core.set_ufunc_protocol`` connects the two.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+
+from .. import _core
+from .fallback import SUPPORTED, Tensor, call_numpy, needs_ops, takes_foreign, tensor
+
+ops = _core.ops
+_OPTIONS = frozenset({"out", "where", "casting", "order", "dtype", "subok", "signature", "sig"})
+_CASTS_DEFAULT = "same_kind"
+
+
+def _operand_type(x: Any) -> Any:
+    """What numpy.ufunc.resolve_dtypes wants to know of an operand: Python's numbers are weak."""
+    if type(x) in (int, float):
+        return type(x)
+    return tensor(x).dtype
+
+
+def _loop_types(ufunc: numpy.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The dtypes of operands and results that the options ask for; None where they ask for nothing."""
+    dtype = options.get("dtype")
+    signature = options.get("signature", options.get("sig"))
+    casting = options.get("casting", _CASTS_DEFAULT)
+    if dtype is None and signature is None and casting == _CASTS_DEFAULT:
+        return None
+    if dtype is not None:
+        signature = (None,) * ufunc.nin + (numpy.dtype(dtype),) * ufunc.nout
+    elif isinstance(signature, str):
+        inputs, _, outputs = signature.partition("->")
+        signature = tuple(numpy.dtype(letter) for letter in inputs + outputs)
+        signature = (None,) * (ufunc.nin + ufunc.nout - len(signature)) + signature
+    types = tuple(_operand_type(x) for x in operands) + (None,) * ufunc.nout
+    return ufunc.resolve_dtypes(types, signature=signature, casting=casting)
+
+
+def write_out(name: str, result: Any, out: Any, where: Any = True, casting: str = _CASTS_DEFAULT) -> Any:
+    """Writes a result into the array the caller passed as ``out``; returns that."""
+    if not isinstance(out, (Tensor, numpy.ndarray)):
+        raise TypeError(f"return arrays must be of ArrayType, got {type(out).__name__}")
+    if not numpy.can_cast(result.dtype, out.dtype, casting):
+        raise TypeError(
+            f"Cannot cast ufunc '{name}' output from {result.dtype!r} to {out.dtype!r} with casting rule '{casting}'"
+        )
+    if result.shape != out.shape:
+        try:
+            fits = numpy.broadcast_shapes(result.shape, out.shape) == out.shape
+        except ValueError:
+            fits = False
+        if not fits:
+            shapes = [str(shape).replace(" ", "") for shape in (out.shape, result.shape)]
+            raise ValueError(
+                f"non-broadcastable output operand with shape {shapes[0]} doesn't match the broadcast shape {shapes[1]}"
+            )
+    if where is not True:
+        result = ops.where(where, ops.cast(result, out.dtype), out)
+    if isinstance(out, numpy.ndarray):
+        numpy.copyto(out, result.numpy(), casting=casting)
+    else:
+        out[...] = result
+    return out
+
+
+def apply_ufunc(ufunc: numpy.ufunc, compute: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: Any) -> Any:
+    """A call of a ufunc with all its options. ``compute`` makes the result from the operands with ops."""
+    name, nin, nout = ufunc.__name__, ufunc.nin, ufunc.nout
+    wrong = not nin <= len(args) <= nin + nout or not _OPTIONS.issuperset(kwargs)
+    if compute is None or wrong or takes_foreign(args, kwargs):
+        return call_numpy(name, ufunc, args, kwargs)
+    operands = args[:nin]
+    outs = args[nin:] or kwargs.get("out")
+    outs = (outs,) if not isinstance(outs, tuple) else outs
+    outs += (None,) * (nout - len(outs))
+    where, casting = kwargs.get("where", True), kwargs.get("casting", _CASTS_DEFAULT)
+    types = _loop_types(ufunc, operands, kwargs)
+    if types is not None:
+        if not SUPPORTED.issuperset(types):
+            return call_numpy(name, ufunc, args, kwargs)
+        operands = tuple(ops.cast(tensor(x), dtype) for x, dtype in zip(operands, types, strict=False))
+    results = compute(*operands)
+    results = results if isinstance(results, tuple) else (results,)
+    if types is not None:
+        results = tuple(ops.cast(y, dtype) for y, dtype in zip(results, types[nin:], strict=True))
+    final = []
+    for result, out in zip(results, outs, strict=True):
+        if out is not None:
+            final.append(write_out(name, result, out, where, casting))
+        elif where is not True:
+            final.append(ops.where(where, result, _core.zeros((), result.dtype)))
+        else:
+            final.append(result)
+    return final[0] if nout == 1 else tuple(final)
+
+
+# ---- methods
+
+
+def _reduce(
+    ufunc: numpy.ufunc,
+    compute: Any,
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Any:
+    from . import reduce
+
+    reductions = {
+        "add": reduce.sum,
+        "multiply": reduce.prod,
+        "maximum": reduce.max,
+        "minimum": reduce.min,
+        "logical_and": reduce.all,
+        "logical_or": reduce.any,
+    }
+    function = reductions.get(ufunc.__name__)
+    options: dict[str, Any] = {"axis": axis, "out": out, "keepdims": keepdims}
+    if function is None or takes_foreign(array):
+        options.update({"dtype": dtype} if dtype is not None else {})
+        options.update({"initial": initial} if initial is not None else {})
+        options.update({"where": where} if where is not True else {})
+        return call_numpy(f"{ufunc.__name__}.reduce", ufunc.reduce, (array,), options)
+    if dtype is not None:
+        if ufunc.__name__ in ("add", "multiply"):
+            options["dtype"] = dtype
+        else:
+            array = ops.cast(tensor(array), dtype)
+    if initial is not None:
+        options["initial"] = initial
+    return function(array, where=where, **options)
+
+
+def _accumulate(ufunc: numpy.ufunc, compute: Any, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
+    from . import reduce
+
+    function = {"add": reduce.cumsum, "multiply": reduce.cumprod}.get(ufunc.__name__)
+    if function is None or takes_foreign(array):
+        return call_numpy(f"{ufunc.__name__}.accumulate", ufunc.accumulate, (array, axis, dtype, out), {})
+    return function(array, axis, dtype, out)
+
+
+def _outer(ufunc: numpy.ufunc, compute: Any, a: Any, b: Any, /, **kwargs: Any) -> Any:
+    if takes_foreign(a, b):
+        return call_numpy(f"{ufunc.__name__}.outer", ufunc.outer, (a, b), kwargs)
+    b = tensor(b)
+    a = tensor(a)
+    return apply_ufunc(ufunc, compute, (ops.reshape(a, a.shape + (1,) * b.ndim), b), kwargs)
+
+
+def _at(ufunc: numpy.ufunc, compute: Any, a: Any, indices: Any, b: Any = None, /) -> None:
+    if needs_ops(a, b):
+        raise NotImplementedError(
+            f"{ufunc.__name__}.at changes its array in place, which neither a gradient nor jit can follow; use "
+            "chainrule._core.ops.index_add, which makes a new tensor"
+        )
+    args = (a, indices) if b is None else (a, indices, b)
+    call_numpy(f"{ufunc.__name__}.at", ufunc.at, args, {})
+
+
+def _reduceat(ufunc: numpy.ufunc, compute: Any, array: Any, indices: Any, *args: Any, **kwargs: Any) -> Any:
+    return call_numpy(f"{ufunc.__name__}.reduceat", ufunc.reduceat, (array, indices, *args), kwargs)
+
+
+_METHODS = {"reduce": _reduce, "accumulate": _accumulate, "outer": _outer, "at": _at, "reduceat": _reduceat}
+_ATTRIBUTES = frozenset({"nin", "nout", "nargs", "ntypes", "types", "identity", "signature", "resolve_dtypes"})
+
+
+def ufunc_attribute(ufunc: numpy.ufunc, compute: Any, name: str) -> Any:
+    """A method or a fact of a ufunc; AttributeError where NumPy's has none of that name."""
+    method = _METHODS.get(name)
+    if method is not None:
+        return functools.partial(method, ufunc, compute)
+    if name in _ATTRIBUTES:
+        return getattr(ufunc, name)
+    raise AttributeError(f"'ufunc' object has no attribute '{name}'")
+
+
+# ---- ufuncs that are no op of the core
+
+
+class Ufunc:
+    """A ufunc made of ops, or NumPy's own where there are none (``compute`` is None)."""
+
+    def __init__(self, numpy_ufunc: numpy.ufunc, compute: Callable[..., Any] | None = None) -> None:
+        self.numpy_ufunc = numpy_ufunc
+        self.compute = compute
+        self.__name__ = numpy_ufunc.__name__
+        self.__doc__ = compute.__doc__ if compute is not None and compute.__doc__ else numpy_ufunc.__doc__
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs and self.compute is not None and len(args) == self.numpy_ufunc.nin:
+            try:
+                return self.compute(*args)
+            except TypeError:
+                if not takes_foreign(args):
+                    raise
+        return apply_ufunc(self.numpy_ufunc, self.compute, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return ufunc_attribute(self.numpy_ufunc, self.compute, name)
+
+    def __repr__(self) -> str:
+        return f"<ufunc '{self.__name__}'>"
+
+    def __reduce__(self) -> str:
+        return self.__name__
+
+    @property
+    def kernel(self) -> str:
+        """Who computes: "native" or "delegated"."""
+        return "delegated" if self.compute is None else "native"
+
+
+# ---- the core's elementwise ops as ufuncs
+
+
+def _numpy_ufunc(op: Any) -> numpy.ufunc | None:
+    found = getattr(numpy, op.__name__, None)
+    return found if isinstance(found, numpy.ufunc) else None
+
+
+def _call(op: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call of an elementwise op that is more than its operands."""
+    ufunc = _numpy_ufunc(op)
+    if ufunc is not None:
+        return apply_ufunc(ufunc, op, args, kwargs)
+    if op.__name__ == "where":
+        from .index import where_options
+
+        return where_options(args, kwargs)
+    raise TypeError(f"[{op.__name__}] wrong arguments; the signature is {op.__doc__.splitlines()[0]}")
+
+
+def _attribute(op: Any, name: str) -> Any:
+    ufunc = _numpy_ufunc(op)
+    if ufunc is None:
+        raise AttributeError(f"'{type(op).__name__}' object has no attribute '{name}'")
+    return ufunc_attribute(ufunc, op, name)
+
+
+_core.set_ufunc_protocol(_call, _attribute)

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "--data", choices=["auto", *BEST_FIRST], default="auto", help="auto: the best set on this machine (default)"
     )
     train_parser.add_argument("--epochs", type=_positive, help="passes over the training images")
-    train_parser.add_argument("--seed", type=int, default=0, help="of the first weights and the order of images (0)")
+    train_parser.add_argument("--seed", type=_seed, default=0, help="of the first weights and the order of images (0)")
     train_parser.add_argument("--out", type=Path, help="the file of weights to write (chainrule-DATA.weights.npz)")
     train_parser.add_argument(
         "--plot",
@@ -78,6 +78,13 @@ def _positive(text: str) -> int:
     return number
 
 
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**32:
+        raise argparse.ArgumentTypeError(f"{number} is not within 0 to 2**32 - 1")
+    return number
+
+
 # ---- train
 
 
@@ -86,6 +93,7 @@ def train(options: argparse.Namespace) -> None:
     import numpy as np
 
     import chainrule
+    from chainrule import keras
 
     name, ((x_train, y_train), (x_test, y_test)) = _images(options.data)
     x_train, x_test = (x.astype("float32") / BRIGHTEST[name] for x in (x_train, x_test))
@@ -98,7 +106,7 @@ def train(options: argparse.Namespace) -> None:
         if path is not None and not path.parent.is_dir():
             raise CommandError(f"{path.parent} is not a folder; make it first, or name another file")
 
-    chainrule.seed(options.seed)
+    keras.utils.set_random_seed(options.seed)
     model = _classifier(x_train.shape[1:])
     size = "x".join(str(length) for length in x_train.shape[1:])
     print(f"chainrule {chainrule.__version__}: {_machine()}")

@@ -391,6 +391,17 @@ struct ArgTask {
   Walk walk;  // of x with the reduced axis moved to the end
 };
 
+// The kernels' job for short rows, where setting up vectors costs more than it saves.
+template <class T, bool greatest>
+std::int64_t first_extreme(const void* x, std::int64_t n, void* value) {
+  const T* row = static_cast<const T*>(x);
+  std::int64_t best = 0;
+  for (std::int64_t i = 1; i < n && row[best] == row[best]; ++i)
+    if ((greatest ? row[i] > row[best] : row[i] < row[best]) || row[i] != row[i]) best = i;
+  *static_cast<T*>(value) = row[best];
+  return best;
+}
+
 void run_arg(const Task& task, void* const* ptr) {
   const auto& t = task.get<ArgTask>();
   std::int64_t* out = static_cast<std::int64_t*>(ptr[1]);
@@ -441,6 +452,7 @@ void lower_arg(const Call& call, Task& task) {
   t.kernel = greatest ? table.argmax[index(x.dtype())] : table.argmin[index(x.dtype())];
   t.rows = call.out().size();
   t.n = t.rows ? x.size() / t.rows : 0;
+  if (t.n <= kShortRow) dispatch(x.dtype(), [&](auto zero) { t.kernel = first_extreme<decltype(zero), greatest>; });
   t.itemsize = itemsize(x.dtype());
   t.walk = make_walk(shape, strides);
   task.run = run_arg;

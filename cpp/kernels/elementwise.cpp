@@ -24,7 +24,6 @@ template <class Op, class T, int arity> void loop(void* out_, const void* const*
       p[k] = reinterpret_cast<const T*>(&spread[k]);
     }
   }
-  T padded[kLanes];
   for (int64_t i = 0; i < n; i += kLanes) {
     Vec<T> x[arity];
     const bool whole = n - i >= kLanes;
@@ -42,8 +41,7 @@ template <class Op, class T, int arity> void loop(void* out_, const void* const*
     if (whole) {
       y.store(out + i);
     } else {
-      y.store(padded);
-      __builtin_memcpy(out + i, padded, static_cast<size_t>(n - i) * sizeof(T));
+      y.store(out + i, n - i);
     }
   }
 }

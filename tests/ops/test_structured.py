@@ -141,6 +141,16 @@ def test_argsort_is_stable(n: int):
     np.testing.assert_array_equal(np.array(ops.sort(x)), np.sort(x))
 
 
+def test_the_gradient_of_a_cast_has_the_dtype_of_its_input():
+    x = np.array([1.5, -2.5], "float32")
+    g = gradient(lambda t: ops.sum(ops.square(ops.cast(t, "float64"))), x)
+    assert g.dtype == np.float32
+    np.testing.assert_array_equal(g, 2 * x)
+    g = gradient(lambda t: ops.sum(ops.square(ops.cast(t, "float32"))), x.astype("float64"))
+    assert g.dtype == np.float64
+    np.testing.assert_array_equal(g, 2 * x)
+
+
 # ---- long reductions -----------------------------------------------------------------------------------------------
 
 LONG = [((3_000_001,), 0), ((700_000, 3), 0), ((3, 700_000), 1), ((2, 90_000, 5), 1), ((5, 400, 3, 300), (0, 2, 3))]

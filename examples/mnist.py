@@ -48,9 +48,8 @@ def main() -> None:
 
     if options.plot:
         name = "Fashion-MNIST" if options.fashion else "MNIST"
-        chainrule.plot.curves(
-            history, options.plot, title=f"{name}: Dense(512, relu), Dense(10, softmax)", held_out="test"
-        )
+        layers = "Dense(512, relu), Dropout(.2), Dense(10, softmax)"
+        chainrule.plot.curves(history, options.plot, title=f"{name}: {layers}, Adam", held_out="test")
 
     p = model.predict(x_test, verbose=0)
     wrong = np.flatnonzero(p.argmax(axis=1) != y_test)

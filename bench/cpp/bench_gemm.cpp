@@ -1,6 +1,6 @@
-// GFLOP/s of matrix multiplication over squares, the products of small networks and their transposed forms, and the share
-// of the multiply-add peak that this very process measures. CHAINRULE_OPENBLAS=<shared library> adds OpenBLAS beside.
-// CHAINRULE_NUM_THREADS sets the threads of both (OPENBLAS_NUM_THREADS is read by OpenBLAS itself).
+// GFLOP/s of matrix multiplication over squares, the products of small networks and their transposed forms, and the
+// share of the multiply-add peak that this very process measures. CHAINRULE_OPENBLAS=<shared library> adds OpenBLAS
+// beside. CHAINRULE_NUM_THREADS sets the threads of both (OPENBLAS_NUM_THREADS is read by OpenBLAS itself).
 #include <benchmark/benchmark.h>
 #include <dlfcn.h>
 #include <time.h>
@@ -60,16 +60,16 @@ double now() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-// ---- the peak: independent multiply-adds on registers, on every thread at once ----------------------------------------
+// ---- the peak: independent multiply-adds on registers, on every thread at once ------------------
 #if defined(__x86_64__)
 #define FMA(type, r, n) "vfmadd231" type " %%" r "mm14, %%" r "mm15, %%" r "mm" #n "\n"
-#define FMA_LOOP(type, r)                                                                                                \
-  asm volatile("1:\n" FMA(type, r, 0) FMA(type, r, 1) FMA(type, r, 2) FMA(type, r, 3) FMA(type, r, 4) FMA(type, r, 5)      \
-                   FMA(type, r, 6) FMA(type, r, 7) FMA(type, r, 8) FMA(type, r, 9) FMA(type, r, 10) FMA(type, r, 11)       \
-               "dec %0\n jnz 1b\n"                                                                                        \
-               : "+r"(rounds)                                                                                             \
-               :                                                                                                          \
-               : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",        \
+#define FMA_LOOP(type, r)                                                                                             \
+  asm volatile("1:\n" FMA(type, r, 0) FMA(type, r, 1) FMA(type, r, 2) FMA(type, r, 3) FMA(type, r, 4) FMA(type, r, 5) \
+                   FMA(type, r, 6) FMA(type, r, 7) FMA(type, r, 8) FMA(type, r, 9) FMA(type, r, 10)                   \
+                       FMA(type, r, 11) "dec %0\n jnz 1b\n"                                                           \
+               : "+r"(rounds)                                                                                         \
+               :                                                                                                      \
+               : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",    \
                  "xmm14", "xmm15", "cc")
 
 // Only of the levels with FMA: 12 vectors of `vector_bytes` a round.
@@ -90,7 +90,8 @@ double measure_peak(DType dtype) {  // flops per second; NaN where the level has
     best = std::min(best, now() - begin);
   }
   const double lanes = bytes / static_cast<double>(itemsize(dtype));
-  return bytes >= 32 ? 2 * 12 * lanes * static_cast<double>(rounds * threads) / best : std::numeric_limits<double>::quiet_NaN();
+  return bytes >= 32 ? 2 * 12 * lanes * static_cast<double>(rounds * threads) / best
+                     : std::numeric_limits<double>::quiet_NaN();
 }
 #else
 double measure_peak(DType) { return std::numeric_limits<double>::quiet_NaN(); }
@@ -100,10 +101,10 @@ double peak(DType dtype) {
   return of[dtype == DType::F64];
 }
 
-// ---- OpenBLAS, if asked for --------------------------------------------------------------------------------------------
+// ---- OpenBLAS, if asked for ---------------------------------------------------------------------
 template <class T, class Int>
-using CblasGemm = void (*)(int order, int trans_a, int trans_b, Int m, Int n, Int k, T alpha, const T* a, Int lda, const T* b,
-                           Int ldb, T beta, T* c, Int ldc);
+using CblasGemm = void (*)(int order, int trans_a, int trans_b, Int m, Int n, Int k, T alpha, const T* a, Int lda,
+                           const T* b, Int ldb, T beta, T* c, Int ldc);
 
 struct OpenBlas {
   void* library = nullptr;
@@ -132,10 +133,12 @@ struct OpenBlas {
   template <class T>
   void run(const Shape& s, const T* a, const T* b, T* c) const {
     constexpr int kRowMajor = 101, kPlain = 111, kTransposed = 112;
-    const int wide = sizeof(T) == 8, ta = s.a_transposed ? kTransposed : kPlain, tb = s.b_transposed ? kTransposed : kPlain;
+    const int wide = sizeof(T) == 8, ta = s.a_transposed ? kTransposed : kPlain,
+              tb = s.b_transposed ? kTransposed : kPlain;
     const int64_t lda = s.a_transposed ? s.m : s.k, ldb = s.b_transposed ? s.k : s.n;
     if (gemm64[wide]) {
-      reinterpret_cast<CblasGemm<T, int64_t>>(gemm64[wide])(kRowMajor, ta, tb, s.m, s.n, s.k, 1, a, lda, b, ldb, 0, c, s.n);
+      reinterpret_cast<CblasGemm<T, int64_t>>(gemm64[wide])(kRowMajor, ta, tb, s.m, s.n, s.k, 1, a, lda, b, ldb, 0, c,
+                                                            s.n);
     } else {
       reinterpret_cast<CblasGemm<T, int>>(gemm32[wide])(kRowMajor, ta, tb, static_cast<int>(s.m), static_cast<int>(s.n),
                                                         static_cast<int>(s.k), 1, a, static_cast<int>(lda), b,
@@ -152,7 +155,8 @@ const OpenBlas& openblas() {
 template <class T>
 class Buffer {
  public:
-  explicit Buffer(int64_t n) : bytes_(static_cast<std::size_t>(n) * sizeof(T)), data_(static_cast<T*>(chainrule::allocate(bytes_))) {
+  explicit Buffer(int64_t n)
+      : bytes_(static_cast<std::size_t>(n) * sizeof(T)), data_(static_cast<T*>(chainrule::allocate(bytes_))) {
     for (int64_t i = 0; i < n; ++i) data_[i] = static_cast<T>((i * 7919 % 1000) / 1000.0 - 0.5);
   }
   ~Buffer() { chainrule::deallocate(data_, bytes_); }
@@ -220,16 +224,18 @@ int main(int argc, char** argv) {
   for (const Shape& s : kShapes) {
     const std::string name = s.name;
     benchmark::RegisterBenchmark(("f32/" + name + "/chainrule").c_str(), run_chainrule<float>, s)->UseManualTime();
-    if (openblas().library) benchmark::RegisterBenchmark(("f32/" + name + "/openblas").c_str(), run_openblas<float>, s)->UseManualTime();
+    if (openblas().library)
+      benchmark::RegisterBenchmark(("f32/" + name + "/openblas").c_str(), run_openblas<float>, s)->UseManualTime();
   }
   for (const Shape& s : kShapes) {
     const std::string name = s.name;
     benchmark::RegisterBenchmark(("f64/" + name + "/chainrule").c_str(), run_chainrule<double>, s)->UseManualTime();
-    if (openblas().library) benchmark::RegisterBenchmark(("f64/" + name + "/openblas").c_str(), run_openblas<double>, s)->UseManualTime();
+    if (openblas().library)
+      benchmark::RegisterBenchmark(("f64/" + name + "/openblas").c_str(), run_openblas<double>, s)->UseManualTime();
   }
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  std::printf("%s, %d threads, peak %.1f GFLOP/s float32, %.1f float64\n", chainrule::kernels().isa, chainrule::num_threads(),
-              peak(DType::F32) * 1e-9, peak(DType::F64) * 1e-9);
+  std::printf("%s, %d threads, peak %.1f GFLOP/s float32, %.1f float64\n", chainrule::kernels().isa,
+              chainrule::num_threads(), peak(DType::F32) * 1e-9, peak(DType::F64) * 1e-9);
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -7,9 +7,10 @@
 namespace chainrule::CHAINRULE_ISA {
 namespace {
 
-// ---- the tile: H rows by NV vectors of C held in registers while k runs ----------------------------------------------
-// As many accumulators as the registers hold beside one row of B and a broadcast, and at least 8 where the height allows,
-// to cover the latency of a multiply-add.
+// ---- the tile: H rows by NV vectors of C held in registers while k runs -------------------------
+
+// As many accumulators as the registers hold beside one row of B and a broadcast, and at least 8 where the height
+// allows, to cover the latency of a multiply-add.
 #if defined(__AVX512F__)
 constexpr int kTileRows = 14, kTileVectors = 2;
 constexpr int strip_vectors(int rows) { return rows <= 2 ? 8 : rows <= 6 ? 4 : 2; }
@@ -28,7 +29,7 @@ struct Tile {
   int64_t a_row, a_col, b_row, k;
   T* c;
   int64_t c_row;
-  const T* next_c;  // where the next tile begins: its rows are fetched while this one is computed
+  const T* next_c;  // null, or where the next tile begins: its rows are fetched while this one is computed
   const T* bias;
   int last_lanes;  // lanes of the last vector of a row that exist, 1 .. kLanes
   bool accumulate, relu;
@@ -38,7 +39,7 @@ using TileFn = void (*)(const Tile<T>&);
 
 template <class T>
 CR_INLINE Vector<T> relu(Vector<T> v) {
-  return v < 0 ? Vector<T>{} : v;  // keeps nan
+  return v < Vector<T>{} ? Vector<T>{} : v;  // keeps nan
 }
 
 template <class T, int H, int NV, bool Whole>
@@ -140,7 +141,8 @@ struct TileTable {
 template <class T>
 constexpr TileTable<T> kTiles;
 
-// ---- packing ---------------------------------------------------------------------------------------------------------
+// ---- packing ------------------------------------------------------------------------------------
+
 // put(p, l, v): lanes l .. of column p are v. Lanes beyond `lanes` repeat the last one.
 template <class T, class Put>
 CR_INLINE void transpose_lanes(const T* src, int64_t lane_step, int64_t lanes, int64_t k, Put put) {
@@ -184,8 +186,9 @@ void pack(void* dst_, int64_t width, const void* src_, int64_t lane_step, int64_
       store(dst + p * width + l_last, last.load(src + p * k_step + l_last));
     }
   } else if (k_step == 1) {
-    transpose_lanes(src, lane_step, lanes, k,
-                    [=](int64_t p, int64_t l, Vector<T> v) __attribute__((always_inline)) { store(dst + p * width + l, v); });
+    transpose_lanes(src, lane_step, lanes, k, [=](int64_t p, int64_t l, Vector<T> v) __attribute__((always_inline)) {
+      store(dst + p * width + l, v);
+    });
   } else {
     for (int64_t p = 0; p < k; ++p) {
       for (int64_t l = 0; l < lanes; ++l) dst[p * width + l] = src[l * lane_step + p * k_step];
@@ -208,7 +211,7 @@ void store_transposed(const T* tile, int64_t width, int64_t rows, int64_t cols, 
   });
 }
 
-// ---- blocks of tiles -------------------------------------------------------------------------------------------------
+// ---- blocks of tiles ----------------------------------------------------------------------------
 template <class T>
 void multiply_block(const GemmBlock& g) {
   constexpr int W = kLanes<T>, kTileCols = kTileVectors * W;
@@ -239,13 +242,8 @@ void multiply_block(const GemmBlock& g) {
     for (int64_t q = 0; q < panels; ++q) {
       const int64_t rows = height + (q < taller);
       t.a = a;
-      if (g.c_transposed) {
-        t.c = buffer;
-        t.next_c = nullptr;
-      } else {
-        t.c = static_cast<T*>(g.c) + i * g.c_row + j;
-        t.next_c = q + 1 < panels ? t.c + rows * g.c_row : static_cast<T*>(g.c) + j + strip;
-      }
+      t.c = g.c_transposed ? buffer : static_cast<T*>(g.c) + i * g.c_row + j;
+      t.next_c = !g.prefetch_c ? nullptr : q + 1 < panels ? t.c + rows * g.c_row : static_cast<T*>(g.c) + j + strip;
       kTiles<T>.of[rows - 1][vectors - 1](t);
       if (g.c_transposed) {
         store_transposed(buffer, kTileCols, rows, cols, static_cast<T*>(g.c) + j * g.c_row + i, g.c_row,
@@ -257,7 +255,7 @@ void multiply_block(const GemmBlock& g) {
   }
 }
 
-// ---- rows of dot products --------------------------------------------------------------------------------------------
+// ---- rows of dot products -----------------------------------------------------------------------
 constexpr int kDotChains = 4;
 
 template <class T, int R>

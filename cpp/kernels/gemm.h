@@ -1,7 +1,7 @@
 // The GEMM entries of the kernel table. Owned by kernels/gemm.cpp (fills it) and tensor/gemm.cpp (the five loops).
-// Invariants: all strides are in elements. An element of C is one chain of multiply-adds over k in rising order, started
-// from 0 or from the element itself: how rows, columns and k are cut into tiles and blocks changes no bit. (dot_rows is
-// the exception: its order is fixed by k alone, but runs over several chains.)
+// Invariants: all strides are in elements. An element of C is one chain of multiply-adds over k in rising order,
+// started from 0 or from the element itself: how rows, columns and k are cut into tiles and blocks changes no bit.
+// Two exceptions, both fixed by the shape alone: c_transposed adds the element last, and dot_rows runs several chains.
 #pragma once
 
 #include <stdint.h>
@@ -12,7 +12,8 @@ namespace chainrule {
 struct GemmBlock {
   int64_t m, n, k;
   // A in place: element (i, p) is a[i * a_row + p * a_col]. A packed (a_packed): panel q of `tile_rows` rows begins at
-  // a + q * tile_rows * k and holds its rows side by side, `tile_rows` elements to the next p; a_row, a_col are not read.
+  // a + q * tile_rows * k and holds its rows side by side, `tile_rows` elements to the next p; a_row, a_col are not
+  // read.
   const void* a;
   int64_t a_row, a_col;
   // B in place: element (p, j) is b[p * b_row + j]. B packed (b_packed): strip s of `tile_cols` columns begins at
@@ -24,6 +25,7 @@ struct GemmBlock {
   int64_t c_row;
   const void* bias;  // null, or one element for each position along the unit stride of C
   bool a_packed, b_packed, c_transposed, accumulate, relu;
+  bool prefetch_c;  // C is not in a near cache; not with c_transposed
 };
 
 // y[i * y_step] (+)= sum over p < k of matrix[i * row_step + p] * x[p], i < rows, then bias[i * bias_step] and relu.
@@ -44,8 +46,8 @@ struct GemmKernel {
   void (*block)(const GemmBlock& block);
   void (*dot_rows)(const GemmDotRows& dots);
   // Packs one panel of A (width tile_rows) or strip of B (width tile_cols):
-  // dst[p * width + l] = src[l * lane_step + p * k_step], l < lanes <= width, p < k. What lies between `lanes` and `width`
-  // is undefined; up to one vector may be written beyond dst[k * width].
+  // dst[p * width + l] = src[l * lane_step + p * k_step], l < lanes <= width, p < k. What lies between `lanes` and
+  // `width` is undefined; up to one vector may be written beyond dst[k * width].
   void (*pack)(void* dst, int64_t width, const void* src, int64_t lane_step, int64_t k_step, int64_t lanes, int64_t k);
 };
 

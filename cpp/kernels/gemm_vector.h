@@ -44,8 +44,8 @@ CR_INLINE void store(T* p, Vector<T> v) {
   *reinterpret_cast<typename VectorOf<T>::unaligned*>(p) = v;
 }
 
-// The first `lanes` (1 .. kLanes) elements of a vector; a partial load gives 0 in the others and touches no memory there.
-// Inline assembly where the hardware has masked moves: their builtins differ between compilers.
+// The first `lanes` (1 .. kLanes) elements of a vector; a partial load gives 0 in the others and touches no memory
+// there. Inline assembly where the hardware has masked moves: their builtins differ between compilers.
 template <class T>
 struct Partial {
 #if defined(__AVX512F__)
@@ -54,9 +54,13 @@ struct Partial {
   Vector<T> load(const T* p) const {
     Vector<T> v;
     if constexpr (sizeof(T) == 4) {
-      asm("vmovups %1, %0%{%2%}%{z%}" : "=v"(v) : "m"(*reinterpret_cast<const typename VectorOf<T>::unaligned*>(p)), "Yk"(mask));
+      asm("vmovups %1, %0%{%2%}%{z%}"
+          : "=v"(v)
+          : "m"(*reinterpret_cast<const typename VectorOf<T>::unaligned*>(p)), "Yk"(mask));
     } else {
-      asm("vmovupd %1, %0%{%2%}%{z%}" : "=v"(v) : "m"(*reinterpret_cast<const typename VectorOf<T>::unaligned*>(p)), "Yk"(mask));
+      asm("vmovupd %1, %0%{%2%}%{z%}"
+          : "=v"(v)
+          : "m"(*reinterpret_cast<const typename VectorOf<T>::unaligned*>(p)), "Yk"(mask));
     }
     return v;
   }
@@ -76,9 +80,13 @@ struct Partial {
   Vector<T> load(const T* p) const {
     Vector<T> v;
     if constexpr (sizeof(T) == 4) {
-      asm("vmaskmovps %1, %2, %0" : "=x"(v) : "m"(*reinterpret_cast<const typename VectorOf<T>::unaligned*>(p)), "x"(mask));
+      asm("vmaskmovps %1, %2, %0"
+          : "=x"(v)
+          : "m"(*reinterpret_cast<const typename VectorOf<T>::unaligned*>(p)), "x"(mask));
     } else {
-      asm("vmaskmovpd %1, %2, %0" : "=x"(v) : "m"(*reinterpret_cast<const typename VectorOf<T>::unaligned*>(p)), "x"(mask));
+      asm("vmaskmovpd %1, %2, %0"
+          : "=x"(v)
+          : "m"(*reinterpret_cast<const typename VectorOf<T>::unaligned*>(p)), "x"(mask));
     }
     return v;
   }
@@ -121,8 +129,8 @@ CR_INLINE Vector<T> broadcast(T x) {
   return v;
 }
 
-// ---- transposition of kLanes x kLanes elements in registers: first whole 16-byte groups change places between vectors,
-// then elements inside the groups; two kinds of shuffle each, the same at any width.
+// ---- transposition of kLanes x kLanes elements in registers: first whole 16-byte groups change places between
+// vectors, then elements inside the groups; two kinds of shuffle each, the same at any width.
 template <class T>
 constexpr int kGroup = 16 / sizeof(T);
 

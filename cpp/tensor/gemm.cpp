@@ -20,6 +20,9 @@ constexpr int64_t kChunksPerThread = 8;
 // With this many rows of A, copying B costs little beside what it saves.
 constexpr int64_t kPackingPays = 512;
 
+// Products of a batch from this size on are run one after the other, by all threads together.
+constexpr double kLargeFlops = 20e6;
+
 // Scratch slots of a thread (runtime/threads.h).
 constexpr int kSharedSlot = 0;  // on the calling thread: what all chunks read
 constexpr int kOwnSlot = 1;     // on the thread of a chunk: its rows of A
@@ -87,6 +90,7 @@ GemmBlock block_of(const GemmPlan& plan, const void* a, const void* b, void* c, 
   block.bias = bias;
   block.accumulate = s.accumulate;
   block.relu = plan.relu;
+  block.prefetch_c = plan.prefetch_c;
   return block;
 }
 
@@ -95,7 +99,7 @@ void run_one_call(const GemmPlan& plan, const void* a, const void* b, void* c, c
   activate(plan, c, plan.shape.m, plan.shape.n);
 }
 
-// ---- one row or one column -------------------------------------------------------------------------------------------
+// ---- one row or one column ----------------------------------------------------------------------
 void run_dot_rows(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
   const Gemm& s = plan.shape;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
@@ -133,7 +137,7 @@ void run_dot_rows(const GemmPlan& plan, const void* a, const void* b, void* c, c
   });
 }
 
-// ---- C^T = B^T A^T ---------------------------------------------------------------------------------------------------
+// ---- C^T = B^T A^T ------------------------------------------------------------------------------
 void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
@@ -141,7 +145,8 @@ void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c,
   const int64_t width = kernel.tile_cols, strips = ceil_div(s.m, width), panels = gemm_panels(s.n, kernel.tile_rows);
   void* packed = thread_scratch(kSharedSlot, strips * width * s.k * size + GemmKernels::kPackSlackBytes);
   for (int64_t j = 0; j < s.m; j += width) {
-    kernel.pack(at(packed, j * s.k, size), width, at(a, j * s.a_row, size), s.a_row, s.a_col, std::min(width, s.m - j), s.k);
+    kernel.pack(at(packed, j * s.k, size), width, at(a, j * s.a_row, size), s.a_row, s.a_col, std::min(width, s.m - j),
+                s.k);
   }
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
   const Grid grid = grid_of(panels, strips, ceil_div(s.n, plan.mc), flops);
@@ -167,7 +172,7 @@ void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c,
   });
 }
 
-// ---- the general loops: columns by nc, k by kc, then a grid of rows and columns ----------------------------------------
+// ---- the general loops: columns by nc, k by kc, then a grid of rows and columns -----------------
 void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
@@ -177,8 +182,9 @@ void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, con
   const int64_t k_blocks = std::max<int64_t>(1, ceil_div(s.k, plan.kc)), n_blocks = ceil_div(s.n, plan.nc);
   const int64_t all_strips = ceil_div(s.n, width), panels = gemm_panels(s.m, height);
   const int64_t most_k = ceil_div(s.k, k_blocks), most_strips = ceil_div(all_strips, n_blocks);
-  void* shared =
-      pack_b ? thread_scratch(kSharedSlot, most_strips * width * most_k * size + GemmKernels::kPackSlackBytes) : nullptr;
+  void* shared = pack_b
+                     ? thread_scratch(kSharedSlot, most_strips * width * most_k * size + GemmKernels::kPackSlackBytes)
+                     : nullptr;
   for (int64_t n_block = 0; n_block < n_blocks; ++n_block) {
     const Range cols = part(n_block, n_blocks, all_strips, width, s.n);
     const int64_t strips = ceil_div(cols.end - cols.begin, width);
@@ -189,19 +195,21 @@ void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, con
           2.0 * static_cast<double>(s.m) * static_cast<double>(cols.end - cols.begin) * static_cast<double>(depth);
       const Grid grid = grid_of(panels, strips, ceil_div(s.m, plan.mc), flops);
       if (pack_b) {
-        const int64_t packers = grid.rows * grid.cols == 1 ? 1 : std::min<int64_t>(strips, kChunksPerThread * num_threads());
+        const int64_t packers =
+            grid.rows * grid.cols == 1 ? 1 : std::min<int64_t>(strips, kChunksPerThread * num_threads());
         parallel_for(packers, [&](int64_t chunk) {
           for (int64_t q = strips * chunk / packers; q < strips * (chunk + 1) / packers; ++q) {
             const int64_t j = cols.begin + q * width;
-            kernel.pack(at(shared, q * width * depth, size), width, at(b, ks.begin * s.b_row + j * s.b_col, size), s.b_col,
-                        s.b_row, std::min(width, cols.end - j), depth);
+            kernel.pack(at(shared, q * width * depth, size), width, at(b, ks.begin * s.b_row + j * s.b_col, size),
+                        s.b_col, s.b_row, std::min(width, cols.end - j), depth);
           }
         });
       }
       parallel_for(grid.rows * grid.cols, [&](int64_t chunk) {
         const Range r = part(chunk / grid.cols, grid.rows, panels, height, s.m);
         const Range q = part(chunk % grid.cols, grid.cols, strips, width, cols.end - cols.begin);
-        GemmBlock block = block_of(plan, at(a, r.begin * s.a_row + ks.begin * s.a_col, size), nullptr, nullptr, nullptr);
+        GemmBlock block =
+            block_of(plan, at(a, r.begin * s.a_row + ks.begin * s.a_col, size), nullptr, nullptr, nullptr);
         block.m = r.end - r.begin;
         block.n = q.end - q.begin;
         block.k = depth;
@@ -236,7 +244,7 @@ void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, con
 
 }  // namespace
 
-// ---- choosing --------------------------------------------------------------------------------------------------------
+// ---- choosing -----------------------------------------------------------------------------------
 GemmPlan plan_gemm(const Gemm& shape) {
   const Kernels& table = kernels();
   GemmPlan plan{};
@@ -252,9 +260,6 @@ GemmPlan plan_gemm(const Gemm& shape) {
     plan.path = GemmPath::nothing;
     return plan;
   }
-  const int64_t size = wide ? 8 : 4;
-  const CacheSizes& cache = cache_sizes();
-  const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
   if (s.m == 1 && s.b_row == 1 && s.n > 1 && s.k > 1) {
     plan.path = GemmPath::dot_rows_b;
     return plan;
@@ -263,16 +268,25 @@ GemmPlan plan_gemm(const Gemm& shape) {
     plan.path = GemmPath::dot_rows_a;
     return plan;
   }
-  // A strip of B takes an eighth of the second-level cache and a block of A somewhat less than half; a block of B takes an
-  // eighth of the third level, which others use as well. A large kc matters most: every further one re-reads all of C.
+  const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+  if (flops < kSerialFlops && (s.b_col == 1 || s.k == 0)) {  // too short a call for the divisions below
+    plan.path = GemmPath::in_place;
+    plan.one_call = true;
+    return plan;
+  }
+  const int64_t size = wide ? 8 : 4;
+  const CacheSizes& cache = cache_sizes();
+  // A strip of B takes an eighth of the second-level cache and a block of A somewhat less than half; a block of B takes
+  // an eighth of the third level, which others use as well. A large kc matters most: each further one re-reads C.
   const int64_t width = plan.kernel->tile_cols;
   plan.kc = std::max<int64_t>(64, cache.l2 / 8 / (width * size));
   const int64_t depth = std::clamp<int64_t>(s.k, 1, plan.kc);
   plan.mc = std::max<int64_t>(plan.kernel->tile_rows, cache.l2 * 7 / 16 / (depth * size));
   plan.nc = s.n;
-  if (s.b_col == 1 || s.k == 0) {
-    // Read in place, the rows of a strip lie b_row apart: when that is a multiple of a large power of two they fall into few
-    // sets of the second-level cache (taken as 16 ways), which then holds only so many of them.
+  plan.prefetch_c = s.m * s.n * size > cache.l2;
+  if (s.b_col == 1) {
+    // Read in place, the rows of a strip lie b_row apart: when that is a multiple of a large power of two they fall
+    // into few sets of the second-level cache (taken as 16 ways), which then holds only so many of them.
     const int64_t way = cache.l2 / 16, step = std::abs(s.b_row) * size;
     const int64_t alignment = step == 0 ? 64 : std::max<int64_t>(64, std::min(way, step & -step));
     const int64_t rows = std::min(12 * (way / alignment), cache.l2 / 4 / (width * size));
@@ -280,7 +294,6 @@ GemmPlan plan_gemm(const Gemm& shape) {
     if (s.k <= rows || !reused) {
       plan.path = GemmPath::in_place;
       plan.kc = std::max<int64_t>(rows, 64);
-      plan.one_call = flops < kSerialFlops && s.k <= plan.kc;
       return plan;
     }
   } else if (s.b_row == 1 && s.m * s.n + s.m * s.k < s.k * s.n && round_up(s.m, width) * s.k * size <= cache.l2 / 2) {
@@ -293,7 +306,7 @@ GemmPlan plan_gemm(const Gemm& shape) {
   return plan;
 }
 
-// ---- running ---------------------------------------------------------------------------------------------------------
+// ---- running ------------------------------------------------------------------------------------
 void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
   if (!plan.shape.has_bias) bias = nullptr;
   if (plan.one_call) return run_one_call(plan, a, b, c, bias);
@@ -311,20 +324,24 @@ void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const
   }
 }
 
-void run_gemm_batch(const GemmPlan& plan, int64_t batch, const void* a, int64_t a_step, const void* b, int64_t b_step, void* c,
-                    int64_t c_step, const void* bias) {
+void run_gemm_batch(const GemmPlan& plan, int64_t batch, const void* a, int64_t a_step, const void* b, int64_t b_step,
+                    void* c, int64_t c_step, const void* bias) {
   const Gemm& s = plan.shape;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
   const double total = flops * static_cast<double>(batch);
-  const auto run = [&](int64_t i) { run_gemm(plan, at(a, i * a_step, size), at(b, i * b_step, size), at(c, i * c_step, size), bias); };
-  // Whole products are the chunks when there are enough of them to share out; otherwise each is cut up in turn.
+  const auto run = [&](int64_t i) {
+    run_gemm(plan, at(a, i * a_step, size), at(b, i * b_step, size), at(c, i * c_step, size), bias);
+  };
+  // Whole products are the chunks when there are enough of them to share out; otherwise, and when they are so large
+  // that handing out their parts costs nothing in comparison, each is cut up in turn.
   const int64_t threads = num_threads();
-  if (batch < threads || total < kSerialFlops) {
+  if (batch < threads || total < kSerialFlops || flops > kLargeFlops) {
     for (int64_t i = 0; i < batch; ++i) run(i);
     return;
   }
-  const int64_t chunks = std::min(batch, std::max<int64_t>(kChunksPerThread * threads, static_cast<int64_t>(total / (64 * kChunkFlops))));
+  const int64_t chunks =
+      std::min(batch, std::max<int64_t>(kChunksPerThread * threads, static_cast<int64_t>(total / (64 * kChunkFlops))));
   parallel_for(chunks, [&](int64_t chunk) {
     for (int64_t i = batch * chunk / chunks; i < batch * (chunk + 1) / chunks; ++i) run(i);
   });

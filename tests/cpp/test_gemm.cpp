@@ -1,6 +1,4 @@
 // Matrix multiplication against sums in a wider type, over shapes, strides, epilogues, thread counts and ISA levels.
-#include "tensor/gemm.h"
-
 #include <gtest/gtest.h>
 
 #include <array>
@@ -14,6 +12,7 @@
 
 #include "runtime/cpu.h"
 #include "runtime/threads.h"
+#include "tensor/gemm.h"
 
 namespace chainrule {
 namespace {
@@ -48,15 +47,33 @@ template <class T>
 Matrix<T> random_matrix(std::int64_t rows, std::int64_t cols, Layout layout) {
   Matrix<T> m;
   switch (layout) {
-    case Layout::plain: m.row = cols, m.col = 1; break;
-    case Layout::transposed: m.row = 1, m.col = rows; break;
-    case Layout::padded: m.row = cols + 3, m.col = 1; break;
-    case Layout::padded_transposed: m.row = 1, m.col = rows + 5; break;
-    case Layout::every_second: m.row = 2 * cols + 1, m.col = 2; break;
-    case Layout::reversed: m.row = -cols, m.col = -1; break;
-    case Layout::one_row: m.row = 0, m.col = 1; break;
-    case Layout::one_col: m.row = 1, m.col = 0; break;
-    case Layout::one_value: m.row = 0, m.col = 0; break;
+    case Layout::plain:
+      m.row = cols, m.col = 1;
+      break;
+    case Layout::transposed:
+      m.row = 1, m.col = rows;
+      break;
+    case Layout::padded:
+      m.row = cols + 3, m.col = 1;
+      break;
+    case Layout::padded_transposed:
+      m.row = 1, m.col = rows + 5;
+      break;
+    case Layout::every_second:
+      m.row = 2 * cols + 1, m.col = 2;
+      break;
+    case Layout::reversed:
+      m.row = -cols, m.col = -1;
+      break;
+    case Layout::one_row:
+      m.row = 0, m.col = 1;
+      break;
+    case Layout::one_col:
+      m.row = 1, m.col = 0;
+      break;
+    case Layout::one_value:
+      m.row = 0, m.col = 0;
+      break;
   }
   if (rows == 0 || cols == 0) {
     m.data.resize(1);
@@ -89,10 +106,10 @@ struct Case {
 };
 
 std::string describe(const Case& t) {
-  return std::to_string(t.m) + "x" + std::to_string(t.k) + " @ " + std::to_string(t.k) + "x" + std::to_string(t.n) + " layouts " +
-         std::to_string(static_cast<int>(t.a)) + " " + std::to_string(static_cast<int>(t.b)) + " padding " +
-         std::to_string(t.c_padding) + (t.accumulate ? " accumulate" : "") + (t.bias ? " bias" : "") + " activation " +
-         std::to_string(static_cast<int>(t.activation)) + " on " + kernels().isa;
+  return std::to_string(t.m) + "x" + std::to_string(t.k) + " @ " + std::to_string(t.k) + "x" + std::to_string(t.n) +
+         " layouts " + std::to_string(static_cast<int>(t.a)) + " " + std::to_string(static_cast<int>(t.b)) +
+         " padding " + std::to_string(t.c_padding) + (t.accumulate ? " accumulate" : "") + (t.bias ? " bias" : "") +
+         " activation " + std::to_string(static_cast<int>(t.activation)) + " on " + kernels().isa;
 }
 
 template <class T>
@@ -116,7 +133,8 @@ template <class T>
 void check(const Case& t, int checks = -1) {
   const Matrix<T> a = random_matrix<T>(t.m, t.k, t.a), b = random_matrix<T>(t.k, t.n, t.b);
   const std::int64_t c_row = t.n + t.c_padding;
-  const Matrix<T> before = random_matrix<T>(std::max<std::int64_t>(t.m, 1), std::max<std::int64_t>(c_row, 1), Layout::plain);
+  const Matrix<T> before =
+      random_matrix<T>(std::max<std::int64_t>(t.m, 1), std::max<std::int64_t>(c_row, 1), Layout::plain);
   const Matrix<T> bias = random_matrix<T>(1, std::max<std::int64_t>(t.n, 1), Layout::plain);
   std::vector<T> c = before.data;
   gemm(shape_of(t, a, b), a.at(0, 0), b.at(0, 0), c.data(), bias.data.data());
@@ -205,7 +223,8 @@ TEST(Gemm, RandomShapesAndStrides) {
 TEST(Gemm, EveryPairOfLayouts) {
   for (Layout a : kLayouts) {
     for (Layout b : kLayouts) {
-      for (const auto [m, n, k] : {std::array<std::int64_t, 3>{19, 70, 45}, {70, 19, 45}, {1, 50, 90}, {50, 1, 90}, {7, 600, 130}}) {
+      for (const auto [m, n, k] :
+           {std::array<std::int64_t, 3>{19, 70, 45}, {70, 19, 45}, {1, 50, 90}, {50, 1, 90}, {7, 600, 130}}) {
         Case t{m, n, k, a, b};
         t.bias = true;
         check_both(t);
@@ -232,9 +251,9 @@ TEST(Gemm, NothingToSum) {
 
 // Products of networks and of their backward passes.
 TEST(Gemm, NetworkShapes) {
-  const std::array<std::int64_t, 3> shapes[] = {{32, 128, 784}, {256, 512, 784}, {1, 1024, 1024}, {1024, 1, 1024}, {32, 10, 128},
-                                                {128, 10, 32},  {784, 128, 32},  {1, 128, 784},   {1024, 1024, 8}, {64, 256, 2048},
-                                                {300, 600, 1024}, {17, 1030, 2100}};
+  const std::array<std::int64_t, 3> shapes[] = {{32, 128, 784},  {256, 512, 784}, {1, 1024, 1024},  {1024, 1, 1024},
+                                                {32, 10, 128},   {128, 10, 32},   {784, 128, 32},   {1, 128, 784},
+                                                {1024, 1024, 8}, {64, 256, 2048}, {300, 600, 1024}, {17, 1030, 2100}};
   for (const auto [m, n, k] : shapes) {
     for (Layout a : {Layout::plain, Layout::transposed}) {
       for (Layout b : {Layout::plain, Layout::transposed}) {
@@ -267,7 +286,8 @@ TEST(Gemm, ManyBlocks) {
 }
 
 template <class T>
-std::vector<T> product(const Case& t, const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& c, const Matrix<T>& bias) {
+std::vector<T> product(const Case& t, const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& c,
+                       const Matrix<T>& bias) {
   std::vector<T> out = c.data;
   gemm(shape_of(t, a, b), a.at(0, 0), b.at(0, 0), out.data(), bias.data.data());
   return out;
@@ -284,15 +304,17 @@ void check_threads(Case t) {
     set_num_threads(n);
     for (int repeat = 0; repeat < 3; ++repeat) {
       const std::vector<T> got = product(t, a, b, c, bias);
-      ASSERT_EQ(0, std::memcmp(got.data(), expected.data(), expected.size() * sizeof(T))) << n << " threads: " << describe(t);
+      ASSERT_EQ(0, std::memcmp(got.data(), expected.data(), expected.size() * sizeof(T)))
+          << n << " threads: " << describe(t);
     }
   }
   set_num_threads(threads);
 }
 
 TEST(Gemm, SameBitsForAnyThreadCount) {
-  const std::array<std::int64_t, 3> shapes[] = {{32, 128, 784},   {32, 784, 128}, {784, 128, 32},  {1, 1024, 1024}, {1024, 1, 1024},
-                                                {300, 501, 1500}, {257, 10, 999}, {63, 2047, 300}, {2000, 64, 70}};
+  const std::array<std::int64_t, 3> shapes[] = {{32, 128, 784},  {32, 784, 128},  {784, 128, 32},
+                                                {1, 1024, 1024}, {1024, 1, 1024}, {300, 501, 1500},
+                                                {257, 10, 999},  {63, 2047, 300}, {2000, 64, 70}};
   for (const auto [m, n, k] : shapes) {
     for (Layout a : {Layout::plain, Layout::transposed, Layout::every_second}) {
       for (Layout b : {Layout::plain, Layout::transposed, Layout::every_second}) {
@@ -343,10 +365,17 @@ TEST(Gemm, BatchEqualsSingleProducts) {
   struct Shape {
     std::int64_t batch, m, n, k;
   };
-  for (const Shape s : {Shape{1, 9, 8, 7}, {64, 12, 12, 12}, {5, 100, 90, 80}, {33, 64, 64, 40}, {3, 1, 300, 200}, {7, 40, 1, 60}, {0, 3, 3, 3}}) {
+  for (const Shape s : {Shape{1, 9, 8, 7},
+                        {64, 12, 12, 12},
+                        {5, 100, 90, 80},
+                        {33, 64, 64, 40},
+                        {3, 1, 300, 200},
+                        {7, 40, 1, 60},
+                        {0, 3, 3, 3}}) {
     for (int broadcast = 0; broadcast < 3; ++broadcast) {
       for (Layout layout : {Layout::plain, Layout::transposed}) {
-        const std::int64_t a_step = broadcast == 1 ? 0 : s.m * s.k, b_step = broadcast == 2 ? 0 : s.k * s.n, c_step = s.m * s.n;
+        const std::int64_t a_step = broadcast == 1 ? 0 : s.m * s.k, b_step = broadcast == 2 ? 0 : s.k * s.n,
+                           c_step = s.m * s.n;
         const Matrix<float> a = random_matrix<float>(std::max<std::int64_t>(s.batch, 1), s.m * s.k, Layout::plain);
         const Matrix<float> b = random_matrix<float>(std::max<std::int64_t>(s.batch, 1), s.k * s.n, Layout::plain);
         const Matrix<float> bias = random_matrix<float>(1, s.n, Layout::plain);
@@ -360,7 +389,8 @@ TEST(Gemm, BatchEqualsSingleProducts) {
         std::vector<float> c(static_cast<std::size_t>(s.batch * c_step), -1), expected = c;
         run_gemm_batch(plan, s.batch, a.data.data(), a_step, b.data.data(), b_step, c.data(), c_step, bias.data.data());
         for (std::int64_t i = 0; i < s.batch; ++i) {
-          run_gemm(plan, a.data.data() + i * a_step, b.data.data() + i * b_step, expected.data() + i * c_step, bias.data.data());
+          run_gemm(plan, a.data.data() + i * a_step, b.data.data() + i * b_step, expected.data() + i * c_step,
+                   bias.data.data());
         }
         EXPECT_EQ(c, expected) << s.batch << " of " << describe(t);
       }

@@ -93,7 +93,9 @@ def test_folder_of_the_output_must_exist(tmp_path, capsys):
     assert f"{tmp_path / 'nowhere'} is not a folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["train", "--epochs", "0"], ["train", "--seed", "-1"], ["train", "--data", "cifar"], ["fly"], []])
+@pytest.mark.parametrize(
+    "arguments", [["train", "--epochs", "0"], ["train", "--seed", "-1"], ["train", "--data", "cifar"], ["fly"], []]
+)
 def test_wrong_arguments(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)

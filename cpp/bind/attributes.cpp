@@ -5,6 +5,7 @@
 #include "bind/interop.h"
 #include "bind/operators.h"
 #include "bind/tensor_type.h"
+#include "graph/tape.h"
 #include "ops/functions.h"
 
 namespace chainrule {
@@ -34,9 +35,17 @@ PyObject* get_strides(PyObject* self, void*) noexcept {
 PyObject* get_transposed(PyObject* self, void*) noexcept {
   return guarded([=] {
     const Tensor& x = handle_of(self);
-    std::vector<std::int64_t> axes;
-    for (int i = x.ndim() - 1; i >= 0; --i) axes.push_back(i);
-    return wrap(fn::transpose(x, axes));
+    if (recording() && has_node(x)) {
+      static const Op* const op = find_op("transpose");
+      return wrap(apply(*op, &x, 1, {Attr()}));
+    }
+    Shape shape;
+    Strides strides;
+    for (int i = x.ndim() - 1; i >= 0; --i) {
+      shape.push_back(x.length(i));
+      strides.push_back(x.strides()[i]);
+    }
+    return wrap(x.view(shape, strides, 0));
   });
 }
 PyObject* get_matrix_transposed(PyObject* self, void*) noexcept {
@@ -84,7 +93,8 @@ PyGetSetDef tensor_attributes[] = {
     {"strides", get_strides, nullptr, "Bytes from one element to the next along each axis, a tuple.", nullptr},
     {"T", get_transposed, nullptr, "View with the axes in reverse order.", nullptr},
     {"mT", get_matrix_transposed, nullptr, "View with the last two axes swapped.", nullptr},
-    {"flat", get_flat, set_flat, "The elements in row-major order as one axis (a view where the memory allows it).", nullptr},
+    {"flat", get_flat, set_flat, "The elements in row-major order as one axis (a view where the memory allows it).",
+     nullptr},
     {"real", get_real, nullptr, "The tensor itself: its elements are real.", nullptr},
     {"imag", get_imaginary, nullptr, "Zeros: the elements are real.", nullptr},
     {"device", get_device, nullptr, "'cpu'.", nullptr},

@@ -13,7 +13,8 @@
 
 namespace chainrule {
 
-// ---- NumPy's types ---------------------------------------------------------------------------------------------------
+// ---- NumPy's types
+// ---------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -38,7 +39,8 @@ const NumpyTypes* load_numpy_types(PyObject* module) {
   types.dtype = type("dtype");
   for (int i = 0; i < kDTypes; ++i) {
     const char* const dtype_name = name(static_cast<DType>(i));
-    types.dtypes[i] = Object::steal(PyObject_CallFunction(reinterpret_cast<PyObject*>(types.dtype), "s", dtype_name)).release();
+    types.dtypes[i] =
+        Object::steal(PyObject_CallFunction(reinterpret_cast<PyObject*>(types.dtype), "s", dtype_name)).release();
     types.scalars[i] = reinterpret_cast<PyTypeObject*>(reinterpret_cast<NumpyDtype*>(types.dtypes[i])->scalar_type);
   }
   Py_INCREF(module);
@@ -70,20 +72,32 @@ bool swapped(const NumpyDtype* dtype) { return dtype->byte_order != '=' && dtype
 // NumPy's type numbers; C long is 64 bits wide on every platform we build for. -1 if it is none of ours.
 int dtype_index(const NumpyDtype* dtype) {
   switch (dtype->number) {
-    case 0: return index(DType::Bool);
-    case 1: return index(DType::I8);
-    case 2: return index(DType::U8);
-    case 3: return index(DType::I16);
-    case 4: return index(DType::U16);
-    case 5: return index(DType::I32);
-    case 6: return index(DType::U32);
+    case 0:
+      return index(DType::Bool);
+    case 1:
+      return index(DType::I8);
+    case 2:
+      return index(DType::U8);
+    case 3:
+      return index(DType::I16);
+    case 4:
+      return index(DType::U16);
+    case 5:
+      return index(DType::I32);
+    case 6:
+      return index(DType::U32);
     case 7:
-    case 9: return index(DType::I64);
+    case 9:
+      return index(DType::I64);
     case 8:
-    case 10: return index(DType::U64);
-    case 11: return index(DType::F32);
-    case 12: return index(DType::F64);
-    default: return -1;
+    case 10:
+      return index(DType::U64);
+    case 11:
+      return index(DType::F32);
+    case 12:
+      return index(DType::F64);
+    default:
+      return -1;
   }
 }
 
@@ -120,7 +134,8 @@ DType dtype_from_python(PyObject* object) {
     dtype = Object::steal(PyObject_CallOneArg(reinterpret_cast<PyObject*>(numpy.dtype), object));
   const auto* layout = reinterpret_cast<const NumpyDtype*>(dtype.get());
   const int found = dtype_index(layout);
-  if (found < 0 || swapped(layout)) raise_format(PyExc_TypeError, "dtype %S is not supported; there are %s", dtype.get(), kSupported);
+  if (found < 0 || swapped(layout))
+    raise_format(PyExc_TypeError, "dtype %S is not supported; there are %s", dtype.get(), kSupported);
   return static_cast<DType>(found);
 }
 
@@ -145,7 +160,8 @@ std::string dtype_name_of(PyObject* object) {
   return std::string("dtype ") + PyUnicode_AsUTF8(text);
 }
 
-// ---- arrays ------------------------------------------------------------------------------------------------------------
+// ---- arrays
+// ------------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -278,17 +294,22 @@ bool handles_operators_itself(PyObject* object) {
 Tensor to_tensor(PyObject* object, const char* context) {
   Operand operand = read_operand(object);
   switch (operand.kind) {
-    case Operand::strong: return std::move(operand.tensor);
-    case Operand::weak_real: return weak_scalar(object, DType::F64);
+    case Operand::strong:
+      return std::move(operand.tensor);
+    case Operand::weak_real:
+      return weak_scalar(object, DType::F64);
     case Operand::weak_integer:
       return weak_scalar(object, integer_range(object, DType::I64) > 0 ? DType::U64 : DType::I64);
-    case Operand::unsupported: break;
+    case Operand::unsupported:
+      break;
   }
-  throw DTypeError(message("[", context, "] ", dtype_name_of(object), " is not supported as a tensor; there are ", kSupported));
+  throw DTypeError(
+      message("[", context, "] ", dtype_name_of(object), " is not supported as a tensor; there are ", kSupported));
 }
 
 Tensor as_array(PyObject* object, PyObject* dtype, Copy copy) {
-  const bool shares = is_tensor(object) || is_numpy_array(object) || PyObject_HasAttrString(object, "__chainrule_tensor__");
+  const bool shares =
+      is_tensor(object) || is_numpy_array(object) || PyObject_HasAttrString(object, "__chainrule_tensor__");
   Tensor tensor;
   const bool number = PyFloat_CheckExact(object) || (PyLong_Check(object) && !PyBool_Check(object));
   if (number && dtype != Py_None) {
@@ -329,7 +350,8 @@ Object to_numpy(const Tensor& tensor) {
   return to_numpy(object.get());
 }
 
-// ---- scalars -----------------------------------------------------------------------------------------------------------
+// ---- scalars
+// -----------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -386,17 +408,28 @@ Tensor weak_scalar(PyObject* number, DType dtype) {
 
 Object element_to_python(DType dtype, const void* element) {
   switch (dtype) {
-    case DType::Bool: return Object::steal(PyBool_FromLong(load<std::uint8_t>(element)));
-    case DType::I8: return Object::steal(PyLong_FromLong(load<std::int8_t>(element)));
-    case DType::I16: return Object::steal(PyLong_FromLong(load<std::int16_t>(element)));
-    case DType::I32: return Object::steal(PyLong_FromLong(load<std::int32_t>(element)));
-    case DType::I64: return Object::steal(PyLong_FromLongLong(load<std::int64_t>(element)));
-    case DType::U8: return Object::steal(PyLong_FromLong(load<std::uint8_t>(element)));
-    case DType::U16: return Object::steal(PyLong_FromLong(load<std::uint16_t>(element)));
-    case DType::U32: return Object::steal(PyLong_FromUnsignedLong(load<std::uint32_t>(element)));
-    case DType::U64: return Object::steal(PyLong_FromUnsignedLongLong(load<std::uint64_t>(element)));
-    case DType::F32: return Object::steal(PyFloat_FromDouble(load<float>(element)));
-    case DType::F64: return Object::steal(PyFloat_FromDouble(load<double>(element)));
+    case DType::Bool:
+      return Object::steal(PyBool_FromLong(load<std::uint8_t>(element)));
+    case DType::I8:
+      return Object::steal(PyLong_FromLong(load<std::int8_t>(element)));
+    case DType::I16:
+      return Object::steal(PyLong_FromLong(load<std::int16_t>(element)));
+    case DType::I32:
+      return Object::steal(PyLong_FromLong(load<std::int32_t>(element)));
+    case DType::I64:
+      return Object::steal(PyLong_FromLongLong(load<std::int64_t>(element)));
+    case DType::U8:
+      return Object::steal(PyLong_FromLong(load<std::uint8_t>(element)));
+    case DType::U16:
+      return Object::steal(PyLong_FromLong(load<std::uint16_t>(element)));
+    case DType::U32:
+      return Object::steal(PyLong_FromUnsignedLong(load<std::uint32_t>(element)));
+    case DType::U64:
+      return Object::steal(PyLong_FromUnsignedLongLong(load<std::uint64_t>(element)));
+    case DType::F32:
+      return Object::steal(PyFloat_FromDouble(load<float>(element)));
+    case DType::F64:
+      return Object::steal(PyFloat_FromDouble(load<double>(element)));
   }
   return {};
 }

@@ -11,11 +11,11 @@
 namespace chainrule {
 
 // ---- dtypes
-PyObject* numpy_module();                      // borrowed; imports NumPy
-PyObject* dtype_to_python(DType dtype);        // numpy.dtype, borrowed
-DType dtype_from_python(PyObject* object);     // numpy.dtype, its name, a NumPy or Python scalar type; TypeError
-bool is_our_dtype(PyObject* dtype);            // of a numpy.dtype: whether tensors have it
-std::string dtype_name_of(PyObject* object);   // for messages: the dtype of an array-like that could not be converted
+PyObject* numpy_module();                     // borrowed; imports NumPy
+PyObject* dtype_to_python(DType dtype);       // numpy.dtype, borrowed
+DType dtype_from_python(PyObject* object);    // numpy.dtype, its name, a NumPy or Python scalar type; TypeError
+bool is_our_dtype(PyObject* dtype);           // of a numpy.dtype: whether tensors have it
+std::string dtype_name_of(PyObject* object);  // for messages: the dtype of an array-like that could not be converted
 
 // ---- what an operand is
 struct Operand {
@@ -23,8 +23,8 @@ struct Operand {
   Tensor tensor;               // of a strong one
   PyObject* scalar = nullptr;  // of a weak one: Python's int or float (borrowed)
 };
-// Tensors, NumPy arrays and scalars, Python numbers, nested lists of these, and whatever NumPy or __chainrule_tensor__ makes an
-// array of. `unsupported` where the object is no array or has a dtype we have no kernels for.
+// Tensors, NumPy arrays and scalars, Python numbers, nested lists of these, and whatever NumPy or __chainrule_tensor__
+// makes an array of. `unsupported` where the object is no array or has a dtype we have no kernels for.
 Operand read_operand(PyObject* object);
 // Whether `object` asks to handle binary operators with arrays itself (NumPy's rules: __array_ufunc__ = None, a higher
 // __array_priority__ without __array_ufunc__, or no array at all).
@@ -38,7 +38,8 @@ Tensor weak_scalar(PyObject* number, DType dtype);
 int integer_range(PyObject* number, DType dtype);
 
 // ---- arrays
-// Anything read_operand takes, Python numbers with their default dtype; TypeError otherwise, `context` opens its message.
+// Anything read_operand takes, Python numbers with their default dtype; TypeError otherwise, `context` opens its
+// message.
 Tensor to_tensor(PyObject* object, const char* context = "asarray");
 enum class Copy { never, if_needed, always };
 // As numpy.asarray(object, dtype, copy=...). dtype may be None.

@@ -36,7 +36,8 @@ Tensor basic_part(const Tensor& x, const Subscript& s) {
   return fn::reshape(fn::slice(x, entries(s.starts, n), entries(s.stops, n), entries(s.steps, n)), s.shape);
 }
 
-// ---- reading with arrays ----------------------------------------------------------------------------------------------
+// ---- reading with arrays
+// ----------------------------------------------------------------------------------------------
 
 // The permutation of the basic part's axes that brings those of the arrays to the front.
 std::vector<std::int64_t> arrays_first(const Subscript& s, int ndim) {
@@ -87,36 +88,53 @@ Tensor gather(const Tensor& x, const Subscript& s) {
   return fn::transpose(result, axes);
 }
 
+// The element at `offset` as a 0-d tensor of its own: like NumPy's scalar it does not change when x does.
+Tensor number_at(const Tensor& x, std::int64_t offset) {
+  require_values(x, "getitem");
+  Tensor number = Tensor::empty(x.dtype(), Shape());
+  const std::size_t size = itemsize(x.dtype());
+  std::memcpy(number.data(), static_cast<const char*>(x.data()) + offset * static_cast<std::int64_t>(size), size);
+  return number;
+}
+
+// x[i] of a tensor outside of any recording; false where i is out of bounds.
+bool row(const Tensor& x, PyObject* key, Tensor& result) {
+  int overflow;
+  const long long given = PyLong_AsLongLongAndOverflow(key, &overflow);
+  const std::int64_t length = x.length(0), index = given < 0 ? given + length : given;
+  if (overflow || index < 0 || index >= length) return false;
+  const std::int64_t offset = index * x.strides()[0];
+  if (x.ndim() == 1) {
+    result = number_at(x, offset);
+  } else {
+    result = x.view(Shape(x.shape().begin() + 1, x.shape().end()), Strides(x.strides().begin() + 1, x.strides().end()),
+                    offset);
+  }
+  return true;
+}
+
 PyObject* subscript(PyObject* self, PyObject* key) noexcept {
   return guarded([=]() -> PyObject* {
     const Tensor& x = handle_of(self);
-    if (PyLong_CheckExact(key) && x.ndim() > 1 && is_plain(x)) {  // a row
-      int overflow;
-      const long long given = PyLong_AsLongLongAndOverflow(key, &overflow);
-      const std::int64_t length = x.length(0), row = given < 0 ? given + length : given;
-      if (!overflow && row >= 0 && row < length)
-        return wrap(x.view(Shape(x.shape().begin() + 1, x.shape().end()),
-                           Strides(x.strides().begin() + 1, x.strides().end()), row * x.strides()[0]));
+    if (PyLong_CheckExact(key) && x.ndim() > 0 && !Trace::current() && is_plain(x)) {
+      Tensor result;
+      if (row(x, key, result)) return wrap(std::move(result));
     }
     Subscript s;
     parse_subscript(x, key, s);
     if (s.traced_mask)
       throw TraceError(
-          "indexing with a boolean tensor while a program is recorded: how many elements it chooses isn't known yet; use "
+          "indexing with a boolean tensor while a program is recorded: how many elements it chooses isn't known yet; "
+          "use "
           "where(mask, a, b) instead");
     if (!s.arrays.empty()) return wrap(gather(x, s));
-    // A number, as NumPy's scalar, does not change when x does; a program reads the memory anew at every run anyway.
-    if (!s.scalar || Trace::current()) return wrap(basic_part(x, s));
-    if (!is_plain(x)) return wrap(copy_of(basic_part(x, s)));
-    Tensor number = Tensor::empty(x.dtype(), Shape());
-    const std::size_t size = itemsize(x.dtype());
-    require_values(x, "getitem");
-    std::memcpy(number.data(), static_cast<const char*>(x.data()) + s.offset * static_cast<std::int64_t>(size), size);
-    return wrap(std::move(number));
+    if (!s.scalar || Trace::current()) return wrap(basic_part(x, s));  // a program reads the memory anew at every run
+    return wrap(is_plain(x) ? number_at(x, s.offset) : copy_of(basic_part(x, s)));
   });
 }
 
-// ---- writing ----------------------------------------------------------------------------------------------------------
+// ---- writing
+// ----------------------------------------------------------------------------------------------------------
 
 // The value in x's dtype.
 Tensor value_tensor(PyObject* object, DType dtype) {
@@ -138,8 +156,8 @@ Tensor drop_leading_ones(const Tensor& value, int ndim) {
   return first == 0 ? value : fn::reshape(value, Shape(value.shape().begin() + first, value.shape().end()));
 }
 
-// Calls visit(target, source) for every element of x[subscript], in order: positions, in elements, in x's memory (for the
-// given strides of the basic part) and in the value broadcast to the result's shape and laid out row by row.
+// Calls visit(target, source) for every element of x[subscript], in order: positions, in elements, in x's memory (for
+// the given strides of the basic part) and in the value broadcast to the result's shape and laid out row by row.
 class Scatter {
  public:
   Scatter(const Subscript& s, const Shape& base) : subscript_(s), block_(broadcast_indices(s)) {
@@ -210,20 +228,23 @@ class Scatter {
             "assignment to places that are known only when the program runs; use where(mask, a, b) or "
             "ops.index_add, which make a new tensor");
       const Tensor full = contiguous(array.indices.view(
-          block_, [&] {
+          block_,
+          [&] {
             Strides strides;
             const Shape& from = array.indices.shape();
             const int lead = block_.ndim - from.ndim;
             for (int i = 0; i < block_.ndim; ++i)
               strides.push_back(i < lead || from[i - lead] == 1 ? 0 : array.indices.strides()[i - lead]);
             return strides;
-          }(), 0));
+          }(),
+          0));
       const std::int64_t* values = full.data_as<std::int64_t>();
       std::vector<std::int64_t> list(values, values + full.size());
       const std::int64_t length = base[array.axis];
       for (std::int64_t& index : list) {
         if (index < -length || index >= length)
-          throw IndexError(message("index ", index, " is out of bounds for axis ", array.source_axis, " with size ", length));
+          throw IndexError(
+              message("index ", index, " is out of bounds for axis ", array.source_axis, " with size ", length));
         if (index < 0) index += length;
       }
       indices_.push_back(std::move(list));
@@ -250,7 +271,8 @@ Tensor broadcast_value(const Tensor& value, const Shape& shape) {
 Tensor functional_scatter(const Tensor& x, const Subscript& s, const Tensor& value) {
   if (s.mask && (s.traced_mask || value.ndim() == 0)) {
     if (value.ndim() != 0)
-      throw TraceError("assignment through a boolean tensor while a program is recorded takes a single value; use where()");
+      throw TraceError(
+          "assignment through a boolean tensor while a program is recorded takes a single value; use where()");
     Shape shape = s.mask.shape();
     while (shape.ndim < x.ndim()) shape.push_back(1);
     return apply(ElementwiseOp::where, fn::reshape(s.mask, shape), value, x);
@@ -264,7 +286,8 @@ Tensor functional_scatter(const Tensor& x, const Subscript& s, const Tensor& val
     base_strides.push_back(axis < 0 ? 0 : s.steps[axis] * numbering[axis]);
   }
   const Scatter scatter(s, s.shape);
-  const Tensor flat = fn::reshape(broadcast_value(value, scatter.result_shape()), {element_count(scatter.result_shape())});
+  const Tensor flat =
+      fn::reshape(broadcast_value(value, scatter.result_shape()), {element_count(scatter.result_shape())});
   Tensor chosen = Tensor::zeros(DType::Bool, x.shape()), source = Tensor::zeros(DType::I64, x.shape());
   scatter.run(s.shape, base_strides, contiguous_strides(scatter.result_shape()),
               [&](std::int64_t target, std::int64_t from) {
@@ -292,10 +315,18 @@ void scatter_in_place(const Tensor& x, const Subscript& s, const Tensor& value) 
     });
   };
   switch (size) {
-    case 1: copy(std::uint8_t{}); break;
-    case 2: copy(std::uint16_t{}); break;
-    case 4: copy(std::uint32_t{}); break;
-    default: copy(std::uint64_t{}); break;
+    case 1:
+      copy(std::uint8_t{});
+      break;
+    case 2:
+      copy(std::uint16_t{});
+      break;
+    case 4:
+      copy(std::uint32_t{});
+      break;
+    default:
+      copy(std::uint64_t{});
+      break;
   }
   x.bump_version();
 }
@@ -369,7 +400,8 @@ int assign_subscript(PyObject* self, PyObject* key, PyObject* object) noexcept {
   });
 }
 
-// ---- as a sequence -----------------------------------------------------------------------------------------------------
+// ---- as a sequence
+// -----------------------------------------------------------------------------------------------------
 
 Py_ssize_t length(PyObject* self) noexcept {
   const Tensor& x = handle_of(self);

@@ -22,7 +22,8 @@ Object shape_to_tuple(const Shape& shape, std::int64_t scale) {
   return tuple;
 }
 
-// ---- buffer protocol ---------------------------------------------------------------------------------------------------
+// ---- buffer protocol
+// ---------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -99,7 +100,8 @@ PyObject* tensor_array_interface(PyObject* self, void*) {
   });
 }
 
-// ---- DLPack (version 1 of the protocol, and the older one without a version) ----------------------------------------------
+// ---- DLPack (version 1 of the protocol, and the older one without a version)
+// ----------------------------------------------
 
 namespace {
 
@@ -236,7 +238,8 @@ PyObject* tensor_dlpack(PyObject* self, PyObject* const* arguments, Py_ssize_t c
       const std::string name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(keywords, i));
       PyObject* value = arguments[i];
       if (name == "stream") {
-        if (value != Py_None) raise(PyExc_ValueError, "__dlpack__: a tensor in CPU memory has no stream; pass stream=None");
+        if (value != Py_None)
+          raise(PyExc_ValueError, "__dlpack__: a tensor in CPU memory has no stream; pass stream=None");
       } else if (name == "max_version") {
         max_version = value;
       } else if (name == "dl_device") {
@@ -282,7 +285,8 @@ Tensor from_dlpack(PyObject* object, PyObject* copy) {
   const Object capsule = Object::steal(answer);
   if (PyCapsule_IsValid(capsule.get(), kVersionedName)) {
     const auto* managed = static_cast<DLManagedTensorVersioned*>(PyCapsule_GetPointer(capsule.get(), kVersionedName));
-    if (managed->major > 1) raise(PyExc_BufferError, "from_dlpack: the producer speaks a newer version of DLPack than 1");
+    if (managed->major > 1)
+      raise(PyExc_BufferError, "from_dlpack: the producer speaks a newer version of DLPack than 1");
     return take<DLManagedTensorVersioned>(capsule.get(), kVersionedName, kUsedVersionedName,
                                           (managed->flags & kReadOnly) == 0);
   }

@@ -1,5 +1,5 @@
-// The methods of Tensor. Reductions are the ops of the same name; what NumPy's methods can do beyond these (out=, dtype=, var,
-// clip, ...) is the function of that name in chainrule.numpy, loaded when it is first asked for.
+// The methods of Tensor. Reductions are the ops of the same name; what NumPy's methods can do beyond these (out=,
+// dtype=, var, clip, ...) is the function of that name in chainrule.numpy, loaded when it is first asked for.
 #include <cstring>
 #include <string>
 #include <utility>
@@ -36,7 +36,8 @@ PyObject* call_face(const char* name, PyObject* self, Arguments arguments, Py_ss
   return PyObject_Vectorcall(function.get(), all.data(), static_cast<std::size_t>(count + 1), keywords);
 }
 
-// ---- ops as methods ----------------------------------------------------------------------------------------------------
+// ---- ops as methods
+// ----------------------------------------------------------------------------------------------------
 
 // axis by position, axis= and keepdims= are the op's own; NumPy's other parameters belong to the face.
 bool op_knows(const Op& op, Py_ssize_t count, PyObject* keywords) {
@@ -58,10 +59,10 @@ PyObject* op_method(const Op& op, PyObject* self, Arguments arguments, Py_ssize_
   });
 }
 
-#define CR_OP_METHOD(name)                                                                              \
-  PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {  \
-    static const Op& op = *find_op(#name);                                                              \
-    return op_method(op, self, arguments, count, keywords);                                             \
+#define CR_OP_METHOD(name)                                                                             \
+  PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) { \
+    static const Op& op = *find_op(#name);                                                             \
+    return op_method(op, self, arguments, count, keywords);                                            \
   }
 CR_OP_METHOD(sum)
 CR_OP_METHOD(mean)
@@ -77,9 +78,9 @@ CR_OP_METHOD(cumprod)
 CR_OP_METHOD(squeeze)
 #undef CR_OP_METHOD
 
-#define CR_FACE_METHOD(name)                                                                                    \
-  PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {          \
-    return guarded([&] { return call_face(#name, self, arguments, count, keywords); });                         \
+#define CR_FACE_METHOD(name)                                                                           \
+  PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) { \
+    return guarded([&] { return call_face(#name, self, arguments, count, keywords); });                \
   }
 CR_FACE_METHOD(argsort)
 CR_FACE_METHOD(choose)
@@ -99,7 +100,8 @@ CR_FACE_METHOD(trace)
 CR_FACE_METHOD(var)
 #undef CR_FACE_METHOD
 
-// ---- shape -------------------------------------------------------------------------------------------------------------
+// ---- shape
+// -------------------------------------------------------------------------------------------------------------
 
 // The integers of f(1, 2) and of f((1, 2)) alike.
 std::vector<std::int64_t> integers_of(PyObject* arguments) {
@@ -126,7 +128,8 @@ std::vector<std::int64_t> reversed_axes(int ndim) {
 Tensor reshaped(const Tensor& x, const std::vector<std::int64_t>& shape, const char* order) {
   if (std::strcmp(order, "C") == 0 || std::strcmp(order, "A") == 0 || std::strcmp(order, "K") == 0)
     return fn::reshape(x, Shape(shape.begin(), shape.end()));
-  if (std::strcmp(order, "F") != 0) throw ValueError(message("[reshape] order must be 'C', 'F' or 'A', got '", order, "'"));
+  if (std::strcmp(order, "F") != 0)
+    throw ValueError(message("[reshape] order must be 'C', 'F' or 'A', got '", order, "'"));
   const Tensor turned = fn::transpose(x, reversed_axes(x.ndim()));
   const Tensor result = fn::reshape(turned, Shape(shape.rbegin(), shape.rend()));
   return fn::transpose(result, reversed_axes(result.ndim()));
@@ -144,9 +147,8 @@ const char* read_order(PyObject* keywords, const char* method) {
 }
 
 PyObject* reshape_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  return guarded([=] {
-    return wrap(reshaped(handle_of(self), integers_of(arguments), read_order(keywords, "reshape")));
-  });
+  return guarded(
+      [=] { return wrap(reshaped(handle_of(self), integers_of(arguments), read_order(keywords, "reshape"))); });
 }
 
 PyObject* transpose_method(PyObject* self, PyObject* arguments) {
@@ -187,12 +189,12 @@ PyObject* ravel_method(PyObject* self, PyObject* arguments, PyObject* keywords) 
   return guarded([=] { return wrap(reshaped(handle_of(self), {-1}, one_order(arguments, keywords, "|s:ravel"))); });
 }
 PyObject* flatten_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  return guarded([=] {
-    return wrap(copy_of(reshaped(handle_of(self), {-1}, one_order(arguments, keywords, "|s:flatten"))));
-  });
+  return guarded(
+      [=] { return wrap(copy_of(reshaped(handle_of(self), {-1}, one_order(arguments, keywords, "|s:flatten")))); });
 }
 
-// ---- copies and conversions ----------------------------------------------------------------------------------------------
+// ---- copies and conversions
+// ----------------------------------------------------------------------------------------------
 
 PyObject* copy_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=] {
@@ -219,8 +221,9 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
       const Object allowed = Object::steal(
           PyObject_CallMethod(numpy_module(), "can_cast", "OOs", dtype_to_python(x.dtype()), target.get(), casting));
       if (allowed.get() != Py_True)
-        throw DTypeError(message("Cannot cast array data from dtype('", name(x.dtype()), "') to ", PyUnicode_AsUTF8(
-                                     Object::steal(PyObject_Repr(target.get())).get()), " according to the rule '", casting, "'"));
+        throw DTypeError(message("Cannot cast array data from dtype('", name(x.dtype()), "') to ",
+                                 PyUnicode_AsUTF8(Object::steal(PyObject_Repr(target.get())).get()),
+                                 " according to the rule '", casting, "'"));
     }
     if (!is_our_dtype(target.get())) return PyObject_CallMethod(to_numpy(self).get(), "astype", "O", target.get());
     const DType type = dtype_from_python(target.get());
@@ -265,8 +268,9 @@ PyObject* item_method(PyObject* self, PyObject* arguments) {
   return guarded([=]() -> PyObject* {
     const Tensor& x = handle_of(self);
     require_values(x, "item");
-    if (PyTuple_GET_SIZE(arguments) > 0) return PyObject_CallMethod(to_numpy(self).get(), "item", "(O)",
-        PyTuple_GET_SIZE(arguments) == 1 ? PyTuple_GET_ITEM(arguments, 0) : arguments);
+    if (PyTuple_GET_SIZE(arguments) > 0)
+      return PyObject_CallMethod(to_numpy(self).get(), "item", "(O)",
+                                 PyTuple_GET_SIZE(arguments) == 1 ? PyTuple_GET_ITEM(arguments, 0) : arguments);
     if (x.size() != 1) throw ValueError("can only convert an array of size 1 to a Python scalar");
     return element_to_python(x.dtype(), x.data()).release();
   });
@@ -276,8 +280,9 @@ PyObject* tobytes_method(PyObject* self, PyObject*) {
   return guarded([=] {
     require_values(handle_of(self), "tobytes");
     const Tensor x = contiguous(handle_of(self));
-    return PyBytes_FromStringAndSize(static_cast<const char*>(x.data()),
-                                     static_cast<Py_ssize_t>(x.size() * static_cast<std::int64_t>(itemsize(x.dtype()))));
+    return PyBytes_FromStringAndSize(
+        static_cast<const char*>(x.data()),
+        static_cast<Py_ssize_t>(x.size() * static_cast<std::int64_t>(itemsize(x.dtype()))));
   });
 }
 
@@ -292,7 +297,8 @@ PyObject* sort_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=]() -> PyObject* {
     static const char* names[] = {"axis", nullptr};
     int axis = -1;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|i:sort", const_cast<char**>(names), &axis)) throw PythonError();
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|i:sort", const_cast<char**>(names), &axis))
+      throw PythonError();
     static const Op& op = *find_op("sort");
     const Tensor& x = handle_of(self);
     require_writable(x, "sort array is read-only");
@@ -310,7 +316,8 @@ PyObject* nonzero_method(PyObject* self, PyObject*) {
   });
 }
 
-// ---- as a number and as text ---------------------------------------------------------------------------------------------
+// ---- as a number and as text
+// ---------------------------------------------------------------------------------------------
 
 PyObject* complex_method(PyObject* self, PyObject*) {
   return guarded([=] {
@@ -343,13 +350,16 @@ PyObject* format_method(PyObject* self, PyObject* specification) {
   });
 }
 
-// ---- protocols -----------------------------------------------------------------------------------------------------------
+// ---- protocols
+// -----------------------------------------------------------------------------------------------------------
 
 PyObject* reduce_method(PyObject* self, PyObject*) {
   return guarded([=] { return Py_BuildValue("O(O)", &tensor_type, to_numpy(self).get()); });
 }
 
-PyObject* namespace_method(PyObject*, Arguments, Py_ssize_t, PyObject*) { return PyImport_ImportModule("chainrule.numpy"); }
+PyObject* namespace_method(PyObject*, Arguments, Py_ssize_t, PyObject*) {
+  return PyImport_ImportModule("chainrule.numpy");
+}
 
 PyObject* to_device_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject*) {
   return guarded([=]() -> PyObject* {
@@ -413,13 +423,15 @@ PyMethodDef tensor_methods[] = {
     CR_ROW(take, kFast, "take(indices, axis=None)."),
     CR_ROW(trace, kFast, "As numpy.trace."),
     CR_ROW(var, kFast, "var(axis=None, ddof=0, keepdims=False): variance."),
-    CR_ROW(reshape, kParsed, "reshape(*shape, order='C'): the elements in another shape; a view where the memory allows it."),
+    CR_ROW(reshape, kParsed,
+           "reshape(*shape, order='C'): the elements in another shape; a view where the memory allows it."),
     CR_ROW(transpose, METH_VARARGS, "transpose(*axes): view with the axes in another order."),
     CR_ROW(swapaxes, METH_VARARGS, "swapaxes(a, b): view with two axes swapped."),
     CR_ROW(ravel, kParsed, "ravel(order='C'): one axis; a view where the memory allows it."),
     CR_ROW(flatten, kParsed, "flatten(order='C'): one axis, a copy."),
     CR_ROW(copy, kParsed, "copy(): the same elements in memory of their own."),
-    CR_ROW(astype, kParsed, "astype(dtype, casting='unsafe', copy=True): converted elements; an ndarray for dtypes that tensors lack."),
+    CR_ROW(astype, kParsed,
+           "astype(dtype, casting='unsafe', copy=True): converted elements; an ndarray for dtypes that tensors lack."),
     CR_ROW(numpy, METH_NOARGS, "numpy(): the ndarray on the same memory."),
     CR_ROW(view, METH_VARARGS, "view(dtype=None): another tensor on the same memory."),
     CR_ROW(tolist, METH_NOARGS, "tolist(): nested lists of Python numbers."),

@@ -36,7 +36,8 @@ py::object run(Body&& body) {
 Shape to_shape(const py::object& shape) {
   if (PyIndex_Check(shape.ptr())) return Shape{py::cast<std::int64_t>(py::int_(shape))};
   Shape result;
-  for (const py::handle& length : shape) result.push_back(py::cast<std::int64_t>(py::int_(py::reinterpret_borrow<py::object>(length))));
+  for (const py::handle& length : shape)
+    result.push_back(py::cast<std::int64_t>(py::int_(py::reinterpret_borrow<py::object>(length))));
   return result;
 }
 
@@ -48,8 +49,8 @@ Tensor allocate_for(const Shape& shape, DType dtype, Make&& make) {
   } catch (const std::bad_alloc&) {
     double bytes = static_cast<double>(itemsize(dtype));
     for (std::int64_t length : shape) bytes *= static_cast<double>(length);
-    raise_format(PyExc_MemoryError, "unable to allocate an array of shape %s and dtype %s (%s bytes)", to_string(shape).c_str(),
-                 name(dtype), message(bytes).c_str());
+    raise_format(PyExc_MemoryError, "unable to allocate an array of shape %s and dtype %s (%s bytes)",
+                 to_string(shape).c_str(), name(dtype), message(bytes).c_str());
   }
 }
 
@@ -58,7 +59,9 @@ void bind_arrays(py::module_& m) {
       "from_numpy",
       [](const py::object& array) {
         return run([&] {
-          if (!is_numpy_array(array.ptr())) raise_format(PyExc_TypeError, "from_numpy: expected a numpy.ndarray, got %s", Py_TYPE(array.ptr())->tp_name);
+          if (!is_numpy_array(array.ptr()))
+            raise_format(PyExc_TypeError, "from_numpy: expected a numpy.ndarray, got %s",
+                         Py_TYPE(array.ptr())->tp_name);
           return wrap(to_tensor(array.ptr(), "from_numpy"));
         });
       },
@@ -80,7 +83,8 @@ void bind_arrays(py::module_& m) {
       "from_dlpack",
       [](const py::object& object, const py::object& device, const py::object& copy) {
         return run([&] {
-          if (!device.is_none() && !py::str("cpu").equal(device)) raise(PyExc_ValueError, "from_dlpack: 'cpu' is the only device");
+          if (!device.is_none() && !py::str("cpu").equal(device))
+            raise(PyExc_ValueError, "from_dlpack: 'cpu' is the only device");
           return wrap(from_dlpack(object.ptr(), copy.ptr()));
         });
       },
@@ -111,18 +115,22 @@ void bind_arrays(py::module_& m) {
       },
       py::arg("shape"), py::arg("value"), py::arg("dtype") = py::none(), "A tensor filled with a value (or array).");
   m.def(
-      "nonzero", [](const py::object& x) { return run([&] { return wrap_all(nonzero(to_tensor(x.ptr(), "nonzero"))); }); },
+      "nonzero",
+      [](const py::object& x) { return run([&] { return wrap_all(nonzero(to_tensor(x.ptr(), "nonzero"))); }); },
       py::arg("x"), "Indices of the non-zero elements, one int64 tensor for each axis.");
 }
 
 void bind_ops(py::module_& m) {
   py::module_ ops = m.def_submodule("ops", "Every op, one callable each, made from the registry.");
   for (const Op* op : all_ops()) ops.attr(op->name) = py::reinterpret_borrow<py::object>(op_function(*op));
-  m.def("op_names", [] {
-    std::vector<std::string> names;
-    for (const Op* op : all_ops()) names.emplace_back(op->name);
-    return names;
-  }, "Names of all ops.");
+  m.def(
+      "op_names",
+      [] {
+        std::vector<std::string> names;
+        for (const Op* op : all_ops()) names.emplace_back(op->name);
+        return names;
+      },
+      "Names of all ops.");
   m.def(
       "set_ufunc_protocol",
       [](const py::object& call, const py::object& attribute) { set_ufunc_protocol(call.ptr(), attribute.ptr()); },
@@ -142,24 +150,33 @@ void bind_ops(py::module_& m) {
 void bind_runtime(py::module_& m) {
   m.def("num_threads", &num_threads, "How many threads an op may use.");
   m.def("set_num_threads", &set_num_threads, py::arg("n"), "Sets how many threads an op may use; n >= 1.");
-  m.def("usable_cpus", &usable_cpus, "Processors this process may use: the least of affinity, cgroup quota and environment.");
-  m.def("memory_stats", [] {
-    const MemoryStats s = memory_stats();
-    return std::map<std::string, std::size_t>{{"in_use", s.in_use},
-                                              {"peak_in_use", s.peak_in_use},
-                                              {"cached", s.cached},
-                                              {"allocations", s.allocations},
-                                              {"system", s.system}};
-  }, "Bytes of tensor memory in use, at their peak and kept for reuse; counts of allocations.");
+  m.def("usable_cpus", &usable_cpus,
+        "Processors this process may use: the least of affinity, cgroup quota and environment.");
+  m.def(
+      "memory_stats",
+      [] {
+        const MemoryStats s = memory_stats();
+        return std::map<std::string, std::size_t>{{"in_use", s.in_use},
+                                                  {"peak_in_use", s.peak_in_use},
+                                                  {"cached", s.cached},
+                                                  {"allocations", s.allocations},
+                                                  {"system", s.system}};
+      },
+      "Bytes of tensor memory in use, at their peak and kept for reuse; counts of allocations.");
   m.def("reset_peak_memory", &reset_peak_memory, "Forgets the peak of memory_stats().");
   m.def("empty_cache", &empty_cache, "Returns memory kept for reuse to the system.");
   m.def("isa", [] { return std::string(kernels().isa); }, "The instruction-set level in use.");
-  m.def("set_isa", [](const std::string& name) { set_isa(name.c_str()); }, py::arg("name"), "Changes the instruction-set level (for tests).");
-  m.def("available_isas", [] {
-    const char* names[8];
-    const int count = available_isas(names, 8);
-    return std::vector<std::string>(names, names + count);
-  }, "Instruction-set levels this processor can run, from the least to the best.");
+  m.def(
+      "set_isa", [](const std::string& name) { set_isa(name.c_str()); }, py::arg("name"),
+      "Changes the instruction-set level (for tests).");
+  m.def(
+      "available_isas",
+      [] {
+        const char* names[8];
+        const int count = available_isas(names, 8);
+        return std::vector<std::string>(names, names + count);
+      },
+      "Instruction-set levels this processor can run, from the least to the best.");
 }
 
 }  // namespace

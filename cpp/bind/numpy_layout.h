@@ -1,5 +1,5 @@
-// The public memory layout of NumPy's arrays, dtypes and scalars (its stable ABI), so that building needs no NumPy headers and
-// reading an array costs no call.
+// The public memory layout of NumPy's arrays, dtypes and scalars (its stable ABI), so that building needs no NumPy
+// headers and reading an array costs no call.
 #pragma once
 
 #include "bind/python.h"
@@ -7,8 +7,7 @@
 namespace chainrule {
 
 struct NumpyArray {
-  PyObject_HEAD
-  char* data;
+  PyObject_HEAD char* data;
   int ndim;
   Py_ssize_t* shape;
   Py_ssize_t* strides;  // bytes
@@ -19,8 +18,7 @@ struct NumpyArray {
 constexpr int kNumpyAligned = 0x0100, kNumpyWriteable = 0x0400;
 
 struct NumpyDtype {
-  PyObject_HEAD
-  PyObject* scalar_type;
+  PyObject_HEAD PyObject* scalar_type;
   char kind;
   char type;
   char byte_order;  // '=' native, '|' not applicable, else swapped or spelled out
@@ -29,8 +27,7 @@ struct NumpyDtype {
 };
 
 struct NumpyScalar {
-  PyObject_HEAD
-  alignas(8) char value[8];
+  PyObject_HEAD alignas(8) char value[8];
 };
 
 }  // namespace chainrule

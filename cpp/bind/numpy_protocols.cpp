@@ -86,8 +86,8 @@ const Op* op_of_ufunc(PyObject* ufunc) {
 PyObject* write_out(const Op& op, const Tensor& result, PyObject* out) {
   const Tensor target = to_tensor(out, op.name);
   if (!can_cast_same_kind(result.dtype(), target.dtype()))
-    throw DTypeError(message("Cannot cast ufunc '", op.name, "' output from dtype('", name(result.dtype()), "') to dtype('",
-                             name(target.dtype()), "') with casting rule 'same_kind'"));
+    throw DTypeError(message("Cannot cast ufunc '", op.name, "' output from dtype('", name(result.dtype()),
+                             "') to dtype('", name(target.dtype()), "') with casting rule 'same_kind'"));
   if (is_tensor(out)) {
     if (!target.is_placeholder()) {
       require_writable(target, "output array is read-only");
@@ -161,10 +161,11 @@ PyObject* tensor_array_function(PyObject*, PyObject* arguments, PyObject* keywor
   return guarded([=]() -> PyObject* {
     static const char* names[] = {"func", "types", "args", "kwargs", nullptr};
     PyObject *function, *types, *positional, *options;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!O!:__array_function__", const_cast<char**>(names), &function,
-                                     &types, &PyTuple_Type, &positional, &PyDict_Type, &options))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO!O!:__array_function__", const_cast<char**>(names),
+                                     &function, &types, &PyTuple_Type, &positional, &PyDict_Type, &options))
       throw PythonError();
-    // chainrule.numpy's function of the same name, where there is one; numpy.linalg.norm is chainrule.numpy.linalg.norm.
+    // chainrule.numpy's function of the same name, where there is one; numpy.linalg.norm is
+    // chainrule.numpy.linalg.norm.
     const Object module = Object::steal(PyObject_GetAttrString(function, "__module__"));
     const Object function_name = Object::steal(PyObject_GetAttrString(function, "__name__"));
     const std::string path = PyUnicode_Check(module.get()) ? PyUnicode_AsUTF8(module.get()) : "";

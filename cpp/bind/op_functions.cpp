@@ -17,8 +17,7 @@ namespace {
 constexpr int kMaxParams = 24;
 
 struct OpObject {
-  PyObject_HEAD
-  vectorcallfunc call;
+  PyObject_HEAD vectorcallfunc call;
   const Op* op;
   int n_params;
   PyObject* names[kMaxParams];  // interned: tensors, then attributes
@@ -26,7 +25,8 @@ struct OpObject {
 
 const Attrs kNoAttrs;
 
-// ---- attributes --------------------------------------------------------------------------------------------------------
+// ---- attributes
+// --------------------------------------------------------------------------------------------------------
 
 std::int64_t to_integer(PyObject* object) {
   const Object index = Object::steal(PyNumber_Index(object));
@@ -37,13 +37,20 @@ std::int64_t to_integer(PyObject* object) {
 
 const char* expected(AttrKind kind) {
   switch (kind) {
-    case AttrKind::integer: return "an integer";
-    case AttrKind::real: return "a number";
-    case AttrKind::boolean: return "True or False";
-    case AttrKind::integers: return "an integer or a sequence of integers";
-    case AttrKind::dtype: return "a dtype";
-    case AttrKind::text: return "a string";
-    case AttrKind::none: break;
+    case AttrKind::integer:
+      return "an integer";
+    case AttrKind::real:
+      return "a number";
+    case AttrKind::boolean:
+      return "True or False";
+    case AttrKind::integers:
+      return "an integer or a sequence of integers";
+    case AttrKind::dtype:
+      return "a dtype";
+    case AttrKind::text:
+      return "a string";
+    case AttrKind::none:
+      break;
   }
   return "None";
 }
@@ -59,7 +66,8 @@ Attr to_attribute(const Op& op, const AttrParam& param, PyObject* object) {
   if (object == Py_None && param.kind != AttrKind::dtype) wrong_attribute(op, param, object);
   try {
     switch (param.kind) {
-      case AttrKind::integer: return Attr::of(to_integer(object));
+      case AttrKind::integer:
+        return Attr::of(to_integer(object));
       case AttrKind::real: {
         const double value = PyFloat_AsDouble(object);
         if (value == -1.0 && PyErr_Occurred()) throw PythonError();
@@ -81,13 +89,15 @@ Attr to_attribute(const Op& op, const AttrParam& param, PyObject* object) {
         }
         return Attr::of(std::move(values));
       }
-      case AttrKind::dtype: return Attr::of(dtype_from_python(object));
+      case AttrKind::dtype:
+        return Attr::of(dtype_from_python(object));
       case AttrKind::text: {
         const char* text = PyUnicode_AsUTF8(object);
         if (!text) throw PythonError();
         return Attr::of(std::string(text));
       }
-      case AttrKind::none: break;
+      case AttrKind::none:
+        break;
     }
   } catch (const PythonError&) {
     if (param.kind == AttrKind::dtype || PyErr_ExceptionMatches(PyExc_OverflowError) ||
@@ -98,7 +108,8 @@ Attr to_attribute(const Op& op, const AttrParam& param, PyObject* object) {
   return Attr();
 }
 
-// ---- arguments ---------------------------------------------------------------------------------------------------------
+// ---- arguments
+// ---------------------------------------------------------------------------------------------------------
 
 // Python objects sorted to the parameters; the list parameter's are a range of their own.
 struct Arguments {
@@ -173,7 +184,9 @@ void read_tensors(const Op& op, const Arguments& given, std::vector<Operand>& op
       if (!is_tensor(object))
         wrong_call(op, std::string("'") + param.name + "' is changed in place and must be a Tensor, got " +
                            Py_TYPE(object)->tp_name);
-      if (!handle_of(object).is_placeholder()) require_writable(handle_of(object), "assignment destination is read-only");
+      // A list holds what is only read, too (gradients, perhaps broadcast): there the op itself looks.
+      if (param.kind != TensorParam::list && !handle_of(object).is_placeholder())
+        require_writable(handle_of(object), "assignment destination is read-only");
     }
     operands.push_back(read_operand(object));
     if (operands.back().kind == Operand::unsupported)
@@ -185,7 +198,8 @@ void read_tensors(const Op& op, const Arguments& given, std::vector<Operand>& op
     const TensorParam& param = op.tensors[static_cast<std::size_t>(i)];
     if (param.kind == TensorParam::list) {
       for (Py_ssize_t k = 0; k < given.list_count; ++k) read(given.list[k], param);
-    } else if (PyObject* object = given.values[i]; object && !(object == Py_None && param.kind == TensorParam::optional)) {
+    } else if (PyObject* object = given.values[i];
+               object && !(object == Py_None && param.kind == TensorParam::optional)) {
       read(object, param);
     } else if (param.kind == TensorParam::required) {
       wrong_call(op, std::string("missing the argument '") + param.name + "'");
@@ -212,7 +226,8 @@ Attrs read_attributes(const Op& op, const Arguments& given) {
 
 // These keep a second output for their gradient.
 bool shows_first_output_only(const Op& op) {
-  return std::strcmp(op.name, "sparse_softmax_cross_entropy") == 0 || std::strcmp(op.name, "softmax_cross_entropy") == 0;
+  return std::strcmp(op.name, "sparse_softmax_cross_entropy") == 0 ||
+         std::strcmp(op.name, "softmax_cross_entropy") == 0;
 }
 
 PyObject* wrap_outputs(const Op& op, std::vector<Tensor> outputs) {
@@ -230,8 +245,7 @@ PyObject* call_directly(const Op& op, PyObject* const* arguments, Py_ssize_t cou
   if (!elementwise_native(op, dtype)) return nullptr;
   if (count == 1) return wrap(run_op(op, &handle_of(arguments[0]), 1, kNoAttrs));
   if (handle_of(arguments[1]).dtype() != dtype || op.opcode == static_cast<int>(ElementwiseOp::power)) return nullptr;
-  const Tensor inputs[2] = {handle_of(arguments[0]), handle_of(arguments[1])};
-  return wrap(run_op(op, inputs, 2, kNoAttrs));
+  return wrap(run_op(op, BorrowedPair(arguments[0], arguments[1]).tensors(), 2, kNoAttrs));
 }
 
 PyObject* call_parsed(const OpObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keyword_names) {
@@ -261,13 +275,17 @@ PyObject* vectorcall(PyObject* self, PyObject* const* arguments, std::size_t cou
   });
 }
 
-// ---- descriptions ------------------------------------------------------------------------------------------------------
+// ---- descriptions
+// ------------------------------------------------------------------------------------------------------
 
 Object attribute_to_python(const Attr& attr) {
   switch (attr.kind) {
-    case AttrKind::integer: return Object::steal(PyLong_FromLongLong(attr.integer));
-    case AttrKind::real: return Object::steal(PyFloat_FromDouble(attr.real));
-    case AttrKind::boolean: return Object::steal(PyBool_FromLong(attr.integer != 0));
+    case AttrKind::integer:
+      return Object::steal(PyLong_FromLongLong(attr.integer));
+    case AttrKind::real:
+      return Object::steal(PyFloat_FromDouble(attr.real));
+    case AttrKind::boolean:
+      return Object::steal(PyBool_FromLong(attr.integer != 0));
     case AttrKind::integers: {
       Object tuple = Object::steal(PyTuple_New(static_cast<Py_ssize_t>(attr.integers.size())));
       for (std::size_t i = 0; i < attr.integers.size(); ++i)
@@ -275,9 +293,12 @@ Object attribute_to_python(const Attr& attr) {
                          Object::steal(PyLong_FromLongLong(attr.integers[i])).release());
       return tuple;
     }
-    case AttrKind::dtype: return Object::steal(PyUnicode_FromString(name(attr.dtype())));
-    case AttrKind::text: return Object::steal(PyUnicode_FromStringAndSize(attr.text.data(), static_cast<Py_ssize_t>(attr.text.size())));
-    case AttrKind::none: break;
+    case AttrKind::dtype:
+      return Object::steal(PyUnicode_FromString(name(attr.dtype())));
+    case AttrKind::text:
+      return Object::steal(PyUnicode_FromStringAndSize(attr.text.data(), static_cast<Py_ssize_t>(attr.text.size())));
+    case AttrKind::none:
+      break;
   }
   return Object::borrow(Py_None);
 }
@@ -384,15 +405,15 @@ std::string signature_of(const Op& op) {
 Object describe(const Op& op) {
   Object tensors = Object::steal(PyList_New(0)), attrs = Object::steal(PyList_New(0));
   for (const TensorParam& p : op.tensors) {
-    const Object entry = Object::steal(Py_BuildValue("{s:s,s:s,s:O}", "name", p.name, "kind", kind_name(p.kind), "mutated",
-                                                     p.mutated ? Py_True : Py_False));
+    const Object entry = Object::steal(Py_BuildValue("{s:s,s:s,s:O}", "name", p.name, "kind", kind_name(p.kind),
+                                                     "mutated", p.mutated ? Py_True : Py_False));
     check(PyList_Append(tensors.get(), entry.get()));
   }
   for (const AttrParam& p : op.attrs) {
     const Object value = attribute_to_python(p.default_value);
-    const Object entry = Object::steal(Py_BuildValue("{s:s,s:s,s:O,s:O,s:O}", "name", p.name, "kind", kind_name(p.kind),
-                                                     "default", value.get(), "required", p.required ? Py_True : Py_False,
-                                                     "nullable", p.nullable ? Py_True : Py_False));
+    const Object entry = Object::steal(
+        Py_BuildValue("{s:s,s:s,s:O,s:O,s:O}", "name", p.name, "kind", kind_name(p.kind), "default", value.get(),
+                      "required", p.required ? Py_True : Py_False, "nullable", p.nullable ? Py_True : Py_False));
     check(PyList_Append(attrs.get(), entry.get()));
   }
   return Object::steal(Py_BuildValue("{s:s,s:s,s:s,s:O,s:O,s:O,s:O}", "name", op.name, "doc", op.doc, "signature",

@@ -1,6 +1,6 @@
 // One Python callable for each op of the registry, with one generic parser for their arguments.
-// Invariant: a callable's parameters are the op's tensors, then its attributes, in the order of the registry, by position or
-// by keyword; a list of tensors is one list or tuple, or all the remaining positional arguments.
+// Invariant: a callable's parameters are the op's tensors, then its attributes, in the order of the registry, by
+// position or by keyword; a list of tensors is one list or tuple, or all the remaining positional arguments.
 #pragma once
 
 #include <string>

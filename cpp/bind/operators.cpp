@@ -23,9 +23,15 @@ const Op& op_of() {
 
 const Attrs kNoAttrs;
 
+Tensor copy_of(const Tensor& x) {
+  static const Op* const op = find_op("copy");
+  return run_op(*op, &x, 1, kNoAttrs);
+}
+
 PyObject* not_implemented() { return Py_NewRef(Py_NotImplemented); }
 
-// Python's complex has no dtype of ours, and no reflected operator that knows arrays: NumPy computes, an ndarray comes out.
+// Python's complex has no dtype of ours, and no reflected operator that knows arrays: NumPy computes, an ndarray comes
+// out.
 PyObject* with_numpy(const Op& op, PyObject* a, PyObject* b) {
   const Object left = is_tensor(a) ? to_numpy(a) : Object::borrow(a);
   const Object right = is_tensor(b) ? to_numpy(b) : Object::borrow(b);
@@ -48,25 +54,30 @@ PyObject* binary(PyObject* a, PyObject* b) noexcept {
   return guarded([=]() -> PyObject* {
     const Op& op = op_of<opcode>();
     if (Py_TYPE(a) == &tensor_type && Py_TYPE(b) == &tensor_type) {
-      const Tensor inputs[2] = {handle_of(a), handle_of(b)};
-      if (inputs[0].dtype() == inputs[1].dtype() && elementwise_native(op, inputs[0].dtype()))
-        return wrap(run_op(op, inputs, 2, kNoAttrs));
+      const DType dtype = handle_of(a).dtype();
+      const bool checked = opcode == ElementwiseOp::power && is_signed_integer(dtype);  // its exponents are looked at
+      if (dtype == handle_of(b).dtype() && elementwise_native(op, dtype) && !checked)
+        return wrap(run_op(op, BorrowedPair(a, b).tensors(), 2, kNoAttrs));
     }
     return binary_operator(op, a, b);
   });
 }
 
-template <ElementwiseOp opcode>
-PyObject* unary(PyObject* a) noexcept {
-  return guarded([=]() -> PyObject* {
-    Operand operand;
-    operand.kind = Operand::strong;
-    operand.tensor = handle_of(a);
-    return wrap(call_elementwise(op_of<opcode>(), &operand, 1));
-  });
+PyObject* unary_operator(const Op& op, PyObject* a) {
+  if (elementwise_native(op, handle_of(a).dtype())) return wrap(run_op(op, &handle_of(a), 1, kNoAttrs));
+  Operand operand;
+  operand.kind = Operand::strong;
+  operand.tensor = handle_of(a);
+  return wrap(call_elementwise(op, &operand, 1));
 }
 
-// ---- powers --------------------------------------------------------------------------------------------------------------
+template <ElementwiseOp opcode>
+PyObject* unary(PyObject* a) noexcept {
+  return guarded([=] { return unary_operator(op_of<opcode>(), a); });
+}
+
+// ---- powers
+// --------------------------------------------------------------------------------------------------------------
 
 // x ** 2, x ** 0.5, x ** -1 and x ** 1 of floats by the ops that are exact for them, as NumPy does.
 const Op* shortcut_of_power(const Tensor& base, PyObject* exponent) {
@@ -76,8 +87,7 @@ const Op* shortcut_of_power(const Tensor& base, PyObject* exponent) {
     PyErr_Clear();
     return nullptr;
   }
-  if (value == 2 && (is_float(base.dtype()) || (PyLong_CheckExact(exponent) && is_integer(base.dtype()))))
-    return &op_of<ElementwiseOp::square>();
+  if (value == 2 && (is_float(base.dtype()) || PyLong_CheckExact(exponent))) return &op_of<ElementwiseOp::square>();
   if (!is_float(base.dtype())) return nullptr;
   if (value == 0.5) return &op_of<ElementwiseOp::sqrt>();
   if (value == -1) return &op_of<ElementwiseOp::reciprocal>();
@@ -87,10 +97,8 @@ const Op* shortcut_of_power(const Tensor& base, PyObject* exponent) {
 PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) noexcept {
   if (modulus != Py_None) return not_implemented();
   return guarded([=]() -> PyObject* {
-    if (is_tensor(a)) {
-      const Tensor& base = handle_of(a);
-      if (const Op* op = shortcut_of_power(base, b)) return wrap(run_op(*op, &base, 1, kNoAttrs));
-    }
+    if (is_tensor(a))
+      if (const Op* op = shortcut_of_power(handle_of(a), b)) return unary_operator(*op, a);
     return binary<ElementwiseOp::power>(a, b);
   });
 }
@@ -106,25 +114,23 @@ PyObject* divide_with_remainder(PyObject* a, PyObject* b) noexcept {
 
 PyObject* positive(PyObject* a) noexcept {
   return guarded([=]() -> PyObject* {
-    static const Op* const op = find_op("copy");
     if (is_bool(handle_of(a).dtype()))
       throw DTypeError("[positive] is not supported for dtype bool; convert with astype first");
-    return wrap(run_op(*op, &handle_of(a), 1, kNoAttrs));
+    return wrap(copy_of(handle_of(a)));
   });
 }
 
 PyObject* matrix_product(PyObject* a, PyObject* b) noexcept {
   return guarded([=]() -> PyObject* {
     static const Op* const op = find_op("matmul");
-    if (is_tensor(a) && is_tensor(b) && handle_of(a).dtype() == handle_of(b).dtype()) {
-      const Tensor inputs[2] = {handle_of(a), handle_of(b)};
-      return wrap(run_op(*op, inputs, 2, kNoAttrs));
-    }
+    if (is_tensor(a) && is_tensor(b) && handle_of(a).dtype() == handle_of(b).dtype())
+      return wrap(run_op(*op, BorrowedPair(a, b).tensors(), 2, kNoAttrs));
     return binary_operator(*op, a, b);
   });
 }
 
-// ---- in place --------------------------------------------------------------------------------------------------------------
+// ---- in place
+// --------------------------------------------------------------------------------------------------------------
 
 void move_gradient_node(const Tensor& from, const Tensor& to) {
   std::swap(from.impl()->node, to.impl()->node);
@@ -157,10 +163,14 @@ PyObject* in_place(const Op& op, PyObject* self, PyObject* other) {
   } else {
     promote_structured(op, operands, 2, inputs);
   }
+  // The gradient may need the value from before the change.
+  if (recording() && !Trace::current())
+    for (Tensor& input : inputs)
+      if (has_node(input) && input.impl()->storage == x.impl()->storage) input = copy_of(input);
   const Tensor result = run_op(op, inputs, 2, kNoAttrs);
   if (!can_cast_same_kind(result.dtype(), x.dtype()))
-    throw DTypeError(message("Cannot cast ufunc '", op.name, "' output from dtype('", name(result.dtype()), "') to dtype('",
-                             name(x.dtype()), "') with casting rule 'same_kind'"));
+    throw DTypeError(message("Cannot cast ufunc '", op.name, "' output from dtype('", name(result.dtype()),
+                             "') to dtype('", name(x.dtype()), "') with casting rule 'same_kind'"));
   if (result.shape() != x.shape())
     throw ValueError(message("non-broadcastable output operand with shape ", tight(x.shape()),
                              " doesn't match the broadcast shape ", tight(result.shape())));
@@ -182,7 +192,8 @@ PyObject* in_place_matrix_product(PyObject* self, PyObject* other) noexcept {
   return guarded([=] { return in_place(*find_op("matmul"), self, other); });
 }
 
-// ---- numbers ---------------------------------------------------------------------------------------------------------------
+// ---- numbers
+// ---------------------------------------------------------------------------------------------------------------
 
 const char* the_element(const Tensor& x, const char* what) {
   require_values(x, what);
@@ -226,8 +237,7 @@ int truth(PyObject* self) noexcept {
     const Tensor& x = handle_of(self);
     const std::int64_t size = x.size();
     if (size > 1)
-      throw ValueError(
-          "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()");
+      throw ValueError("The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()");
     if (size == 0)
       throw ValueError(
           "The truth value of an empty array is ambiguous. Use `array.size > 0` to check that an array is not empty.");
@@ -281,18 +291,25 @@ void require_not_watched(const Tensor& x) {
   const GradientNode* node = x.impl()->node;
   if (node && recording() && !node->op && !node->custom)
     throw GradientError(message("in-place change of a watched tensor (shape ", to_string(x.shape()), ", dtype ",
-                                name(x.dtype()), ") while gradients are recorded; make a new tensor (x = x + y) or change it "
+                                name(x.dtype()),
+                                ") while gradients are recorded; make a new tensor (x = x + y) or change it "
                                 "under no_grad()"));
 }
 
 PyObject* tensor_richcompare(PyObject* a, PyObject* b, int comparison) {
   switch (comparison) {
-    case Py_EQ: return binary<ElementwiseOp::equal>(a, b);
-    case Py_NE: return binary<ElementwiseOp::not_equal>(a, b);
-    case Py_LT: return binary<ElementwiseOp::less>(a, b);
-    case Py_LE: return binary<ElementwiseOp::less_equal>(a, b);
-    case Py_GT: return binary<ElementwiseOp::greater>(a, b);
-    default: return binary<ElementwiseOp::greater_equal>(a, b);
+    case Py_EQ:
+      return binary<ElementwiseOp::equal>(a, b);
+    case Py_NE:
+      return binary<ElementwiseOp::not_equal>(a, b);
+    case Py_LT:
+      return binary<ElementwiseOp::less>(a, b);
+    case Py_LE:
+      return binary<ElementwiseOp::less_equal>(a, b);
+    case Py_GT:
+      return binary<ElementwiseOp::greater>(a, b);
+    default:
+      return binary<ElementwiseOp::greater_equal>(a, b);
   }
 }
 

@@ -1,7 +1,7 @@
 // The operators of Tensor: arithmetic with promotion, comparisons, conversions to Python numbers, in-place forms.
-// Invariant: what an in-place form means depends on the tensor. A placeholder's name is bound to the new value; a real tensor
-// that a program being recorded writes gets an `assign` effect; one that gradients are recorded for takes over the result's
-// node; any other is changed in its memory.
+// Invariant: what an in-place form means depends on the tensor. A placeholder's name is bound to the new value; a real
+// tensor that a program being recorded writes gets an `assign` effect; one that gradients are recorded for takes over
+// the result's node; any other is changed in its memory.
 #pragma once
 
 #include "bind/convert.h"

@@ -10,7 +10,8 @@
 
 namespace chainrule {
 
-// ---- common types ------------------------------------------------------------------------------------------------------
+// ---- common types
+// ------------------------------------------------------------------------------------------------------
 
 namespace {
 
@@ -70,9 +71,22 @@ bool can_cast_same_kind(DType from, DType to) {
   return is_unsigned_integer(from) || is_signed_integer(to);
 }
 
-// ---- elementwise ops ---------------------------------------------------------------------------------------------------
+// ---- elementwise ops
+// ---------------------------------------------------------------------------------------------------
+
+namespace {
+
+bool is_shift(int opcode) {
+  return opcode == static_cast<int>(ElementwiseOp::left_shift) ||
+         opcode == static_cast<int>(ElementwiseOp::right_shift);
+}
+bool is_rint(int opcode) { return opcode == static_cast<int>(ElementwiseOp::rint); }
+
+}  // namespace
 
 bool elementwise_native(const Op& op, DType dtype) {
+  if (is_bool(dtype) && is_shift(op.opcode)) return false;   // NumPy shifts truth values as int8
+  if (is_rint(op.opcode) && !is_float(dtype)) return false;  // NumPy rounds integers to floats
   return elementwise_accepts(elementwise_types(static_cast<ElementwiseOp>(op.opcode)), dtype);
 }
 
@@ -93,8 +107,10 @@ DType elementwise_type(const Op& op, const Operand* operands, int n) {
   const Kinds kinds = survey(operands, n);
   const ElementwiseOp opcode = static_cast<ElementwiseOp>(op.opcode);
   switch (elementwise_types(opcode)) {
-    case ElementwiseTypes::floats: return float_type(op, kinds, operands, n);
+    case ElementwiseTypes::floats:
+      return float_type(op, kinds, operands, n);
     case ElementwiseTypes::numbers: {
+      if (is_rint(op.opcode)) return float_type(op, kinds, operands, n);
       const DType dtype = join_weak(kinds, operands, n);
       if (!is_bool(dtype)) return dtype;
       if (opcode == ElementwiseOp::subtract)
@@ -111,11 +127,11 @@ DType elementwise_type(const Op& op, const Operand* operands, int n) {
     case ElementwiseTypes::integers: {
       const DType dtype = join_weak(kinds, operands, n);
       if (is_float(dtype)) unsupported(op, dtype, "integers or bool");
-      const bool shift = opcode == ElementwiseOp::left_shift || opcode == ElementwiseOp::right_shift;
-      return shift && is_bool(dtype) ? DType::I8 : dtype;
+      return is_bool(dtype) && is_shift(op.opcode) ? DType::I8 : dtype;
     }
     case ElementwiseTypes::all:
-    case ElementwiseTypes::select: break;
+    case ElementwiseTypes::select:
+      break;
   }
   return join_weak(kinds, operands, n);
 }
@@ -134,11 +150,15 @@ std::optional<bool> constant_comparison(const Op& op, const Operand* operands) {
   if (range == 0) return {};
   const bool right_is_greater = (range > 0) == (number == 1);
   switch (static_cast<ElementwiseOp>(op.opcode)) {
-    case ElementwiseOp::equal: return false;
-    case ElementwiseOp::not_equal: return true;
+    case ElementwiseOp::equal:
+      return false;
+    case ElementwiseOp::not_equal:
+      return true;
     case ElementwiseOp::less:
-    case ElementwiseOp::less_equal: return right_is_greater;
-    default: return !right_is_greater;
+    case ElementwiseOp::less_equal:
+      return right_is_greater;
+    default:
+      return !right_is_greater;
   }
 }
 
@@ -155,11 +175,20 @@ void check_exponents(const Tensor& b) {
   if (b.is_placeholder()) return;
   bool negative = false;
   switch (b.dtype()) {
-    case DType::I8: negative = any_negative<std::int8_t>(b); break;
-    case DType::I16: negative = any_negative<std::int16_t>(b); break;
-    case DType::I32: negative = any_negative<std::int32_t>(b); break;
-    case DType::I64: negative = any_negative<std::int64_t>(b); break;
-    default: break;
+    case DType::I8:
+      negative = any_negative<std::int8_t>(b);
+      break;
+    case DType::I16:
+      negative = any_negative<std::int16_t>(b);
+      break;
+    case DType::I32:
+      negative = any_negative<std::int32_t>(b);
+      break;
+    case DType::I64:
+      negative = any_negative<std::int64_t>(b);
+      break;
+    default:
+      break;
   }
   if (negative) throw ValueError("Integers to negative integer powers are not allowed.");
 }
@@ -213,7 +242,8 @@ Tensor call_elementwise(const Op& op, const Operand* operands, int n) {
   return run_op(op, inputs, n, none);
 }
 
-// ---- other ops ---------------------------------------------------------------------------------------------------------
+// ---- other ops
+// ---------------------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -1,5 +1,6 @@
-// Promotion of operands to the dtype an op computes in: NumPy 2's rules (NEP 50). Python's int and float are weak: they take
-// the dtype of the arrays they meet; NumPy scalars and arrays are strong. Conversions are `cast` ops, so gradients flow.
+// Promotion of operands to the dtype an op computes in: NumPy 2's rules (NEP 50). Python's int and float are weak: they
+// take the dtype of the arrays they meet; NumPy scalars and arrays are strong. Conversions are `cast` ops, so gradients
+// flow.
 #pragma once
 
 #include "bind/convert.h"

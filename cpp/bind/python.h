@@ -1,6 +1,6 @@
 // Small tools for talking to CPython by hand: an owning pointer, errors in both directions, the GIL.
-// Invariants: a PythonError is thrown only while Python's error indicator is set; every slot and function that Python calls
-// runs inside guarded(), so no C++ exception crosses into C.
+// Invariants: a PythonError is thrown only while Python's error indicator is set; every slot and function that Python
+// calls runs inside guarded(), so no C++ exception crosses into C.
 #pragma once
 
 #define PY_SSIZE_T_CLEAN

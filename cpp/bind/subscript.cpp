@@ -13,7 +13,8 @@ namespace chainrule {
 namespace {
 
 constexpr char kWhatIsAllowed[] =
-    "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid indices";
+    "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are valid "
+    "indices";
 
 // Puts the basic part together, one item after the other.
 class Builder {
@@ -73,11 +74,12 @@ class Builder {
 };
 
 [[noreturn]] void too_many(const Tensor& x, Py_ssize_t given) {
-  throw IndexError(message("too many indices for array: array is ", x.ndim(), "-dimensional, but ", given,
-                           " were indexed"));
+  throw IndexError(
+      message("too many indices for array: array is ", x.ndim(), "-dimensional, but ", given, " were indexed"));
 }
 
-// ---- basic keys: ints, slices, None, Ellipsis -------------------------------------------------------------------------
+// ---- basic keys: ints, slices, None, Ellipsis
+// -------------------------------------------------------------------------
 
 // False where the key has something else in it (the subscript is then to be begun anew).
 bool parse_basic(const Tensor& x, PyObject* const* items, Py_ssize_t count, Subscript& out) {
@@ -114,7 +116,8 @@ bool parse_basic(const Tensor& x, PyObject* const* items, Py_ssize_t count, Subs
   return true;
 }
 
-// ---- keys with arrays -------------------------------------------------------------------------------------------------
+// ---- keys with arrays
+// -------------------------------------------------------------------------------------------------
 
 struct Item {
   enum Kind { integer, slice, new_axis, ellipsis, array, mask } kind;
@@ -127,7 +130,8 @@ struct Item {
 Item array_item(Tensor tensor) {
   if (is_bool(tensor.dtype())) return {Item::mask, 0, nullptr, std::move(tensor)};
   if (!is_integer(tensor.dtype())) throw IndexError("arrays used as indices must be of integer (or boolean) type");
-  // A 0-d array of a known value is an int; one that a program reads stays an array, as its value may be another each run.
+  // A 0-d array of a known value is an int; one that a program reads stays an array, as its value may be another each
+  // run.
   if (tensor.ndim() == 0 && !tensor.is_placeholder() && !Trace::current())
     return {Item::integer, tensor.item_as_int(), nullptr, {}};
   return {Item::array, 0, nullptr, fn::cast(tensor, DType::I64)};
@@ -203,10 +207,11 @@ void parse_general(const Tensor& x, PyObject* const* objects, Py_ssize_t count, 
   if (consumed > x.ndim()) too_many(x, consumed);
   if (arrays == 1 && items.size() == 1 && items[0].kind == Item::mask) out.mask = items[0].tensor;
   Builder builder(x, out);
-  int groups = 0;        // of arrays (and ints among them) side by side
+  int groups = 0;  // of arrays (and ints among them) side by side
   bool in_group = false;
   for (const Item& item : items) {
-    const bool joins = item.kind == Item::array || item.kind == Item::mask || (arrays > 0 && item.kind == Item::integer);
+    const bool joins =
+        item.kind == Item::array || item.kind == Item::mask || (arrays > 0 && item.kind == Item::integer);
     if (joins && !in_group) ++groups;
     in_group = joins;
     switch (item.kind) {
@@ -217,14 +222,22 @@ void parse_general(const Tensor& x, PyObject* const* objects, Py_ssize_t count, 
           builder.integer(item.value);
         }
         break;
-      case Item::slice: builder.slice(item.object); break;
-      case Item::new_axis: builder.new_axis(); break;
+      case Item::slice:
+        builder.slice(item.object);
+        break;
+      case Item::new_axis:
+        builder.new_axis();
+        break;
       case Item::ellipsis:
         for (Py_ssize_t rest = x.ndim() - consumed; rest > 0; --rest) builder.whole();
         out.scalar = false;
         break;
-      case Item::array: builder.array(item.tensor); break;
-      case Item::mask: add_mask(x, item.tensor, builder, out); break;
+      case Item::array:
+        builder.array(item.tensor);
+        break;
+      case Item::mask:
+        add_mask(x, item.tensor, builder, out);
+        break;
     }
   }
   builder.finish();

@@ -1,6 +1,6 @@
-// What stands between the brackets of x[...]: ints, slices, None, Ellipsis, integer and boolean arrays, worked out for one
-// tensor. Invariant: the basic part is a view of the tensor; arrays index whole axes of that view, and where there are arrays,
-// plain ints are arrays too (NumPy's rule for where the arrays' axes go).
+// What stands between the brackets of x[...]: ints, slices, None, Ellipsis, integer and boolean arrays, worked out for
+// one tensor. Invariant: the basic part is a view of the tensor; arrays index whole axes of that view, and where there
+// are arrays, plain ints are arrays too (NumPy's rule for where the arrays' axes go).
 #pragma once
 
 #include <vector>
@@ -18,7 +18,7 @@ struct Subscript {
   // The same as a slice of every axis of the tensor, whose axes of ints are then dropped and new ones put in.
   std::int64_t starts[kMaxDims], stops[kMaxDims], steps[kMaxDims];
   int origin[kMaxDims];  // of each axis of the basic part: the tensor's axis, or -1 for a new one
-  bool scalar = true;  // ints only, one for each axis: the result is a number, not a view
+  bool scalar = true;    // ints only, one for each axis: the result is a number, not a view
   // ---- the arrays
   struct Array {
     Tensor indices;   // int64
@@ -26,9 +26,9 @@ struct Subscript {
     int source_axis;  // of the tensor, for messages
   };
   std::vector<Array> arrays;
-  bool adjacent = true;          // the arrays stand side by side: their axes take their place, else they come first
-  Tensor mask;                   // the boolean array as it was given, where it was the only array
-  bool traced_mask = false;      // a placeholder: which elements it chooses isn't known, `arrays` stays empty
+  bool adjacent = true;      // the arrays stand side by side: their axes take their place, else they come first
+  Tensor mask;               // the boolean array as it was given, where it was the only array
+  bool traced_mask = false;  // a placeholder: which elements it chooses isn't known, `arrays` stays empty
 
   Tensor view_of(const Tensor& x) const { return x.view(shape, strides, offset); }
 };

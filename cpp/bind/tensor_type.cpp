@@ -60,7 +60,8 @@ PyObject* construct(PyTypeObject* type, PyObject* arguments, PyObject* keywords)
 constexpr char kDoc[] =
     "Tensor(data, dtype=None)\n--\n\n"
     "An n-dimensional array of numbers of one dtype, held in memory that views share, as NumPy's ndarray.\n\n"
-    "Operators, indexing, broadcasting and promotion follow NumPy 2; results take part in gradients and in the recording of\n"
+    "Operators, indexing, broadcasting and promotion follow NumPy 2; results take part in gradients and in the "
+    "recording of\n"
     "programs. `data` (a number, nested lists, an array) is copied; chainrule.asarray shares the memory of arrays.";
 
 }  // namespace

@@ -1,9 +1,10 @@
 // chainrule.Tensor: the Python object around a Tensor.
-// Invariants: `handle` is never empty once the object can be seen from Python; it is replaced only when an in-place operation
-// is recorded into a program (the name then stands for the new value). Objects are taken from and given to a free list, so
-// that a small result costs no call of malloc.
+// Invariants: `handle` is never empty once the object can be seen from Python; it is replaced only when an in-place
+// operation is recorded into a program (the name then stands for the new value). Objects are taken from and given to a
+// free list, so that a small result costs no call of malloc.
 #pragma once
 
+#include <cstring>
 #include <vector>
 
 #include "bind/python.h"
@@ -12,8 +13,7 @@
 namespace chainrule {
 
 struct TensorObject {
-  PyObject_HEAD
-  Tensor handle;
+  PyObject_HEAD Tensor handle;
   PyObject* weak_references;
   PyObject* attributes;  // the instance's __dict__; null until something is stored in it
 };
@@ -25,6 +25,19 @@ inline bool is_tensor(PyObject* object) {
   return Py_TYPE(object) == &tensor_type || PyType_IsSubtype(Py_TYPE(object), &tensor_type);
 }
 inline Tensor& handle_of(PyObject* tensor) { return reinterpret_cast<TensorObject*>(tensor)->handle; }
+
+// Two tensors side by side, as apply() takes them, without counting references: the objects must outlive it.
+class BorrowedPair {
+ public:
+  BorrowedPair(PyObject* a, PyObject* b) {
+    std::memcpy(bytes_, static_cast<const void*>(&handle_of(a)), sizeof(Tensor));
+    std::memcpy(bytes_ + sizeof(Tensor), static_cast<const void*>(&handle_of(b)), sizeof(Tensor));
+  }
+  const Tensor* tensors() const { return reinterpret_cast<const Tensor*>(bytes_); }
+
+ private:
+  alignas(Tensor) unsigned char bytes_[2 * sizeof(Tensor)];
+};
 
 // A new Python object around the tensor.
 PyObject* wrap(Tensor tensor);

@@ -1,4 +1,5 @@
-// slice_update: a copy of a tensor with some of its elements, chosen by slices, replaced. The functional form of x[...] = v.
+// slice_update: a copy of a tensor with some of its elements, chosen by slices, replaced. The functional form of x[...]
+// = v.
 #include "ops/functions.h"
 #include "ops/support.h"
 

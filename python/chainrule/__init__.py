@@ -1,8 +1,9 @@
 """Deep learning from its mathematics, on a plain CPU.
 
-``Tensor`` is an n-dimensional array with NumPy's semantics; ``grad``, ``vjp`` and ``GradientTape`` differentiate functions of
-it; ``jit`` records one as a program that runs without Python. The faces are loaded when they are first used:
-``chainrule.keras`` (Keras 3), ``chainrule.numpy`` (NumPy 2), ``chainrule.nn`` (functions of networks), ``chainrule.datasets``.
+``Tensor`` is an n-dimensional array with NumPy's semantics; ``grad``, ``vjp`` and ``GradientTape`` differentiate
+functions of it; ``jit`` records one as a program that runs without Python. The faces are loaded on first use:
+``chainrule.keras`` (Keras 3), ``chainrule.numpy`` (NumPy 2), ``chainrule.nn`` (functions of networks),
+``chainrule.datasets``.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ _LAZY = ("datasets", "keras", "nn", "numpy", "plot", "tree")
 
 
 def show_config() -> dict[str, Any]:
-    """Returns the version, the instruction-set level in use and those available, the number of threads and of processors.
+    """Returns the version, the instruction-set level in use and those available, the numbers of threads and processors.
 
     Example:
         >>> chainrule.show_config()["threads"] >= 1

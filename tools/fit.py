@@ -158,6 +158,7 @@ def main() -> None:
         "",
         '#include "simd/vec.h"',
         "",
+        "// clang-format off",
         "namespace chainrule::CHAINRULE_ISA::simd {",
         "",
         "template <class T> struct Coefficients;",

@@ -10,7 +10,8 @@ namespace {
 using simd::Vec;
 
 // One loop serves every mix of steps: an input of step 0 is spread over one vector, and its pointer stands still.
-template <class Op, class T, int arity> void loop(void* out_, const void* const* in, const int64_t* step, int64_t n) {
+template <class Op, class T, int arity>
+void loop(void* out_, const void* const* in, const int64_t* step, int64_t n) {
   constexpr int64_t kLanes = Vec<T>::kLanes;
   T* out = static_cast<T*>(out_);
   const T* p[arity];
@@ -46,18 +47,20 @@ template <class Op, class T, int arity> void loop(void* out_, const void* const*
   }
 }
 
-template <class Op, int arity> void fill(Kernels& table, ElementwiseOp op) {
+template <class Op, int arity>
+void fill(Kernels& table, ElementwiseOp op) {
   ElementwiseFn* row = table.elementwise[static_cast<int>(op)];
   row[index(DType::F32)] = &loop<Op, float, arity>;
   row[index(DType::F64)] = &loop<Op, double, arity>;
 }
 
 // ---- the lines of elementwise.def: expressions by the class of the types and the result
-#define CR_EXPRESSION(name, arity, expression)                                                     \
-  struct name##_op {                                                                               \
-    template <class V> static CR_INLINE V apply(V a, [[maybe_unused]] V b, [[maybe_unused]] V c) { \
-      return expression;                                                                           \
-    }                                                                                              \
+#define CR_EXPRESSION(name, arity, expression)                                  \
+  struct name##_op {                                                            \
+    template <class V>                                                          \
+    static CR_INLINE V apply(V a, [[maybe_unused]] V b, [[maybe_unused]] V c) { \
+      return expression;                                                        \
+    }                                                                           \
   };
 #define CR_FLOAT_SAME CR_EXPRESSION
 #define CR_NUMBER_SAME CR_EXPRESSION

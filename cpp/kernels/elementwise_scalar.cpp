@@ -14,13 +14,15 @@ using simd::Scalar;
 // An input of step 0 is spread over a block that stays in cache, so that one loop serves every mix of steps.
 constexpr int64_t kSpread = 512;
 
-template <class T> const T* spread(T (&block)[kSpread], const void* x, int64_t n) {
+template <class T>
+const T* spread(T (&block)[kSpread], const void* x, int64_t n) {
   const T value = *static_cast<const T*>(x);
   for (int64_t i = 0; i < (n < kSpread ? n : kSpread); ++i) block[i] = value;
   return block;
 }
 
-template <class Op, class T, class R> void unary(void* out, const void* const* in, const int64_t* step, int64_t n) {
+template <class Op, class T, class R>
+void unary(void* out, const void* const* in, const int64_t* step, int64_t n) {
   const T* a = static_cast<const T*>(in[0]);
   R* y = static_cast<R*>(out);
   if (step[0] == 0) {
@@ -32,7 +34,8 @@ template <class Op, class T, class R> void unary(void* out, const void* const* i
   for (int64_t i = 0; i < n; ++i) y[i] = Op::apply(a[i], a[i]);
 }
 
-template <class Op, class T, class R> void binary(void* out, const void* const* in, const int64_t* step, int64_t n) {
+template <class Op, class T, class R>
+void binary(void* out, const void* const* in, const int64_t* step, int64_t n) {
   T a_block[kSpread], b_block[kSpread];
   const bool walks = step[0] != 0 && step[1] != 0;
   const T* a = step[0] ? static_cast<const T*>(in[0]) : spread(a_block, in[0], n);
@@ -50,7 +53,8 @@ template <class Op, class T, class R> void binary(void* out, const void* const* 
 }
 
 // Only the size of the elements matters to a choice between them.
-template <class T> void select(void* out, const void* const* in, const int64_t* step, int64_t n) {
+template <class T>
+void select(void* out, const void* const* in, const int64_t* step, int64_t n) {
   Boolean c_block[kSpread];
   T a_block[kSpread], b_block[kSpread];
   const bool walks = step[0] != 0 && step[1] != 0 && step[2] != 0;
@@ -70,7 +74,8 @@ template <class T> void select(void* out, const void* const* in, const int64_t* 
   }
 }
 
-template <class Op, class T, class R, int arity> constexpr ElementwiseFn kernel() {
+template <class Op, class T, class R, int arity>
+constexpr ElementwiseFn kernel() {
   if constexpr (arity == 1) {
     return &unary<Op, T, R>;
   } else {
@@ -78,7 +83,8 @@ template <class Op, class T, class R, int arity> constexpr ElementwiseFn kernel(
   }
 }
 
-template <class Op, int arity> void fill_integers(ElementwiseFn* row) {
+template <class Op, int arity>
+void fill_integers(ElementwiseFn* row) {
   row[index(DType::I8)] = kernel<Op, Scalar<int8_t>, Scalar<int8_t>, arity>();
   row[index(DType::I16)] = kernel<Op, Scalar<int16_t>, Scalar<int16_t>, arity>();
   row[index(DType::I32)] = kernel<Op, Scalar<int32_t>, Scalar<int32_t>, arity>();
@@ -88,14 +94,17 @@ template <class Op, int arity> void fill_integers(ElementwiseFn* row) {
   row[index(DType::U32)] = kernel<Op, Scalar<uint32_t>, Scalar<uint32_t>, arity>();
   row[index(DType::U64)] = kernel<Op, Scalar<uint64_t>, Scalar<uint64_t>, arity>();
 }
-template <class Op, int arity> void fill_truth_value(ElementwiseFn* row) {
+template <class Op, int arity>
+void fill_truth_value(ElementwiseFn* row) {
   row[index(DType::Bool)] = kernel<Op, Boolean, Boolean, arity>();
 }
-template <class Op, int arity> void fill_float_predicates(ElementwiseFn* row) {
+template <class Op, int arity>
+void fill_float_predicates(ElementwiseFn* row) {
   row[index(DType::F32)] = kernel<Op, Scalar<float>, Boolean, arity>();
   row[index(DType::F64)] = kernel<Op, Scalar<double>, Boolean, arity>();
 }
-template <class Op, int arity> void fill_predicates(ElementwiseFn* row) {
+template <class Op, int arity>
+void fill_predicates(ElementwiseFn* row) {
   fill_truth_value<Op, arity>(row);
   fill_float_predicates<Op, arity>(row);
   row[index(DType::I8)] = kernel<Op, Scalar<int8_t>, Boolean, arity>();
@@ -110,20 +119,29 @@ template <class Op, int arity> void fill_predicates(ElementwiseFn* row) {
 void fill_select(ElementwiseFn* row) {
   for (int t = 0; t < kDTypes; ++t) {
     switch (itemsize(static_cast<DType>(t))) {
-      case 1: row[t] = &select<Scalar<uint8_t>>; break;
-      case 2: row[t] = &select<Scalar<uint16_t>>; break;
-      case 4: row[t] = &select<Scalar<uint32_t>>; break;
-      default: row[t] = &select<Scalar<uint64_t>>; break;
+      case 1:
+        row[t] = &select<Scalar<uint8_t>>;
+        break;
+      case 2:
+        row[t] = &select<Scalar<uint16_t>>;
+        break;
+      case 4:
+        row[t] = &select<Scalar<uint32_t>>;
+        break;
+      default:
+        row[t] = &select<Scalar<uint64_t>>;
+        break;
     }
   }
 }
 
 // ---- the lines of elementwise.def: expressions by the class of the types and the result
-#define CR_EXPRESSION(name, arity, expression)                                  \
-  struct name##_op {                                                            \
-    template <class S> static CR_INLINE auto apply(S a, [[maybe_unused]] S b) { \
-      return expression;                                                        \
-    }                                                                           \
+#define CR_EXPRESSION(name, arity, expression)               \
+  struct name##_op {                                         \
+    template <class S>                                       \
+    static CR_INLINE auto apply(S a, [[maybe_unused]] S b) { \
+      return expression;                                     \
+    }                                                        \
   };
 #define CR_FLOAT_SAME(...)
 #define CR_SELECT_SAME(...)
@@ -146,8 +164,8 @@ void fill_select(ElementwiseFn* row) {
 void fill_scalar_elementwise(Kernels& table) {
 #define CR_ROW(name) table.elementwise[static_cast<int>(ElementwiseOp::name)]
 #define CR_NUMBER_SAME(name, arity, expression) fill_integers<name##_op, arity>(CR_ROW(name));
-#define CR_INTEGER_SAME(name, arity, expression)     \
-  fill_integers<name##_op, arity>(CR_ROW(name));     \
+#define CR_INTEGER_SAME(name, arity, expression) \
+  fill_integers<name##_op, arity>(CR_ROW(name)); \
   fill_truth_value<name##_op, arity>(CR_ROW(name));
 #define CR_ALL_SAME CR_INTEGER_SAME
 #define CR_FLOAT_BOOL(name, arity, expression) fill_float_predicates<name##_op, arity>(CR_ROW(name));

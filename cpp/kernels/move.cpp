@@ -6,17 +6,20 @@ namespace chainrule::CHAINRULE_ISA {
 namespace {
 
 // ---- casts
-template <class T> constexpr bool kFloat = T(0.5) != T(0);
+template <class T>
+constexpr bool kFloat = T(0.5) != T(0);
 
 // Truncation towards zero in I (int32_t or int64_t); what doesn't fit, and NaN, becomes the least I, as x86 does it.
-template <class I, class F> CR_INLINE I truncate(F x) {
+template <class I, class F>
+CR_INLINE I truncate(F x) {
   constexpr F limit = F(I(1) << (8 * sizeof(I) - 2)) * 2;  // 2^31 or 2^63
   constexpr I least = static_cast<I>(simd::UnsignedOf<I>(1) << (8 * sizeof(I) - 1));
   const bool fits = sizeof(F) > sizeof(I) ? x > -limit - F(1) && x < limit : x >= -limit && x < limit;
   return fits ? static_cast<I>(x) : least;
 }
 
-template <class To, class From> CR_INLINE To cast_one(From x) {
+template <class To, class From>
+CR_INLINE To cast_one(From x) {
   if constexpr (!kFloat<From> || kFloat<To>) {
     return static_cast<To>(x);
   } else if constexpr (sizeof(To) < 4) {
@@ -33,25 +36,29 @@ template <class To, class From> CR_INLINE To cast_one(From x) {
   }
 }
 
-template <class To, class From> void cast(void* dst_, const void* src_, int64_t n) {
+template <class To, class From>
+void cast(void* dst_, const void* src_, int64_t n) {
   To* dst = static_cast<To*>(dst_);
   const From* src = static_cast<const From*>(src_);
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) dst[i] = cast_one<To, From>(src[i]);
 }
-template <class From> void cast_to_bool(void* dst_, const void* src_, int64_t n) {
+template <class From>
+void cast_to_bool(void* dst_, const void* src_, int64_t n) {
   uint8_t* dst = static_cast<uint8_t*>(dst_);
   const From* src = static_cast<const From*>(src_);
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) dst[i] = src[i] != From(0);
 }
-template <int size> void cast_same(void* dst, const void* src, int64_t n) {
+template <int size>
+void cast_same(void* dst, const void* src, int64_t n) {
   if (dst != src) __builtin_memcpy(dst, src, static_cast<size_t>(n) * size);
 }
 
 // Pairs that move the same bits share a kernel: the sign of an integer target never matters, that of an integer source
 // only when it is widened. Truth values are bytes 0 and 1.
-template <class To, class From> constexpr CastFn cast_kernel() {
+template <class To, class From>
+constexpr CastFn cast_kernel() {
   if constexpr (!kFloat<From> && !kFloat<To> && sizeof(To) == sizeof(From)) {
     return &cast_same<sizeof(To)>;
   } else if constexpr (!kFloat<From> && !kFloat<To> && sizeof(To) < sizeof(From)) {
@@ -62,7 +69,8 @@ template <class To, class From> constexpr CastFn cast_kernel() {
     return &cast<To, From>;
   }
 }
-template <class From> void fill_casts(MoveKernels& table, DType from) {
+template <class From>
+void fill_casts(MoveKernels& table, DType from) {
   const auto set = [&](DType to, CastFn fn) { table.cast[index(to)][index(from)] = fn; };
   set(DType::Bool, from == DType::Bool ? &cast_same<1> : &cast_to_bool<From>);
   set(DType::I8, cast_kernel<int8_t, From>());
@@ -78,7 +86,8 @@ template <class From> void fill_casts(MoveKernels& table, DType from) {
 }
 
 // ---- strided copies
-template <class T> void strided_copy(void* dst_, int64_t dst_step, const void* src_, int64_t src_step, int64_t n) {
+template <class T>
+void strided_copy(void* dst_, int64_t dst_step, const void* src_, int64_t src_step, int64_t n) {
   T* dst = static_cast<T*>(dst_);
   const T* src = static_cast<const T*>(src_);
   if (dst_step == 1 && src_step == 1) {
@@ -99,9 +108,11 @@ template <class T> void strided_copy(void* dst_, int64_t dst_step, const void* s
 
 // ---- transposes
 // A tile is read by rows and written by rows; tiles are visited so that the lines they share are still in cache.
-template <class T> constexpr int64_t kTile = 64 / sizeof(T) < 8 ? 8 : (64 / sizeof(T) > 16 ? 16 : 64 / sizeof(T));
+template <class T>
+constexpr int64_t kTile = 64 / sizeof(T) < 8 ? 8 : (64 / sizeof(T) > 16 ? 16 : 64 / sizeof(T));
 
-template <class T> CR_INLINE void transpose_tile(T* dst, int64_t dst_row, const T* src, int64_t src_row) {
+template <class T>
+CR_INLINE void transpose_tile(T* dst, int64_t dst_row, const T* src, int64_t src_row) {
   T tile[kTile<T>][kTile<T>];
   for (int64_t i = 0; i < kTile<T>; ++i) __builtin_memcpy(tile[i], src + i * src_row, sizeof tile[i]);
   for (int64_t j = 0; j < kTile<T>; ++j) {
@@ -134,17 +145,22 @@ void transpose(void* dst_, int64_t dst_row, const void* src_, int64_t src_row, i
 }
 
 // ---- rows by index
-template <int bytes> void gather_fixed(char* dst, const char* src, const int64_t* index, int64_t rows) {
+template <int bytes>
+void gather_fixed(char* dst, const char* src, const int64_t* index, int64_t rows) {
   for (int64_t i = 0; i < rows; ++i) __builtin_memcpy(dst + i * bytes, src + index[i] * bytes, bytes);
 }
 void gather_rows(void* dst_, const void* src_, const int64_t* index, int64_t rows, int64_t row_bytes) {
   char* dst = static_cast<char*>(dst_);
   const char* src = static_cast<const char*>(src_);
   switch (row_bytes) {
-    case 1: return gather_fixed<1>(dst, src, index, rows);
-    case 2: return gather_fixed<2>(dst, src, index, rows);
-    case 4: return gather_fixed<4>(dst, src, index, rows);
-    case 8: return gather_fixed<8>(dst, src, index, rows);
+    case 1:
+      return gather_fixed<1>(dst, src, index, rows);
+    case 2:
+      return gather_fixed<2>(dst, src, index, rows);
+    case 4:
+      return gather_fixed<4>(dst, src, index, rows);
+    case 8:
+      return gather_fixed<8>(dst, src, index, rows);
     default:
       for (int64_t i = 0; i < rows; ++i) {
         __builtin_memcpy(dst + i * row_bytes, src + index[i] * row_bytes, static_cast<size_t>(row_bytes));

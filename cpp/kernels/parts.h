@@ -8,13 +8,15 @@ namespace chainrule::CHAINRULE_ISA {
 
 void fill_float_elementwise(Kernels& table);   // elementwise.cpp
 void fill_scalar_elementwise(Kernels& table);  // elementwise_scalar.cpp
-void fill_moves(MoveKernels& table);    // move.cpp
-void fill_reductions(ReduceKernels& table);  // reduce.cpp
-void fill_scans(ReduceKernels& table);  // scan.cpp
-const GemmKernels* gemm_kernels();      // gemm.cpp
-void fill_rows(RowKernels& table);      // rows.cpp
-void fill_random(RandomKernels& table);  // random.cpp
-void fill_optimizers(OptimKernels& table);  // optim.cpp
+void fill_moves(MoveKernels& table);           // move.cpp
+void fill_reductions(ReduceKernels& table);    // reduce.cpp
+void fill_scans(ReduceKernels& table);         // scan.cpp
+const GemmKernels* gemm_kernels();             // gemm.cpp
+void fill_rows(RowKernels& table);             // rows.cpp
+void fill_random(RandomKernels& table);        // random.cpp
+void fill_optimizers(OptimKernels& table);     // optim.cpp
+void fill_convolutions(ConvKernels& table);     // conv.cpp
+void fill_pools(PoolKernels& table);            // pool.cpp
 
 // The finished table of this level; kernels/table.cpp. Extern and called from runtime/cpu.cpp.
 const Kernels& table();

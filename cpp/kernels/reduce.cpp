@@ -1,7 +1,7 @@
 // Reductions of rows and columns, and the positions of extremes.
-// Floats: a run is cut into blocks; inside a block several vector accumulators run side by side; the results of blocks are
-// combined pairwise, still as vectors, and the lanes last. So the error of a sum grows with the logarithm of the length,
-// and the tree depends on the lengths alone. Integers wrap, so their order is free and plain loops do.
+// Floats: a run is cut into blocks; inside a block several vector accumulators run side by side; the results of blocks
+// are combined pairwise, still as vectors, and the lanes last. So the error of a sum grows with the logarithm of the
+// length, and the tree depends on the lengths alone. Integers wrap, so their order is free and plain loops do.
 #include "kernels/parts.h"
 #include "simd/vec.h"
 
@@ -12,25 +12,49 @@ using simd::Vec;
 
 // ---- what is reduced: start with `identity`, take in each element with `take`, join partial results with `join`
 struct Sum {
-  template <class A> static CR_INLINE A identity() { return A(-0.0); }  // x + -0.0 is x, even for x = -0.0
-  template <class A> static CR_INLINE A take(A sum, A x) { return sum + x; }
-  template <class A> static CR_INLINE A join(A a, A b) { return a + b; }
+  template <class A>
+  static CR_INLINE A identity() {
+    return A(-0.0);
+  }  // x + -0.0 is x, even for x = -0.0
+  template <class A>
+  static CR_INLINE A take(A sum, A x) {
+    return sum + x;
+  }
+  template <class A>
+  static CR_INLINE A join(A a, A b) {
+    return a + b;
+  }
 };
 struct SumSquares : Sum {
-  template <class T> static CR_INLINE Vec<T> take(Vec<T> sum, Vec<T> x) { return fma(x, x, sum); }
+  template <class T>
+  static CR_INLINE Vec<T> take(Vec<T> sum, Vec<T> x) {
+    return fma(x, x, sum);
+  }
   static CR_INLINE uint64_t take(uint64_t sum, uint64_t x) { return sum + x * x; }
 };
 struct Product {
-  template <class A> static CR_INLINE A identity() { return A(1); }
-  template <class A> static CR_INLINE A take(A product, A x) { return product * x; }
-  template <class A> static CR_INLINE A join(A a, A b) { return a * b; }
+  template <class A>
+  static CR_INLINE A identity() {
+    return A(1);
+  }
+  template <class A>
+  static CR_INLINE A take(A product, A x) {
+    return product * x;
+  }
+  template <class A>
+  static CR_INLINE A join(A a, A b) {
+    return a * b;
+  }
 };
-template <class T> constexpr bool kFloat = T(0.5) != T(0);
-template <class T> constexpr T least() {
+template <class T>
+constexpr bool kFloat = T(0.5) != T(0);
+template <class T>
+constexpr T least() {
   if constexpr (kFloat<T>) return -static_cast<T>(__builtin_inf());
   return T(-1) < T(0) ? static_cast<T>(simd::UnsignedOf<T>(1) << (8 * sizeof(T) - 1)) : T(0);
 }
-template <class T> constexpr T greatest() {
+template <class T>
+constexpr T greatest() {
   if constexpr (kFloat<T>) {
     return static_cast<T>(__builtin_inf());
   } else {
@@ -38,30 +62,67 @@ template <class T> constexpr T greatest() {
   }
 }
 struct Max {
-  template <class A> static CR_INLINE A identity() { return least<A>(); }
-  template <class A> static CR_INLINE A take(A a, A b) { return a > b || a != a ? a : b; }
-  template <class T> static CR_INLINE Vec<T> take(Vec<T> a, Vec<T> b) { return maximum(a, b); }
-  template <class A> static CR_INLINE A join(A a, A b) { return take(a, b); }
+  template <class A>
+  static CR_INLINE A identity() {
+    return least<A>();
+  }
+  template <class A>
+  static CR_INLINE A take(A a, A b) {
+    return a > b || a != a ? a : b;
+  }
+  template <class T>
+  static CR_INLINE Vec<T> take(Vec<T> a, Vec<T> b) {
+    return maximum(a, b);
+  }
+  template <class A>
+  static CR_INLINE A join(A a, A b) {
+    return take(a, b);
+  }
 };
 struct Min {
-  template <class A> static CR_INLINE A identity() { return greatest<A>(); }
-  template <class A> static CR_INLINE A take(A a, A b) { return a < b || a != a ? a : b; }
-  template <class T> static CR_INLINE Vec<T> take(Vec<T> a, Vec<T> b) { return minimum(a, b); }
-  template <class A> static CR_INLINE A join(A a, A b) { return take(a, b); }
+  template <class A>
+  static CR_INLINE A identity() {
+    return greatest<A>();
+  }
+  template <class A>
+  static CR_INLINE A take(A a, A b) {
+    return a < b || a != a ? a : b;
+  }
+  template <class T>
+  static CR_INLINE Vec<T> take(Vec<T> a, Vec<T> b) {
+    return minimum(a, b);
+  }
+  template <class A>
+  static CR_INLINE A join(A a, A b) {
+    return take(a, b);
+  }
 };
 // Truth values 0 and 1.
 struct Any {
-  template <class A> static CR_INLINE A identity() { return A(0); }
-  template <class A> static CR_INLINE A take(A any, A x) { return any | x; }
+  template <class A>
+  static CR_INLINE A identity() {
+    return A(0);
+  }
+  template <class A>
+  static CR_INLINE A take(A any, A x) {
+    return any | x;
+  }
 };
 struct All {
-  template <class A> static CR_INLINE A identity() { return A(1); }
-  template <class A> static CR_INLINE A take(A all, A x) { return all & x; }
+  template <class A>
+  static CR_INLINE A identity() {
+    return A(1);
+  }
+  template <class A>
+  static CR_INLINE A take(A all, A x) {
+    return all & x;
+  }
 };
 
 // ---- floats
 // Partial results joined as a binary counter carries: the k-th level holds the join of 2^k blocks.
-template <class Op, class T, int width> class PairwiseStack {
+template <class Op, class T, int width>
+class PairwiseStack {
  public:
   void push(Vec<T> (&block)[width]) {
     for (uint64_t carry = pushed_++; carry & 1; carry >>= 1) {
@@ -84,12 +145,14 @@ template <class Op, class T, int width> class PairwiseStack {
   int depth_ = 0;
 };
 
-template <class Op, class T> CR_INLINE Vec<T> load_padded(const T* x, int64_t n) {
+template <class Op, class T>
+CR_INLINE Vec<T> load_padded(const T* x, int64_t n) {
   const auto keep = Vec<T>::lane_numbers() < Vec<T>(static_cast<T>(n));
   return where(keep, Vec<T>::load(x, n), Vec<T>(Op::template identity<T>()));
 }
 
-template <class Op, class T> T reduce_row(const T* x, int64_t n) {
+template <class Op, class T>
+T reduce_row(const T* x, int64_t n) {
   constexpr int kAccumulators = 8, kRounds = 16;
   constexpr int64_t kLanes = Vec<T>::kLanes, kRound = kAccumulators * kLanes, kBlock = kRounds * kRound;
   const Vec<T> identity(Op::template identity<T>());
@@ -116,7 +179,8 @@ template <class Op, class T> T reduce_row(const T* x, int64_t n) {
   stack.finish(result);
   return simd::fold(result[0], [](T a, T b) { return Op::join(a, b); });
 }
-template <class Op, class T> void row(void* out, const void* x, int64_t n) {
+template <class Op, class T>
+void row(void* out, const void* x, int64_t n) {
   *static_cast<T*>(out) = reduce_row<Op>(static_cast<const T*>(x), n);
 }
 
@@ -151,7 +215,8 @@ template <class Op, class T>
 void reduce_columns(T* out, const T* x, int64_t row_step, int64_t rows, int64_t cols) {
   constexpr int64_t kLanes = Vec<T>::kLanes, kWide = 8;
   int64_t j = 0;
-  for (; j + kWide * kLanes <= cols; j += kWide * kLanes) reduce_strip<Op, T, kWide>(out + j, x + j, row_step, rows, kLanes);
+  for (; j + kWide * kLanes <= cols; j += kWide * kLanes)
+    reduce_strip<Op, T, kWide>(out + j, x + j, row_step, rows, kLanes);
   for (; j < cols; j += kLanes) {
     const int64_t tail = cols - j < kLanes ? cols - j : kLanes;
     reduce_strip<Op, T, 1>(out + j, x + j, row_step, rows, tail);
@@ -159,14 +224,17 @@ void reduce_columns(T* out, const T* x, int64_t row_step, int64_t rows, int64_t 
 }
 
 // Joins what is already reduced: squares are not squared again.
-template <class Op> struct Joiner {
+template <class Op>
+struct Joiner {
   using Type = Op;
 };
-template <> struct Joiner<SumSquares> {
+template <>
+struct Joiner<SumSquares> {
   using Type = Sum;
 };
 
-template <class Op, class T> void columns(void* out_, const void* x_, int64_t row_step, int64_t rows, int64_t cols) {
+template <class Op, class T>
+void columns(void* out_, const void* x_, int64_t row_step, int64_t rows, int64_t cols) {
   constexpr int64_t kWidest = 8 * Vec<T>::kLanes;
   T* out = static_cast<T*>(out_);
   const T* x = static_cast<const T*>(x_);
@@ -182,21 +250,30 @@ template <class Op, class T> void columns(void* out_, const void* x_, int64_t ro
 }
 
 // ---- integers and truth values: T read, A accumulated (sums in uint64_t: overflow wraps)
-template <class T> struct Keep {
-  template <class X> static CR_INLINE T read(X x) { return static_cast<T>(x); }
+template <class T>
+struct Keep {
+  template <class X>
+  static CR_INLINE T read(X x) {
+    return static_cast<T>(x);
+  }
 };
 struct Truth {
-  template <class X> static CR_INLINE uint8_t read(X x) { return x != X(0); }
+  template <class X>
+  static CR_INLINE uint8_t read(X x) {
+    return x != X(0);
+  }
 };
 
-template <class Op, class Read, class T, class A> void plain_row(void* out, const void* x_, int64_t n) {
+template <class Op, class Read, class T, class A>
+void plain_row(void* out, const void* x_, int64_t n) {
   const T* x = static_cast<const T*>(x_);
   A sum = Op::template identity<A>();
   for (int64_t i = 0; i < n; ++i) sum = static_cast<A>(Op::take(sum, Read::read(x[i])));
   *static_cast<A*>(out) = sum;
 }
 // Stops at the first block that decides.
-template <class Op, class T> void truth_row(void* out, const void* x_, int64_t n) {
+template <class Op, class T>
+void truth_row(void* out, const void* x_, int64_t n) {
   constexpr int64_t kBlock = 1024;
   const T* x = static_cast<const T*>(x_);
   uint8_t result = Op::template identity<uint8_t>();
@@ -222,7 +299,8 @@ void plain_columns(void* out_, const void* x_, int64_t row_step, int64_t rows, i
 }
 
 // ---- positions of extremes: the first block that holds the extreme is found by values, the element in it afterwards
-template <class Op, class T> T extreme(const T* x, int64_t n) {
+template <class Op, class T>
+T extreme(const T* x, int64_t n) {
   if constexpr (kFloat<T>) {
     return reduce_row<Op>(x, n);
   } else {
@@ -231,7 +309,8 @@ template <class Op, class T> T extreme(const T* x, int64_t n) {
     return result;
   }
 }
-template <class Op, class T> int64_t position(const void* x_, int64_t n, void* value) {
+template <class Op, class T>
+int64_t position(const void* x_, int64_t n, void* value) {
   constexpr int64_t kBlock = 1024;
   const T* x = static_cast<const T*>(x_);
   int64_t best_block = 0;
@@ -254,7 +333,8 @@ template <class Op, class T> int64_t position(const void* x_, int64_t n, void* v
 }
 
 // ---- the table
-template <class T> void fill_truth(ReduceKernels& table, int t) {
+template <class T>
+void fill_truth(ReduceKernels& table, int t) {
   table.row[static_cast<int>(ReduceOp::any)][t] = &truth_row<Any, T>;
   table.row[static_cast<int>(ReduceOp::all)][t] = &truth_row<All, T>;
   table.columns[static_cast<int>(ReduceOp::any)][t] = &plain_columns<Any, Truth, T, uint8_t>;
@@ -262,7 +342,8 @@ template <class T> void fill_truth(ReduceKernels& table, int t) {
   table.argmax[t] = &position<Max, T>;
   table.argmin[t] = &position<Min, T>;
 }
-template <class T> void fill_float(ReduceKernels& table, DType dtype) {
+template <class T>
+void fill_float(ReduceKernels& table, DType dtype) {
   const int t = index(dtype);
   const auto set = [&](ReduceOp op, auto row_kernel, auto columns_kernel) {
     table.row[static_cast<int>(op)][t] = row_kernel;
@@ -275,7 +356,8 @@ template <class T> void fill_float(ReduceKernels& table, DType dtype) {
   set(ReduceOp::sum_squares, &row<SumSquares, T>, &columns<SumSquares, T>);
   fill_truth<T>(table, t);
 }
-template <class T> void fill_integer(ReduceKernels& table, DType dtype) {
+template <class T>
+void fill_integer(ReduceKernels& table, DType dtype) {
   const int t = index(dtype);
   using Wide = Keep<uint64_t>;
   const auto set = [&](ReduceOp op, auto row_kernel, auto columns_kernel) {

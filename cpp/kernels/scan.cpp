@@ -6,14 +6,21 @@ namespace chainrule::CHAINRULE_ISA {
 namespace {
 
 struct Add {
-  template <class A> static A apply(A a, A b) { return a + b; }
+  template <class A>
+  static A apply(A a, A b) {
+    return a + b;
+  }
 };
 struct Multiply {
-  template <class A> static A apply(A a, A b) { return a * b; }
+  template <class A>
+  static A apply(A a, A b) {
+    return a * b;
+  }
 };
 
 // Integers run in uint64_t, where overflow wraps; the bits are those of the signed result.
-template <class Op, class T, class A> void scan(void* out_, int64_t out_step, const void* x_, int64_t x_step, int64_t n) {
+template <class Op, class T, class A>
+void scan(void* out_, int64_t out_step, const void* x_, int64_t x_step, int64_t n) {
   A* out = static_cast<A*>(out_);
   const T* x = static_cast<const T*>(x_);
   if (n <= 0) return;
@@ -25,7 +32,8 @@ template <class Op, class T, class A> void scan(void* out_, int64_t out_step, co
   }
 }
 
-template <class T, class A> void fill(ReduceKernels& table, DType t) {
+template <class T, class A>
+void fill(ReduceKernels& table, DType t) {
   table.cumsum[index(t)] = &scan<Add, T, A>;
   table.cumprod[index(t)] = &scan<Multiply, T, A>;
 }

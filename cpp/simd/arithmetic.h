@@ -6,11 +6,15 @@
 
 namespace chainrule::CHAINRULE_ISA::simd {
 
-template <class T> CR_INLINE Vec<T> sign(Vec<T> x) { return where(x > 0, 1, where(x < 0, T(-1), where(x == 0, 0, x))); }
+template <class T>
+CR_INLINE Vec<T> sign(Vec<T> x) {
+  return where(x > 0, 1, where(x < 0, T(-1), where(x == 0, 0, x)));
+}
 
 // ---- remainders
 // Exact. Quotients below 2^22 (2^51) at once, the others lane by lane in the C library.
-template <class T> CR_INLINE Vec<T> fmod(Vec<T> a, Vec<T> b) {
+template <class T>
+CR_INLINE Vec<T> fmod(Vec<T> a, Vec<T> b) {
   const Vec<T> x = absolute(a), y = absolute(b), quotient = trunc(x / y);
   const Vec<T> first = residual(quotient, y, x);
   Vec<T> r = where(first < 0, first + y, first);  // the quotient may have been rounded up to a whole number
@@ -29,19 +33,23 @@ template <class T> CR_INLINE Vec<T> fmod(Vec<T> a, Vec<T> b) {
     __builtin_memcpy(done, &exact.v, sizeof done);
     for (int i = 0; i < kCount; ++i) {
       if (done[i]) continue;
-      results[i] = sizeof(T) == 4 ? static_cast<T>(__builtin_fmodf(static_cast<float>(numerators[i]), static_cast<float>(denominators[i])))
-                                  : static_cast<T>(__builtin_fmod(numerators[i], denominators[i]));
+      results[i] =
+          sizeof(T) == 4
+              ? static_cast<T>(__builtin_fmodf(static_cast<float>(numerators[i]), static_cast<float>(denominators[i])))
+              : static_cast<T>(__builtin_fmod(numerators[i], denominators[i]));
     }
     r = Vec<T>::load(results);
   }
   return where(r != r, r, copysign(r, a));
 }
 // With the sign of the divisor.
-template <class T> CR_INLINE Vec<T> remainder(Vec<T> a, Vec<T> b) {
+template <class T>
+CR_INLINE Vec<T> remainder(Vec<T> a, Vec<T> b) {
   const Vec<T> r = fmod(a, b);
   return where(r == 0, copysign(r, b), where((r < 0) ^ (b < 0), r + b, r));
 }
-template <class T> CR_INLINE Vec<T> floor_divide(Vec<T> a, Vec<T> b) {
+template <class T>
+CR_INLINE Vec<T> floor_divide(Vec<T> a, Vec<T> b) {
   const Vec<T> r = fmod(a, b), quotient = (a - r) / b;
   const Mask<T> opposite = (r != 0) & ((r < 0) ^ (b < 0));
   const Vec<T> lowered = where(opposite, quotient - 1, quotient), whole = floor(lowered);
@@ -51,7 +59,8 @@ template <class T> CR_INLINE Vec<T> floor_divide(Vec<T> a, Vec<T> b) {
 
 // ---- roots
 // First guess by a polynomial on [1, 8), then twice Halley's step.
-template <class T> CR_INLINE Vec<T> cbrt(Vec<T> x) {
+template <class T>
+CR_INLINE Vec<T> cbrt(Vec<T> x) {
   using I = SignedOf<T>;
   using F = Format<T>;
   const Vec<T> size = absolute(x);
@@ -69,7 +78,8 @@ template <class T> CR_INLINE Vec<T> cbrt(Vec<T> x) {
     const Vec<T> cube = r * r * r;
     r = r - r * ((cube - m) / (2 * cube + m));
   }
-  const Vec<T> y = r * power_of_two<T>(third.number) * where(tiny, sizeof(T) == 4 ? T(1.0 / 512) : T(1.0 / 262144), Vec<T>(1));
+  const Vec<T> y =
+      r * power_of_two<T>(third.number) * where(tiny, sizeof(T) == 4 ? T(1.0 / 512) : T(1.0 / 262144), Vec<T>(1));
   return where((x == 0) | !(size < kInfinity<T>), x, copysign(y, x));
 }
 
@@ -122,12 +132,14 @@ CR_INLINE Vec<double> power_of_size(Vec<double> size, Vec<double> b) {
   const D exponent = product.high, exponent_low = product.low + b * total.low;
   const D y = exp_shifted(exponent, 0.0, where(absolute(exponent) < 1000, exponent_low, 0));
   // At the ends of the range of sizes the plain formula has the right limits.
-  const Mask<double> inside = (size > 0) & (size < kInfinity<double>) & (absolute(b) < kInfinity<double>);
-  return where(inside, y, where(size == 0, where(b < 0, kInfinity<double>, D(0)),
-                                where(size < 1, where(b < 0, kInfinity<double>, D(0)), where(b < 0, 0, D(kInfinity<double>)))));
+  const Mask<double> inside = (size > 0) & (size < kInfinity<double>)&(absolute(b) < kInfinity<double>);
+  return where(inside, y,
+               where(size == 0, where(b < 0, kInfinity<double>, D(0)),
+                     where(size < 1, where(b < 0, kInfinity<double>, D(0)), where(b < 0, 0, D(kInfinity<double>)))));
 }
 
-template <class T> CR_INLINE Vec<T> power(Vec<T> a, Vec<T> b) {
+template <class T>
+CR_INLINE Vec<T> power(Vec<T> a, Vec<T> b) {
   const Vec<T> size = absolute(a), half = T(0.5) * b;
   const Mask<T> whole = floor(b) == b, odd = whole & (floor(half) != half);
   Vec<T> y = power_of_size(size, b);

@@ -4,6 +4,7 @@
 
 #include "simd/vec.h"
 
+// clang-format off
 namespace chainrule::CHAINRULE_ISA::simd {
 
 template <class T> struct Coefficients;

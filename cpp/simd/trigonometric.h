@@ -1,7 +1,7 @@
 // Trigonometric functions of Vec<float> and Vec<double> and their inverses.
-// Method: x = n pi/2 + r with |r| <= pi/4. Up to 2^20 in size, r by subtracting n times pi/2 in exact parts (in double even
-// for floats); greater arguments, lane by lane, by multiplying with the digits of 2/pi that matter (Payne and Hanek 1983).
-// A lane's path depends on its own value alone.
+// Method: x = n pi/2 + r with |r| <= pi/4. Up to 2^20 in size, r by subtracting n times pi/2 in exact parts (in double
+// even for floats); greater arguments, lane by lane, by multiplying with the digits of 2/pi that matter (Payne and
+// Hanek 1983). A lane's path depends on its own value alone.
 #pragma once
 
 #include "simd/double_double.h"
@@ -9,8 +9,9 @@
 
 namespace chainrule::CHAINRULE_ISA::simd {
 
-template <class T> struct Angle {
-  Vec<T> r, tail;                 // the remainder in two parts
+template <class T>
+struct Angle {
+  Vec<T> r, tail;             // the remainder in two parts
   Vec<SignedOf<T>> quarters;  // n, modulo 4 at least
 };
 
@@ -93,7 +94,8 @@ CR_INLINE Angle<float> reduce_angle(Vec<float> x) {
   Pair<double> r = to_double(x), n;
   for (int h = 0; h < 2; ++h) {
     n.half[h] = round_small(r.half[h] * 0.63661977236758134308).value;
-    r.half[h] = fma(-n.half[h], Vec<double>(kHalfPi[1] + kHalfPi[2]), fma(-n.half[h], Vec<double>(kHalfPi[0]), r.half[h]));
+    r.half[h] =
+        fma(-n.half[h], Vec<double>(kHalfPi[1] + kHalfPi[2]), fma(-n.half[h], Vec<double>(kHalfPi[0]), r.half[h]));
   }
   Angle<float> angle = {to_float(r), Vec<float>(0), round_small(to_float(n)).number};
   const Mask<float> great = !(absolute(x) < static_cast<float>(kGreatAngle));
@@ -116,36 +118,43 @@ CR_INLINE Angle<float> reduce_angle(Vec<float> x) {
   return angle;
 }
 
-template <class T> struct SineCosine {
+template <class T>
+struct SineCosine {
   Vec<T> sine, cosine;  // of the remainder
 };
-template <class T> CR_INLINE SineCosine<T> sine_cosine(Angle<T> a) {
+template <class T>
+CR_INLINE SineCosine<T> sine_cosine(Angle<T> a) {
   using C = Coefficients<T>;
   const Vec<T> z = a.r * a.r, half = T(0.5) * z, w = 1 - half;
   const Vec<T> sine = a.r + (a.tail - half * a.tail + a.r * z * horner(z, C::sin));
   const Vec<T> cosine = w + (((1 - w) - half) + (z * z * horner(z, C::cos) - a.r * a.tail));
   return {sine, cosine};
 }
-template <class T> CR_INLINE Mask<T> odd(Vec<SignedOf<T>> n) {
+template <class T>
+CR_INLINE Mask<T> odd(Vec<SignedOf<T>> n) {
   return mask_as<T>((n & Vec<SignedOf<T>>(1)) != Vec<SignedOf<T>>(0));
 }
 // y, its sign changed where bit 1 of n is set.
-template <class T> CR_INLINE Vec<T> turn_sign(Vec<T> y, Vec<SignedOf<T>> n) {
+template <class T>
+CR_INLINE Vec<T> turn_sign(Vec<T> y, Vec<SignedOf<T>> n) {
   return bits_as<T>(bits_of(y) ^ ((n & Vec<SignedOf<T>>(2)) << (8 * sizeof(T) - 2)));
 }
 
-template <class T> CR_INLINE Vec<T> sin(Vec<T> x) {
+template <class T>
+CR_INLINE Vec<T> sin(Vec<T> x) {
   const Angle<T> a = reduce_angle(x);
   const SineCosine<T> s = sine_cosine(a);
   const Vec<T> y = turn_sign(where(odd<T>(a.quarters), s.cosine, s.sine), a.quarters);
   return where(x == 0, x, y);
 }
-template <class T> CR_INLINE Vec<T> cos(Vec<T> x) {
+template <class T>
+CR_INLINE Vec<T> cos(Vec<T> x) {
   const Angle<T> a = reduce_angle(x);
   const SineCosine<T> s = sine_cosine(a);
   return turn_sign(where(odd<T>(a.quarters), s.sine, s.cosine), a.quarters + Vec<SignedOf<T>>(1));
 }
-template <class T> CR_INLINE Vec<T> tan(Vec<T> x) {
+template <class T>
+CR_INLINE Vec<T> tan(Vec<T> x) {
   const Angle<T> a = reduce_angle(x);
   const SineCosine<T> s = sine_cosine(a);
   const Mask<T> swap = odd<T>(a.quarters);
@@ -154,7 +163,8 @@ template <class T> CR_INLINE Vec<T> tan(Vec<T> x) {
 
 // ---- inverses
 // The angle of (x, y) for x, y >= 0: numerator / denominator turned to at most tan(pi / 8).
-template <class T> CR_INLINE Vec<T> first_quadrant(Vec<T> y, Vec<T> x) {
+template <class T>
+CR_INLINE Vec<T> first_quadrant(Vec<T> y, Vec<T> x) {
   using C = Coefficients<T>;
   const Mask<T> steep = y > x * T(2.414213562373095049), flat = y <= x * T(0.414213562373095049);
   const Vec<T> numerator = where(steep, -x, where(flat, y, y - x));
@@ -164,15 +174,17 @@ template <class T> CR_INLINE Vec<T> first_quadrant(Vec<T> y, Vec<T> x) {
   const Vec<T> r = numerator / denominator, z = r * r;
   return base + (r + (r * z * horner(z, C::arctan) + base_tail));
 }
-template <class T> CR_INLINE Vec<T> arctan(Vec<T> x) {
+template <class T>
+CR_INLINE Vec<T> arctan(Vec<T> x) {
   const Vec<T> size = absolute(x);
   const Vec<T> limited = min_or_second(Vec<T>(T(1e30)), size);  // an infinite slope would be infinity / infinity
   return copysign(where(size < Format<T>::kEpsilon, size, first_quadrant(limited, Vec<T>(1))), x);
 }
-template <class T> CR_INLINE Vec<T> arctan2(Vec<T> y, Vec<T> x) {
+template <class T>
+CR_INLINE Vec<T> arctan2(Vec<T> y, Vec<T> x) {
   using C = Coefficients<T>;
   const Vec<T> ay = absolute(y), ax = absolute(x);
-  const Mask<T> infinite = (ax == kInfinity<T>) & (ay == kInfinity<T>), zero = ay == 0;
+  const Mask<T> infinite = (ax == kInfinity<T>)&(ay == kInfinity<T>), zero = ay == 0;
   // Away from the ends of the range, so that ax + ay stays finite and ax * tan(pi / 8) exact enough.
   constexpr T great = sizeof(T) == 4 ? T(1e37) : T(1e307), small = sizeof(T) == 4 ? T(1e-30) : T(1e-290);
   constexpr T up = sizeof(T) == 4 ? T(16777216.0) : T(9007199254740992.0);
@@ -186,23 +198,27 @@ template <class T> CR_INLINE Vec<T> arctan2(Vec<T> y, Vec<T> x) {
 }
 
 // arcsin s = s + s z P(z), z = s^2 <= 1/4; beyond 1/2 with z = (1 - |x|) / 2, s = sqrt z and pi/2 - 2 arcsin s.
-template <class T> struct ArcsinParts {
-  Mask<T> inner;  // |x| <= 1/2
-  Vec<T> s, rest;     // arcsin s = s + rest
+template <class T>
+struct ArcsinParts {
+  Mask<T> inner;   // |x| <= 1/2
+  Vec<T> s, rest;  // arcsin s = s + rest
 };
-template <class T> CR_INLINE ArcsinParts<T> arcsin_parts(Vec<T> size) {
+template <class T>
+CR_INLINE ArcsinParts<T> arcsin_parts(Vec<T> size) {
   const Mask<T> inner = size <= T(0.5);
   const Vec<T> z = where(inner, size * size, T(0.5) * (1 - size));
   const Vec<T> s = where(inner, size, sqrt(z));
   return {inner, s, s * z * horner(z, Coefficients<T>::arcsin)};
 }
-template <class T> CR_INLINE Vec<T> arcsin(Vec<T> x) {
+template <class T>
+CR_INLINE Vec<T> arcsin(Vec<T> x) {
   using C = Coefficients<T>;
   const ArcsinParts<T> p = arcsin_parts(absolute(x));
   const Vec<T> outer = C::pi_2[0] - (2 * p.s - (C::pi_2[1] - 2 * p.rest));
   return copysign(where(p.inner, p.s + p.rest, outer), x);
 }
-template <class T> CR_INLINE Vec<T> arccos(Vec<T> x) {
+template <class T>
+CR_INLINE Vec<T> arccos(Vec<T> x) {
   using C = Coefficients<T>;
   const ArcsinParts<T> p = arcsin_parts(absolute(x));
   const Vec<T> s = copysign(p.s, x), rest = copysign(p.rest, x);

@@ -1,8 +1,8 @@
-// Vec<T>: one register of the level being compiled, on GCC/Clang vector extensions, and Mask<T>: one truth value a lane.
-// Invariants: every operation is lane by lane, so a lane's bits don't depend on its place or on its neighbours; reductions
-// across lanes follow one fixed tree. Nothing here contracts a * b + c by itself (the kernels are compiled with
-// -ffp-contract=off): a fused product is written fma(a, b, c), which is a * b + c rounded twice where kFusedMultiplyAdd is
-// false (x86_64_v2). Scalars turn into vectors by themselves: `1 / a`, `where(a > 0, a, 0)`.
+// Vec<T>: one register of the level being compiled, on GCC/Clang vector extensions, and Mask<T>: one truth value a
+// lane. Invariants: every operation is lane by lane, so a lane's bits don't depend on its place or on its neighbours;
+// reductions across lanes follow one fixed tree. Nothing here contracts a * b + c by itself (the kernels are compiled
+// with -ffp-contract=off): a fused product is written fma(a, b, c), which is a * b + c rounded twice where
+// kFusedMultiplyAdd is false (x86_64_v2). Scalars turn into vectors by themselves: `1 / a`, `where(a > 0, a, 0)`.
 #pragma once
 
 #include <stddef.h>
@@ -35,23 +35,45 @@ constexpr bool kFusedMultiplyAdd = false;
 #endif
 
 namespace detail {
-template <size_t bytes> struct IntegerOf;
-template <> struct IntegerOf<1> { using Signed = int8_t; using Unsigned = uint8_t; };
-template <> struct IntegerOf<2> { using Signed = int16_t; using Unsigned = uint16_t; };
-template <> struct IntegerOf<4> { using Signed = int32_t; using Unsigned = uint32_t; };
-template <> struct IntegerOf<8> { using Signed = int64_t; using Unsigned = uint64_t; };
+template <size_t bytes>
+struct IntegerOf;
+template <>
+struct IntegerOf<1> {
+  using Signed = int8_t;
+  using Unsigned = uint8_t;
+};
+template <>
+struct IntegerOf<2> {
+  using Signed = int16_t;
+  using Unsigned = uint16_t;
+};
+template <>
+struct IntegerOf<4> {
+  using Signed = int32_t;
+  using Unsigned = uint32_t;
+};
+template <>
+struct IntegerOf<8> {
+  using Signed = int64_t;
+  using Unsigned = uint64_t;
+};
 
-template <class T, int bytes = kVectorBytes> struct NativeOf {
+template <class T, int bytes = kVectorBytes>
+struct NativeOf {
   typedef T Type __attribute__((vector_size(bytes)));
 };
 }  // namespace detail
 
-template <class T> using SignedOf = typename detail::IntegerOf<sizeof(T)>::Signed;
-template <class T> using UnsignedOf = typename detail::IntegerOf<sizeof(T)>::Unsigned;
-template <class T> constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
+template <class T>
+using SignedOf = typename detail::IntegerOf<sizeof(T)>::Signed;
+template <class T>
+using UnsignedOf = typename detail::IntegerOf<sizeof(T)>::Unsigned;
+template <class T>
+constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
 
 // ---- truth values: all bits of a lane set or none
-template <class T> struct Mask {
+template <class T>
+struct Mask {
   using Native = typename detail::NativeOf<SignedOf<T>>::Type;
   Native v;
 
@@ -70,7 +92,8 @@ template <class T> struct Mask {
 };
 
 // ---- vectors
-template <class T> struct Vec {
+template <class T>
+struct Vec {
   using Lane = T;
   using Native = typename detail::NativeOf<T>::Type;
   static constexpr int kLanes = simd::kLanes<T>;
@@ -138,23 +161,30 @@ template <class T> struct Vec {
 };
 
 // ---- the same bits as another type, and values of another type
-template <class To, class From> CR_INLINE Vec<To> bits_as(Vec<From> a) {
+template <class To, class From>
+CR_INLINE Vec<To> bits_as(Vec<From> a) {
   static_assert(sizeof(To) == sizeof(From), "lanes of equal size");
   return Vec<To>((typename Vec<To>::Native)a.v);
 }
-template <class To, class From> CR_INLINE Mask<To> mask_as(Mask<From> a) {
+template <class To, class From>
+CR_INLINE Mask<To> mask_as(Mask<From> a) {
   static_assert(sizeof(To) == sizeof(From), "lanes of equal size");
   return {a.v};
 }
-template <class T> CR_INLINE Vec<SignedOf<T>> bits_of(Vec<T> a) { return bits_as<SignedOf<T>>(a); }
+template <class T>
+CR_INLINE Vec<SignedOf<T>> bits_of(Vec<T> a) {
+  return bits_as<SignedOf<T>>(a);
+}
 // Values of another type of the same size; floats must be in its range.
-template <class To, class From> CR_INLINE Vec<To> convert(Vec<From> a) {
+template <class To, class From>
+CR_INLINE Vec<To> convert(Vec<From> a) {
   static_assert(sizeof(To) == sizeof(From), "lanes of equal size");
   return Vec<To>(__builtin_convertvector(a.v, typename Vec<To>::Native));
 }
 
 // float <-> double: half a vector at a time (half = 0 or 1).
-template <class T> struct Pair {
+template <class T>
+struct Pair {
   Vec<T> half[2];
 };
 #if defined(__AVX512F__)
@@ -232,22 +262,31 @@ CR_INLINE Vec<double> fma(Vec<double> a, Vec<double> b, Vec<double> c) {
 #endif
 
 // ---- signs
-template <class T> CR_INLINE Vec<SignedOf<T>> sign_bit(Vec<T> a) {
+template <class T>
+CR_INLINE Vec<SignedOf<T>> sign_bit(Vec<T> a) {
   using I = SignedOf<T>;
   return bits_of(a) & Vec<I>(static_cast<I>(UnsignedOf<T>(1) << (8 * sizeof(T) - 1)));
 }
-template <class T> CR_INLINE Vec<T> absolute(Vec<T> a) {
+template <class T>
+CR_INLINE Vec<T> absolute(Vec<T> a) {
   if constexpr (T(0.5) == T(0)) {
     return where(a < 0, -a, a);
   } else {
     return bits_as<T>(bits_of(a) & ~sign_bit(Vec<T>(T(-0.0))));
   }
 }
-template <class T> CR_INLINE Vec<T> copysign(Vec<T> a, Vec<T> b) { return bits_as<T>(bits_of(absolute(a)) | sign_bit(b)); }
-template <class T> CR_INLINE Vec<T> flip_sign(Vec<T> a, Vec<T> b) { return bits_as<T>(bits_of(a) ^ sign_bit(b)); }
+template <class T>
+CR_INLINE Vec<T> copysign(Vec<T> a, Vec<T> b) {
+  return bits_as<T>(bits_of(absolute(a)) | sign_bit(b));
+}
+template <class T>
+CR_INLINE Vec<T> flip_sign(Vec<T> a, Vec<T> b) {
+  return bits_as<T>(bits_of(a) ^ sign_bit(b));
+}
 
 // ---- across lanes: halves folded onto each other, f(lane i, lane i + n / 2) first
-template <class T, class F> CR_INLINE T fold(Vec<T> a, F f) {
+template <class T, class F>
+CR_INLINE T fold(Vec<T> a, F f) {
   T lanes[Vec<T>::kLanes];
   a.store(lanes);
   for (int n = Vec<T>::kLanes / 2; n >= 1; n /= 2) {
@@ -255,17 +294,21 @@ template <class T, class F> CR_INLINE T fold(Vec<T> a, F f) {
   }
   return lanes[0];
 }
-template <class T> CR_INLINE T reduce_add(Vec<T> a) {
+template <class T>
+CR_INLINE T reduce_add(Vec<T> a) {
   return fold(a, [](T x, T y) { return static_cast<T>(x + y); });
 }
-template <class T> CR_INLINE T reduce_multiply(Vec<T> a) {
+template <class T>
+CR_INLINE T reduce_multiply(Vec<T> a) {
   return fold(a, [](T x, T y) { return static_cast<T>(x * y); });
 }
 // NaN if any lane is.
-template <class T> CR_INLINE T reduce_max(Vec<T> a) {
+template <class T>
+CR_INLINE T reduce_max(Vec<T> a) {
   return fold(a, [](T x, T y) { return x > y || x != x ? x : y; });
 }
-template <class T> CR_INLINE T reduce_min(Vec<T> a) {
+template <class T>
+CR_INLINE T reduce_min(Vec<T> a) {
   return fold(a, [](T x, T y) { return x < y || x != x ? x : y; });
 }
 

@@ -1,6 +1,6 @@
-// Elementwise kernels at every level: values of the exact ops against scalar references, and, for every op and type, that
-// the bits of an element depend on neither its position, the length, the steps nor working in place.
-// The accuracy of the functions is in test_math.cpp; moves and reductions are in test_move.cpp and test_reduce.cpp.
+// Elementwise kernels at every level: values of the exact ops against scalar references, and, for every op and type,
+// that the bits of an element depend on neither its position, the length, the steps nor working in place. The accuracy
+// of the functions is in test_math.cpp; moves and reductions are in test_move.cpp and test_reduce.cpp.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -32,16 +32,18 @@ const Line kLines[] = {
 ElementwiseFn kernel_of(ElementwiseOp op, DType t) { return kernels().elementwise[static_cast<int>(op)][index(t)]; }
 
 // Bytes of `count` values of a type: special values first, then random ones.
-template <class T> std::vector<T> values(int64_t count, uint64_t seed) {
+template <class T>
+std::vector<T> values(int64_t count, uint64_t seed) {
   std::mt19937_64 bits(seed);
   std::vector<T> x;
   using Limits = std::numeric_limits<T>;
-  for (T v : {T(0), T(1), T(2), T(3), T(7), static_cast<T>(-1), static_cast<T>(-2), static_cast<T>(-7), Limits::max(), Limits::lowest()}) {
+  for (T v : {T(0), T(1), T(2), T(3), T(7), static_cast<T>(-1), static_cast<T>(-2), static_cast<T>(-7), Limits::max(),
+              Limits::lowest()}) {
     x.push_back(v);
   }
   if constexpr (std::is_floating_point_v<T>) {
-    for (T v : {T(-0.0), T(0.5), T(-1.5), T(2.5), Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(), Limits::min(),
-                Limits::denorm_min(), T(1e9)}) {
+    for (T v : {T(-0.0), T(0.5), T(-1.5), T(2.5), Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(),
+                Limits::min(), Limits::denorm_min(), T(1e9)}) {
       x.push_back(v);
     }
   } else {
@@ -70,23 +72,34 @@ std::vector<uint8_t> bytes_of(DType t, int64_t count, uint64_t seed) {
       for (uint8_t& v : x) v &= 1;
       return x;
     }
-    case DType::I8: return raw(values<int8_t>(count, seed));
-    case DType::I16: return raw(values<int16_t>(count, seed));
-    case DType::I32: return raw(values<int32_t>(count, seed));
-    case DType::I64: return raw(values<int64_t>(count, seed));
-    case DType::U8: return raw(values<uint8_t>(count, seed));
-    case DType::U16: return raw(values<uint16_t>(count, seed));
-    case DType::U32: return raw(values<uint32_t>(count, seed));
-    case DType::U64: return raw(values<uint64_t>(count, seed));
-    case DType::F32: return raw(values<float>(count, seed));
-    default: return raw(values<double>(count, seed));
+    case DType::I8:
+      return raw(values<int8_t>(count, seed));
+    case DType::I16:
+      return raw(values<int16_t>(count, seed));
+    case DType::I32:
+      return raw(values<int32_t>(count, seed));
+    case DType::I64:
+      return raw(values<int64_t>(count, seed));
+    case DType::U8:
+      return raw(values<uint8_t>(count, seed));
+    case DType::U16:
+      return raw(values<uint16_t>(count, seed));
+    case DType::U32:
+      return raw(values<uint32_t>(count, seed));
+    case DType::U64:
+      return raw(values<uint64_t>(count, seed));
+    case DType::F32:
+      return raw(values<float>(count, seed));
+    default:
+      return raw(values<double>(count, seed));
   }
 }
 
 class Elementwise : public EachLevel {};
 
 TEST_P(Elementwise, EveryLineHasTheKernelsOfItsTypes) {
-  for (const Line& line : kLines) EXPECT_NE(kernel_of(line.op, DType::F32) == nullptr, kernel_of(line.op, DType::F64) != nullptr) << line.name;
+  for (const Line& line : kLines)
+    EXPECT_NE(kernel_of(line.op, DType::F32) == nullptr, kernel_of(line.op, DType::F64) != nullptr) << line.name;
   EXPECT_NE(kernel_of(ElementwiseOp::add, DType::Bool), nullptr);
   EXPECT_EQ(kernel_of(ElementwiseOp::subtract, DType::Bool), nullptr);
   EXPECT_EQ(kernel_of(ElementwiseOp::exp, DType::I32), nullptr);
@@ -125,8 +138,10 @@ TEST_P(Elementwise, BitsDependOnTheElementAlone) {
           const void* in[3] = {};
           for (int k = 0; k < line.arity; ++k) in[k] = x[k].data() + step[k] * first * size[k];
           fn(got.data(), in, step, n);
-          ASSERT_EQ(std::memcmp(got.data(), want.data() + first * out_size, n * out_size), 0) << "n " << n << " steps " << steps;
-          ASSERT_TRUE(std::all_of(got.begin() + n * out_size, got.end(), [](uint8_t v) { return v == 0xA5; })) << "wrote past n " << n;
+          ASSERT_EQ(std::memcmp(got.data(), want.data() + first * out_size, n * out_size), 0)
+              << "n " << n << " steps " << steps;
+          ASSERT_TRUE(std::all_of(got.begin() + n * out_size, got.end(), [](uint8_t v) { return v == 0xA5; }))
+              << "wrote past n " << n;
         }
         for (int k = 0; k < line.arity; ++k) {  // in place of each input that walks
           if (step[k] == 0 || size[k] != out_size) continue;
@@ -144,18 +159,25 @@ TEST_P(Elementwise, BitsDependOnTheElementAlone) {
 // ---- integers against 128-bit arithmetic
 using Wide = __int128;
 
-template <class T> Wide integer_reference(ElementwiseOp op, T a_, T b_) {
+template <class T>
+Wide integer_reference(ElementwiseOp op, T a_, T b_) {
   const Wide a = a_, b = b_;
   constexpr Wide width = 8 * sizeof(T);
   const Wide floored = b == 0 ? 0 : a / b - ((a % b != 0) && ((a % b < 0) != (b < 0)));
   const bool great_shift = b < 0 || b >= width;
   switch (op) {
-    case ElementwiseOp::add: return a + b;
-    case ElementwiseOp::subtract: return a - b;
-    case ElementwiseOp::multiply: return static_cast<Wide>(static_cast<unsigned __int128>(a) * static_cast<unsigned __int128>(b));
-    case ElementwiseOp::floor_divide: return floored;
-    case ElementwiseOp::remainder: return b == 0 ? 0 : a - floored * b;
-    case ElementwiseOp::fmod: return b == 0 ? 0 : a % b;
+    case ElementwiseOp::add:
+      return a + b;
+    case ElementwiseOp::subtract:
+      return a - b;
+    case ElementwiseOp::multiply:
+      return static_cast<Wide>(static_cast<unsigned __int128>(a) * static_cast<unsigned __int128>(b));
+    case ElementwiseOp::floor_divide:
+      return floored;
+    case ElementwiseOp::remainder:
+      return b == 0 ? 0 : a - floored * b;
+    case ElementwiseOp::fmod:
+      return b == 0 ? 0 : a % b;
     case ElementwiseOp::power: {
       if (b < 0) return a == 1 ? 1 : a == -1 ? (b % 2 ? -1 : 1) : 0;
       unsigned __int128 result = 1, base = static_cast<unsigned __int128>(a);
@@ -164,39 +186,66 @@ template <class T> Wide integer_reference(ElementwiseOp op, T a_, T b_) {
       }
       return static_cast<Wide>(result);
     }
-    case ElementwiseOp::negative: return -a;
-    case ElementwiseOp::absolute: return a < 0 ? -a : a;
-    case ElementwiseOp::sign: return (a > 0) - (a < 0);
-    case ElementwiseOp::square: return static_cast<Wide>(static_cast<unsigned __int128>(a) * static_cast<unsigned __int128>(a));
+    case ElementwiseOp::negative:
+      return -a;
+    case ElementwiseOp::absolute:
+      return a < 0 ? -a : a;
+    case ElementwiseOp::sign:
+      return (a > 0) - (a < 0);
+    case ElementwiseOp::square:
+      return static_cast<Wide>(static_cast<unsigned __int128>(a) * static_cast<unsigned __int128>(a));
     case ElementwiseOp::maximum:
-    case ElementwiseOp::fmax: return a > b ? a : b;
+    case ElementwiseOp::fmax:
+      return a > b ? a : b;
     case ElementwiseOp::minimum:
-    case ElementwiseOp::fmin: return a < b ? a : b;
-    case ElementwiseOp::relu: return a > 0 ? a : 0;
+    case ElementwiseOp::fmin:
+      return a < b ? a : b;
+    case ElementwiseOp::relu:
+      return a > 0 ? a : 0;
     case ElementwiseOp::floor:
     case ElementwiseOp::ceil:
     case ElementwiseOp::rint:
-    case ElementwiseOp::trunc: return a;
-    case ElementwiseOp::bitwise_and: return a & b;
-    case ElementwiseOp::bitwise_or: return a | b;
-    case ElementwiseOp::bitwise_xor: return a ^ b;
-    case ElementwiseOp::invert: return ~a;
-    case ElementwiseOp::left_shift: return great_shift ? 0 : static_cast<Wide>(static_cast<unsigned __int128>(a) << static_cast<int>(b));
-    case ElementwiseOp::right_shift: return great_shift ? (a < 0 ? -1 : 0) : a >> static_cast<int>(b);
-    case ElementwiseOp::equal: return a == b;
-    case ElementwiseOp::not_equal: return a != b;
-    case ElementwiseOp::less: return a < b;
-    case ElementwiseOp::less_equal: return a <= b;
-    case ElementwiseOp::greater: return a > b;
-    case ElementwiseOp::greater_equal: return a >= b;
-    case ElementwiseOp::logical_and: return a != 0 && b != 0;
-    case ElementwiseOp::logical_or: return a != 0 || b != 0;
-    case ElementwiseOp::logical_xor: return (a != 0) != (b != 0);
-    case ElementwiseOp::logical_not: return a == 0;
-    default: ADD_FAILURE() << "no reference for op " << static_cast<int>(op); return 0;
+    case ElementwiseOp::trunc:
+      return a;
+    case ElementwiseOp::bitwise_and:
+      return a & b;
+    case ElementwiseOp::bitwise_or:
+      return a | b;
+    case ElementwiseOp::bitwise_xor:
+      return a ^ b;
+    case ElementwiseOp::invert:
+      return ~a;
+    case ElementwiseOp::left_shift:
+      return great_shift ? 0 : static_cast<Wide>(static_cast<unsigned __int128>(a) << static_cast<int>(b));
+    case ElementwiseOp::right_shift:
+      return great_shift ? (a < 0 ? -1 : 0) : a >> static_cast<int>(b);
+    case ElementwiseOp::equal:
+      return a == b;
+    case ElementwiseOp::not_equal:
+      return a != b;
+    case ElementwiseOp::less:
+      return a < b;
+    case ElementwiseOp::less_equal:
+      return a <= b;
+    case ElementwiseOp::greater:
+      return a > b;
+    case ElementwiseOp::greater_equal:
+      return a >= b;
+    case ElementwiseOp::logical_and:
+      return a != 0 && b != 0;
+    case ElementwiseOp::logical_or:
+      return a != 0 || b != 0;
+    case ElementwiseOp::logical_xor:
+      return (a != 0) != (b != 0);
+    case ElementwiseOp::logical_not:
+      return a == 0;
+    default:
+      ADD_FAILURE() << "no reference for op " << static_cast<int>(op);
+      return 0;
   }
 }
-template <class T> void check_integers(DType dtype) {
+template <class T>
+void check_integers(DType dtype) {
   const std::vector<T> first = values<T>(200, 1), second = values<T>(200, 2);
   std::vector<T> a, b;
   for (T x : first) {
@@ -240,13 +289,16 @@ TEST_P(Elementwise, TruthValues) {
     kernel_of(op, DType::Bool)(got.data(), in, step, 4);
     EXPECT_EQ(got, want) << static_cast<int>(op);
   };
-  for (ElementwiseOp op : {ElementwiseOp::add, ElementwiseOp::maximum, ElementwiseOp::fmax, ElementwiseOp::logical_or, ElementwiseOp::bitwise_or}) {
+  for (ElementwiseOp op : {ElementwiseOp::add, ElementwiseOp::maximum, ElementwiseOp::fmax, ElementwiseOp::logical_or,
+                           ElementwiseOp::bitwise_or}) {
     check(op, {0, 1, 1, 1});
   }
-  for (ElementwiseOp op : {ElementwiseOp::multiply, ElementwiseOp::minimum, ElementwiseOp::fmin, ElementwiseOp::logical_and, ElementwiseOp::bitwise_and}) {
+  for (ElementwiseOp op : {ElementwiseOp::multiply, ElementwiseOp::minimum, ElementwiseOp::fmin,
+                           ElementwiseOp::logical_and, ElementwiseOp::bitwise_and}) {
     check(op, {0, 0, 0, 1});
   }
-  for (ElementwiseOp op : {ElementwiseOp::not_equal, ElementwiseOp::logical_xor, ElementwiseOp::bitwise_xor}) check(op, {0, 1, 1, 0});
+  for (ElementwiseOp op : {ElementwiseOp::not_equal, ElementwiseOp::logical_xor, ElementwiseOp::bitwise_xor})
+    check(op, {0, 1, 1, 0});
   for (ElementwiseOp op : {ElementwiseOp::logical_not, ElementwiseOp::invert}) check(op, {1, 1, 0, 0});
   check(ElementwiseOp::equal, {1, 0, 0, 1});
   check(ElementwiseOp::less, {0, 1, 0, 0});
@@ -257,46 +309,82 @@ TEST_P(Elementwise, TruthValues) {
 }
 
 // ---- floats: the ops whose result is one correctly rounded operation, or a choice
-template <class T> T float_reference(ElementwiseOp op, T a, T b, bool& known) {
+template <class T>
+T float_reference(ElementwiseOp op, T a, T b, bool& known) {
   constexpr T nan = std::numeric_limits<T>::quiet_NaN();
   const bool unordered = std::isnan(a) || std::isnan(b);
   known = true;
   switch (op) {
-    case ElementwiseOp::add: return a + b;
-    case ElementwiseOp::subtract: return a - b;
-    case ElementwiseOp::multiply: return a * b;
-    case ElementwiseOp::divide: return a / b;
-    case ElementwiseOp::negative: return -a;
-    case ElementwiseOp::absolute: return std::fabs(a);
-    case ElementwiseOp::sign: return std::isnan(a) ? nan : T((a > 0) - (a < 0));
-    case ElementwiseOp::square: return a * a;
-    case ElementwiseOp::reciprocal: return 1 / a;
-    case ElementwiseOp::sqrt: return std::sqrt(a);
-    case ElementwiseOp::maximum: return unordered ? nan : a > b ? a : b;
-    case ElementwiseOp::minimum: return unordered ? nan : a < b ? a : b;
-    case ElementwiseOp::fmax: return std::fmax(a, b);
-    case ElementwiseOp::fmin: return std::fmin(a, b);
-    case ElementwiseOp::relu: return std::isnan(a) ? nan : a > 0 ? a : T(0);
-    case ElementwiseOp::leaky_relu: return a > 0 ? a : b * a;
-    case ElementwiseOp::floor: return std::floor(a);
-    case ElementwiseOp::ceil: return std::ceil(a);
-    case ElementwiseOp::rint: return std::nearbyint(a);
-    case ElementwiseOp::trunc: return std::trunc(a);
-    case ElementwiseOp::copysign: return std::copysign(a, b);
-    case ElementwiseOp::signbit: return std::signbit(a);
-    case ElementwiseOp::isnan: return std::isnan(a);
-    case ElementwiseOp::isinf: return std::isinf(a);
-    case ElementwiseOp::isfinite: return std::isfinite(a);
-    case ElementwiseOp::equal: return a == b;
-    case ElementwiseOp::not_equal: return a != b;
-    case ElementwiseOp::less: return a < b;
-    case ElementwiseOp::less_equal: return a <= b;
-    case ElementwiseOp::greater: return a > b;
-    case ElementwiseOp::greater_equal: return a >= b;
-    case ElementwiseOp::logical_and: return a != 0 && b != 0;
-    case ElementwiseOp::logical_or: return a != 0 || b != 0;
-    case ElementwiseOp::logical_xor: return (a != 0) != (b != 0);
-    case ElementwiseOp::logical_not: return a == 0;
+    case ElementwiseOp::add:
+      return a + b;
+    case ElementwiseOp::subtract:
+      return a - b;
+    case ElementwiseOp::multiply:
+      return a * b;
+    case ElementwiseOp::divide:
+      return a / b;
+    case ElementwiseOp::negative:
+      return -a;
+    case ElementwiseOp::absolute:
+      return std::fabs(a);
+    case ElementwiseOp::sign:
+      return std::isnan(a) ? nan : T((a > 0) - (a < 0));
+    case ElementwiseOp::square:
+      return a * a;
+    case ElementwiseOp::reciprocal:
+      return 1 / a;
+    case ElementwiseOp::sqrt:
+      return std::sqrt(a);
+    case ElementwiseOp::maximum:
+      return unordered ? nan : a > b ? a : b;
+    case ElementwiseOp::minimum:
+      return unordered ? nan : a < b ? a : b;
+    case ElementwiseOp::fmax:
+      return std::fmax(a, b);
+    case ElementwiseOp::fmin:
+      return std::fmin(a, b);
+    case ElementwiseOp::relu:
+      return std::isnan(a) ? nan : a > 0 ? a : T(0);
+    case ElementwiseOp::leaky_relu:
+      return a > 0 ? a : b * a;
+    case ElementwiseOp::floor:
+      return std::floor(a);
+    case ElementwiseOp::ceil:
+      return std::ceil(a);
+    case ElementwiseOp::rint:
+      return std::nearbyint(a);
+    case ElementwiseOp::trunc:
+      return std::trunc(a);
+    case ElementwiseOp::copysign:
+      return std::copysign(a, b);
+    case ElementwiseOp::signbit:
+      return std::signbit(a);
+    case ElementwiseOp::isnan:
+      return std::isnan(a);
+    case ElementwiseOp::isinf:
+      return std::isinf(a);
+    case ElementwiseOp::isfinite:
+      return std::isfinite(a);
+    case ElementwiseOp::equal:
+      return a == b;
+    case ElementwiseOp::not_equal:
+      return a != b;
+    case ElementwiseOp::less:
+      return a < b;
+    case ElementwiseOp::less_equal:
+      return a <= b;
+    case ElementwiseOp::greater:
+      return a > b;
+    case ElementwiseOp::greater_equal:
+      return a >= b;
+    case ElementwiseOp::logical_and:
+      return a != 0 && b != 0;
+    case ElementwiseOp::logical_or:
+      return a != 0 || b != 0;
+    case ElementwiseOp::logical_xor:
+      return (a != 0) != (b != 0);
+    case ElementwiseOp::logical_not:
+      return a == 0;
     case ElementwiseOp::floor_divide: {  // NumPy's: from the exact remainder
       if (b == 0 || unordered) return a / b;
       T r = std::fmod(a, b), q = (a - r) / b;
@@ -305,10 +393,13 @@ template <class T> T float_reference(ElementwiseOp op, T a, T b, bool& known) {
       const T whole = std::floor(q);
       return q - whole > T(0.5) ? whole + 1 : whole;
     }
-    default: known = false; return 0;
+    default:
+      known = false;
+      return 0;
   }
 }
-template <class T> void check_floats(DType dtype) {
+template <class T>
+void check_floats(DType dtype) {
   const std::vector<T> first = values<T>(200, 3), second = values<T>(200, 4);
   std::vector<T> a, b;
   for (T x : first) {
@@ -330,11 +421,13 @@ template <class T> void check_floats(DType dtype) {
     std::vector<uint8_t> truth(n);
     kernel_of(line.op, dtype)(line.to_bool ? static_cast<void*>(truth.data()) : same.data(), in, step, n);
     for (int64_t i = 0; i < n; ++i) {
-      const T want = float_reference(line.op, a[i], b[i], known), got = line.to_bool ? static_cast<T>(truth[i]) : same[i];
+      const T want = float_reference(line.op, a[i], b[i], known),
+              got = line.to_bool ? static_cast<T>(truth[i]) : same[i];
       if (std::isnan(want) && std::isnan(got)) continue;
       // Which zero a choice between -0 and 0 gives is left open, as in C.
-      const bool choice = line.op == ElementwiseOp::fmax || line.op == ElementwiseOp::fmin || line.op == ElementwiseOp::relu ||
-                          line.op == ElementwiseOp::maximum || line.op == ElementwiseOp::minimum;
+      const bool choice = line.op == ElementwiseOp::fmax || line.op == ElementwiseOp::fmin ||
+                          line.op == ElementwiseOp::relu || line.op == ElementwiseOp::maximum ||
+                          line.op == ElementwiseOp::minimum;
       ASSERT_TRUE(got == want && (choice || std::signbit(got) == std::signbit(want)))
           << line.name << " " << name(dtype) << " of " << a[i] << ", " << b[i] << " got " << got << " want " << want;
     }

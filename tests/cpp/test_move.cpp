@@ -1,5 +1,5 @@
-// Moves at every level: casts against C's conversions (NumPy's rules beyond their range), strided copies, transposes and
-// rows by index against plain loops.
+// Moves at every level: casts against C's conversions (NumPy's rules beyond their range), strided copies, transposes
+// and rows by index against plain loops.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -16,29 +16,44 @@ namespace {
 
 class Move : public EachLevel {};
 
-template <class T> std::vector<T> random_values(int64_t count, uint64_t seed) {
+template <class T>
+std::vector<T> random_values(int64_t count, uint64_t seed) {
   std::mt19937_64 bits(seed);
   std::vector<T> x(count);
   for (T& v : x) {
     const uint64_t word = bits();
-    v = std::is_floating_point_v<T> ? static_cast<T>(static_cast<int64_t>(word) >> (word % 63)) + T(0.75) : static_cast<T>(word >> (word % 63));
+    v = std::is_floating_point_v<T> ? static_cast<T>(static_cast<int64_t>(word) >> (word % 63)) + T(0.75)
+                                    : static_cast<T>(word >> (word % 63));
   }
-  const T specials[] = {T(0), T(1), static_cast<T>(-1), std::numeric_limits<T>::max(), std::numeric_limits<T>::lowest()};
+  const T specials[] = {T(0), T(1), static_cast<T>(-1), std::numeric_limits<T>::max(),
+                        std::numeric_limits<T>::lowest()};
   std::copy(std::begin(specials), std::end(specials), x.begin());
   if constexpr (std::is_floating_point_v<T>) {
-    const T odd[] = {std::numeric_limits<T>::quiet_NaN(), std::numeric_limits<T>::infinity(), -std::numeric_limits<T>::infinity(),
-                     T(-0.0), T(0.3), T(-0.7), T(2147483648.0), T(-2147483648.0), T(4294967295.0), T(9.3e18), T(1e19)};
+    const T odd[] = {std::numeric_limits<T>::quiet_NaN(),
+                     std::numeric_limits<T>::infinity(),
+                     -std::numeric_limits<T>::infinity(),
+                     T(-0.0),
+                     T(0.3),
+                     T(-0.7),
+                     T(2147483648.0),
+                     T(-2147483648.0),
+                     T(4294967295.0),
+                     T(9.3e18),
+                     T(1e19)};
     std::copy(std::begin(odd), std::end(odd), x.begin() + 5);
   }
   return x;
 }
 
-template <class From> int64_t through(From x, int bits) {  // to a signed integer: what doesn't fit becomes the least
+template <class From>
+int64_t through(From x, int bits) {  // to a signed integer: what doesn't fit becomes the least
   const long double t = std::trunc(static_cast<long double>(x)), limit = std::ldexp(1.0L, bits - 1);
-  if (!(t >= -limit && t < limit)) return bits == 64 ? std::numeric_limits<int64_t>::min() : -(int64_t{1} << (bits - 1));
+  if (!(t >= -limit && t < limit))
+    return bits == 64 ? std::numeric_limits<int64_t>::min() : -(int64_t{1} << (bits - 1));
   return static_cast<int64_t>(t);
 }
-template <class To, class From> To reference(From x) {
+template <class To, class From>
+To reference(From x) {
   if constexpr (!std::is_floating_point_v<From> || std::is_floating_point_v<To>) {
     return static_cast<To>(x);
   } else if constexpr (sizeof(To) < 4) {
@@ -54,7 +69,8 @@ template <class To, class From> To reference(From x) {
   }
 }
 
-template <class To, class From> void check_cast(DType to, DType from, const std::vector<From>& x) {
+template <class To, class From>
+void check_cast(DType to, DType from, const std::vector<From>& x) {
   for (int64_t n : {int64_t{1}, int64_t{7}, int64_t{33}, static_cast<int64_t>(x.size())}) {
     std::vector<To> y(x.size(), To(77));
     kernels().move.cast[index(to)][index(from)](y.data(), x.data(), n);
@@ -68,7 +84,8 @@ template <class To, class From> void check_cast(DType to, DType from, const std:
     }
   }
 }
-template <class From> void check_casts(DType from, std::vector<From> x) {
+template <class From>
+void check_casts(DType from, std::vector<From> x) {
   check_cast<int8_t>(DType::I8, from, x);
   check_cast<int16_t>(DType::I16, from, x);
   check_cast<int32_t>(DType::I32, from, x);
@@ -100,7 +117,8 @@ TEST_P(Move, Casts) {
   check_casts<uint8_t>(DType::Bool, truth);
 }
 
-template <class T> void check_copies(int log_size) {
+template <class T>
+void check_copies(int log_size) {
   const std::vector<T> src = random_values<T>(4000, 20);
   for (int64_t dst_step : {1, 2, 5, -1, -3}) {
     for (int64_t src_step : {0, 1, 2, 3, 7, -1, -2}) {
@@ -109,7 +127,8 @@ template <class T> void check_copies(int log_size) {
         const T* from = src.data() + 2000;
         kernels().move.copy[log_size](got.data() + 1000, dst_step, from, src_step, n);
         for (int64_t i = 0; i < n; ++i) want[1000 + i * dst_step] = from[i * src_step];
-        ASSERT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(T)), 0) << dst_step << " " << src_step << " " << n;
+        ASSERT_EQ(std::memcmp(got.data(), want.data(), got.size() * sizeof(T)), 0)
+            << dst_step << " " << src_step << " " << n;
       }
     }
   }
@@ -121,7 +140,8 @@ TEST_P(Move, StridedCopies) {
   check_copies<uint64_t>(3);
 }
 
-template <class T> void check_transposes(int log_size) {
+template <class T>
+void check_transposes(int log_size) {
   const int64_t sizes[] = {1, 3, 8, 15, 16, 17, 40, 131, 200};
   for (int64_t rows : sizes) {
     for (int64_t cols : sizes) {
@@ -156,7 +176,8 @@ TEST_P(Move, GatherRows) {
   }
 }
 
-template <class T> void check_scatter(DType t) {
+template <class T>
+void check_scatter(DType t) {
   using U = std::conditional_t<std::is_floating_point_v<T>, T, uint64_t>;
   std::mt19937 random(50);
   for (int64_t cols : {1, 5, 64, 77}) {

@@ -15,9 +15,11 @@ namespace {
 
 class Reduce : public EachLevel {};
 
-constexpr int64_t kLengths[] = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 65, 100, 127, 129, 500, 1000, 2047, 2049, 5000, 70001};
+constexpr int64_t kLengths[] = {1,  2,   3,   7,   8,   15,   16,   17,   31,   33,   63,
+                                65, 100, 127, 129, 500, 1000, 2047, 2049, 5000, 70001};
 
-template <class T> std::vector<T> numbers(int64_t n, uint64_t seed) {
+template <class T>
+std::vector<T> numbers(int64_t n, uint64_t seed) {
   std::mt19937_64 bits(seed);
   std::uniform_real_distribution<double> unit(-1, 1);
   std::vector<T> x(n);
@@ -28,7 +30,8 @@ auto row_kernel(ReduceOp op, DType t) { return kernels().reduce.row[static_cast<
 auto columns_kernel(ReduceOp op, DType t) { return kernels().reduce.columns[static_cast<int>(op)][index(t)]; }
 
 // ---- floats
-template <class T> void check_float_rows(DType t) {
+template <class T>
+void check_float_rows(DType t) {
   const double epsilon = std::numeric_limits<T>::epsilon();
   for (int64_t n : kLengths) {
     const std::vector<T> x = numbers<T>(n, n);
@@ -42,7 +45,8 @@ template <class T> void check_float_rows(DType t) {
       product *= near_one[i];
     }
     T got;
-    const double rounds = 24 + std::log2(static_cast<double>(n));  // additions that an element passes through at most, ..
+    const double rounds =
+        24 + std::log2(static_cast<double>(n));  // additions that an element passes through at most, ..
     row_kernel(ReduceOp::sum, t)(&got, x.data(), n);
     EXPECT_LE(std::fabs(got - sum), rounds * epsilon / 2 * size) << n;  // .. each off by half a unit of a partial sum
     row_kernel(ReduceOp::sum_squares, t)(&got, x.data(), n);
@@ -74,7 +78,8 @@ TEST_P(Reduce, LongSumsStayAccurate) {
   }
 }
 
-template <class T> void check_not_a_number(DType t) {
+template <class T>
+void check_not_a_number(DType t) {
   const T nan = std::numeric_limits<T>::quiet_NaN();
   for (int64_t n : {1, 5, 16, 40, 1000, 4099}) {
     for (int64_t at : {int64_t{0}, n / 2, n - 1}) {
@@ -96,7 +101,8 @@ template <class T> void check_not_a_number(DType t) {
       EXPECT_EQ(truth, 1);
     }
   }
-  const std::vector<T> zeros(5, T(-0.0)), infinite = {-std::numeric_limits<T>::infinity(), -std::numeric_limits<T>::infinity()};
+  const std::vector<T> zeros(5, T(-0.0)),
+      infinite = {-std::numeric_limits<T>::infinity(), -std::numeric_limits<T>::infinity()};
   T got;
   row_kernel(ReduceOp::max, t)(&got, infinite.data(), 2);
   EXPECT_EQ(got, infinite[0]);
@@ -108,7 +114,8 @@ TEST_P(Reduce, NotANumber) {
   check_not_a_number<double>(DType::F64);
 }
 
-template <class T> void check_float_columns(DType t) {
+template <class T>
+void check_float_columns(DType t) {
   const double epsilon = std::numeric_limits<T>::epsilon();
   for (int64_t rows : {1, 2, 5, 16, 17, 64, 100, 1000}) {
     for (int64_t cols : {1, 2, 3, 5, 8, 15, 16, 17, 33, 64, 127, 128, 129, 300}) {
@@ -135,7 +142,8 @@ template <class T> void check_float_columns(DType t) {
           }
           ASSERT_LE(std::fabs(sum[j] - want), 32 * epsilon / 2 * size) << rows << " x " << cols << " column " << j;
           ASSERT_LE(std::fabs(squares[j] - want_squares), 32 * epsilon / 2 * want_squares) << rows << " x " << cols;
-          ASSERT_LE(std::fabs(product[j] - want_product), rows * epsilon * std::fabs(want_product) + std::numeric_limits<T>::min());
+          ASSERT_LE(std::fabs(product[j] - want_product),
+                    rows * epsilon * std::fabs(want_product) + std::numeric_limits<T>::min());
           ASSERT_EQ(most[j], want_most);
           ASSERT_EQ(least[j], want_least);
         }
@@ -155,7 +163,8 @@ TEST_P(Reduce, FloatColumns) {
 }
 
 // ---- integers
-template <class T> void check_integers(DType t) {
+template <class T>
+void check_integers(DType t) {
   using A = std::conditional_t<std::is_signed_v<T>, int64_t, uint64_t>;
   for (int64_t n : kLengths) {
     const std::vector<T> x = numbers<T>(n, n + 1);
@@ -184,9 +193,11 @@ template <class T> void check_integers(DType t) {
     columns_kernel(ReduceOp::max, t)(&got, x.data(), 1, n, 1);
     EXPECT_EQ(got, *std::max_element(x.begin(), x.end()));
     T value;
-    EXPECT_EQ(kernels().reduce.argmax[index(t)](x.data(), n, &value), std::max_element(x.begin(), x.end()) - x.begin()) << n;
+    EXPECT_EQ(kernels().reduce.argmax[index(t)](x.data(), n, &value), std::max_element(x.begin(), x.end()) - x.begin())
+        << n;
     EXPECT_EQ(value, *std::max_element(x.begin(), x.end()));
-    EXPECT_EQ(kernels().reduce.argmin[index(t)](x.data(), n, &value), std::min_element(x.begin(), x.end()) - x.begin()) << n;
+    EXPECT_EQ(kernels().reduce.argmin[index(t)](x.data(), n, &value), std::min_element(x.begin(), x.end()) - x.begin())
+        << n;
   }
   for (int64_t cols : {2, 40, 600}) {
     const int64_t rows = 37;
@@ -244,8 +255,10 @@ TEST_P(Reduce, FloatPositions) {
     std::vector<double> x = numbers<double>(n, n + 2);
     for (double& v : x) v = std::round(v * 8);  // many ties: the first one counts
     double value;
-    EXPECT_EQ(kernels().reduce.argmax[index(DType::F64)](x.data(), n, &value), std::max_element(x.begin(), x.end()) - x.begin());
-    EXPECT_EQ(kernels().reduce.argmin[index(DType::F64)](x.data(), n, &value), std::min_element(x.begin(), x.end()) - x.begin());
+    EXPECT_EQ(kernels().reduce.argmax[index(DType::F64)](x.data(), n, &value),
+              std::max_element(x.begin(), x.end()) - x.begin());
+    EXPECT_EQ(kernels().reduce.argmin[index(DType::F64)](x.data(), n, &value),
+              std::min_element(x.begin(), x.end()) - x.begin());
   }
 }
 

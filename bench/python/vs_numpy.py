@@ -26,10 +26,11 @@ def small_calls() -> dict[str, tuple[Callable[[], Any], Callable[[], Any]]]:
     rng = np.random.default_rng(0)
     (a, b), (p, q) = pair(rng.random(4, np.float32), rng.random(4, np.float32))
     (m, n), (r, s) = pair(rng.random((8, 8), np.float32), rng.random((8, 8), np.float32))
+    (c, zero), (u, v) = pair(np.ones(4, np.float32), np.zeros(4, np.float32))
     return {
         "a + b, 4 floats": (lambda: a + b, lambda: p + q),
         "a * 2, 4 floats": (lambda: a * 2, lambda: p * 2),
-        "a += b, 4 floats": (lambda: a.__iadd__(b), lambda: p.__iadd__(q)),
+        "a += 0, 4 floats": (lambda: c.__iadd__(zero), lambda: u.__iadd__(v)),
         "exp(a), 4 floats": (lambda: ops.exp(a), lambda: np.exp(p)),
         "a < b, 4 floats": (lambda: a < b, lambda: p < q),
         "a.sum(), 4 floats": (lambda: a.sum(), lambda: p.sum()),

@@ -1,7 +1,8 @@
-"""The global stream of seeds: what draws random numbers without a seed of its own (weights, dropout, shuffling) takes the next.
+"""The global stream of seeds: what draws random numbers without a seed of its own (weights, dropout, shuffling) takes
+the next.
 
-Seed number i of the stream started by ``seed(n)`` is a function of n and i alone (SplitMix64: Steele, Lea, Flood 2014), so a
-program gets the same numbers on every machine and for any number of threads.
+Seed number i of the stream started by ``seed(n)`` is a function of n and i alone (SplitMix64: Steele, Lea, Flood
+2014), so a program gets the same numbers on every machine and for any number of threads.
 """
 
 from __future__ import annotations

@@ -34,8 +34,11 @@ def test_images_into_dense():
         with pytest.raises(ValueError) as error:
             method()
         text = str(error.value)
-        assert "'first'" in text and "(None, 784)" in text and "(60, 28, 28)" in text
-        assert "layers.Flatten()" in text and "x.reshape(-1, 784)" in text
+        assert "'first'" in text
+        assert "(None, 784)" in text
+        assert "(60, 28, 28)" in text
+        assert "layers.Flatten()" in text
+        assert "x.reshape(-1, 784)" in text
     assert all((a == b).all() for a, b in zip(model.get_weights(), before, strict=True))
     assert int(model.optimizer.iterations.numpy()) == 0
 
@@ -137,7 +140,9 @@ def test_nan_names_its_layer():
 
 
 def test_nan_from_a_computation():
-    model = keras.Sequential([keras.Input((2,)), layers.Lambda(lambda x: keras.ops.log(x), name="logarithm"), layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.Input((2,)), layers.Lambda(lambda x: keras.ops.log(x), name="logarithm"), layers.Dense(1)]
+    )
     model.compile("sgd", "mse")
     with pytest.raises(FloatingPointError, match="'logarithm'.*its weights are finite"):
         model.fit(-np.ones((4, 2)), np.zeros(4), verbose=0, check_nan=True)
@@ -147,7 +152,9 @@ def test_terminate_on_nan(capsys):
     model = classifier(4)
     x, y = data(100, features=4)
     x[50:] = np.nan
-    history = model.fit(x, y, batch_size=10, epochs=5, shuffle=False, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()])
+    history = model.fit(
+        x, y, batch_size=10, epochs=5, shuffle=False, verbose=0, callbacks=[keras.callbacks.TerminateOnNaN()]
+    )
     assert len(history.epoch) == 1
     assert int(model.optimizer.iterations.numpy()) == 6
     assert "Batch 5" in capsys.readouterr().out
@@ -191,7 +198,8 @@ def test_lr_is_accepted_with_a_warning():
 def test_unknown_names_get_suggestions(make, suggestion):
     with pytest.raises(ValueError) as error:
         make()
-    assert "Unknown" in str(error.value) and suggestion in str(error.value).lower()
+    assert "Unknown" in str(error.value)
+    assert suggestion in str(error.value).lower()
 
 
 def test_unknown_attribute_of_the_package():

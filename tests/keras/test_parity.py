@@ -24,8 +24,10 @@ def ours(x):
 
 
 ACTIVATIONS = [
-    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear log_sigmoid log_softmax mish relu "
-    "relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus tanh "
+    "celu elu exponential gelu hard_shrink hard_sigmoid hard_silu hard_tanh leaky_relu linear log_sigmoid "
+    "log_softmax mish relu "
+    "relu6 selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus sparse_sigmoid sparsemax squareplus "
+    "tanh "
     "tanh_shrink glu"
 ][0].split()
 
@@ -68,7 +70,11 @@ LOSSES = [
     ("CategoricalCrossentropy", {"label_smoothing": 0.1}, ONE_HOT),
     ("CategoricalCrossentropy", {"from_logits": True}, (ONE_HOT[0], rng.standard_normal((5, 4)).astype("float32"))),
     ("SparseCategoricalCrossentropy", {}, SPARSE),
-    ("SparseCategoricalCrossentropy", {"from_logits": True}, (SPARSE[0], rng.standard_normal((5, 4)).astype("float32"))),
+    (
+        "SparseCategoricalCrossentropy",
+        {"from_logits": True},
+        (SPARSE[0], rng.standard_normal((5, 4)).astype("float32")),
+    ),
     ("SparseCategoricalCrossentropy", {"ignore_class": 2}, SPARSE),
     ("BinaryFocalCrossentropy", {}, BINARY),
     ("BinaryFocalCrossentropy", {"apply_class_balancing": True, "gamma": 3.0}, BINARY),
@@ -219,7 +225,10 @@ def test_schedule(name, options):
 
 
 REGULARIZERS = [("L1", {"l1": 0.1}), ("L2", {"l2": 0.1}), ("L1L2", {"l1": 0.1, "l2": 0.2})]
-REGULARIZERS += [("OrthogonalRegularizer", {"factor": 0.1}), ("OrthogonalRegularizer", {"factor": 0.1, "mode": "columns"})]
+REGULARIZERS += [
+    ("OrthogonalRegularizer", {"factor": 0.1}),
+    ("OrthogonalRegularizer", {"factor": 0.1, "mode": "columns"}),
+]
 
 
 @pytest.mark.parametrize(("name", "options"), REGULARIZERS, ids=str)
@@ -229,7 +238,9 @@ def test_regularizer(name, options):
     np.testing.assert_allclose(ours(getattr(keras.regularizers, name)(**options)(x)), expected, rtol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "options"), [("MaxNorm", {"max_value": 0.8}), ("NonNeg", {}), ("UnitNorm", {"axis": 1})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("MaxNorm", {"max_value": 0.8}), ("NonNeg", {}), ("UnitNorm", {"axis": 1})]
+)
 def test_constraint(name, options):
     x = rng.standard_normal((4, 6)).astype("float32")
     expected = numbers(getattr(reference.constraints, name)(**options)(x))

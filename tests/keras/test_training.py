@@ -1,4 +1,4 @@
-"""fit, evaluate, predict: the same numbers recorded and op by op, weights, validation, sources of batches, interruption."""
+"""fit, evaluate, predict: recorded and op by op, weights, validation, sources of batches, interruption."""
 
 import logging
 import signal
@@ -58,7 +58,8 @@ def test_epoch_by_epoch_gives_the_same_bits():
     for callbacks in (None, [per_epoch], [per_batch]):
         models.append(make())
         histories.append(models[-1].fit(X, LABELS, batch_size=16, epochs=3, verbose=0, callbacks=callbacks).history)
-    assert same_weights(models[0], models[1]) and same_weights(models[0], models[2])
+    assert same_weights(models[0], models[1])
+    assert same_weights(models[0], models[2])
     assert histories[1] == histories[2]
     for name in ("loss", "accuracy"):
         np.testing.assert_allclose(histories[0][name], histories[1][name], rtol=1e-6)
@@ -66,7 +67,9 @@ def test_epoch_by_epoch_gives_the_same_bits():
 
 def test_manual_step():
     """One recorded SGD step against the formulas of the chain rule in float64."""
-    model = keras.Sequential([keras.Input((5,)), layers.Dense(4, activation="relu"), layers.Dense(3, activation="softmax")])
+    model = keras.Sequential(
+        [keras.Input((5,)), layers.Dense(4, activation="relu"), layers.Dense(3, activation="softmax")]
+    )
     model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
     w1, b1, w2, b2 = (w.astype("float64") for w in model.get_weights())
     x, y = X.astype("float64"), np.eye(3)[LABELS]
@@ -86,7 +89,9 @@ def test_manual_step():
 def test_evaluate_and_predict():
     model = make()
     p = model.predict(X, verbose=0)
-    assert p.shape == (70, 3) and p.dtype == np.float32 and isinstance(p, np.ndarray)
+    assert p.shape == (70, 3)
+    assert p.dtype == np.float32
+    assert isinstance(p, np.ndarray)
     np.testing.assert_allclose(p.sum(1), 1, rtol=1e-5)
     for batch_size in (None, 7, 70, 1000):
         np.testing.assert_allclose(model.predict(X, batch_size=batch_size, verbose=0), p, rtol=1e-5)
@@ -134,7 +139,14 @@ def test_training_call_and_gradients():
 
 def test_types_of_data():
     keras.utils.set_random_seed(0)
-    for x in (X, X.astype("float64"), chainrule.asarray(X), X.tolist(), np.asfortranarray(X), np.repeat(X, 2, 1)[:, ::2]):
+    for x in (
+        X,
+        X.astype("float64"),
+        chainrule.asarray(X),
+        X.tolist(),
+        np.asfortranarray(X),
+        np.repeat(X, 2, 1)[:, ::2],
+    ):
         model = make()
         model.fit(x, LABELS, verbose=0, shuffle=False)
         reference = make()
@@ -174,12 +186,16 @@ def test_validation():
     history = model.fit(X, LABELS, epochs=3, verbose=0, validation_split=0.3).history
     assert sorted(history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
     loss, accuracy = model.evaluate(X[49:], LABELS[49:], verbose=0)
-    assert history["val_loss"][-1] == pytest.approx(loss) and history["val_accuracy"][-1] == pytest.approx(accuracy)
+    assert history["val_loss"][-1] == pytest.approx(loss)
+    assert history["val_accuracy"][-1] == pytest.approx(accuracy)
     history = make().fit(X, LABELS, epochs=4, verbose=0, validation_data=(X, LABELS), validation_freq=2).history
-    assert len(history["loss"]) == 4 and len(history["val_loss"]) == 2
+    assert len(history["loss"]) == 4
+    assert len(history["val_loss"]) == 2
     weighted = make()
     weighted.fit(X, LABELS, verbose=0, validation_data=(X, LABELS, np.zeros(70)))
-    assert weighted.history.history["val_loss"][0] == pytest.approx(0.01 * (weighted.get_weights()[0] ** 2).sum(), rel=1e-4)
+    assert weighted.history.history["val_loss"][0] == pytest.approx(
+        0.01 * (weighted.get_weights()[0] ** 2).sum(), rel=1e-4
+    )
 
 
 def test_class_weight_is_sample_weight():
@@ -230,7 +246,8 @@ def test_fit_goes_on():
 def test_steps_per_epoch():
     model = make()
     history = model.fit(X, LABELS, batch_size=16, epochs=3, steps_per_epoch=2, verbose=0)
-    assert int(model.optimizer.iterations.numpy()) == 6 and len(history.history["loss"]) == 3
+    assert int(model.optimizer.iterations.numpy()) == 6
+    assert len(history.history["loss"]) == 3
 
 
 def test_frozen_layers():
@@ -240,7 +257,8 @@ def test_frozen_layers():
     before = model.get_weights()
     model.fit(X, LABELS, epochs=2, verbose=0)
     after = model.get_weights()
-    assert (before[0] == after[0]).all() and not (before[2] == after[2]).all()
+    assert (before[0] == after[0]).all()
+    assert not (before[2] == after[2]).all()
     model.layers[0].trainable = True
     assert len(model.trainable_weights) == 4
 
@@ -325,7 +343,8 @@ def test_a_model_that_cannot_be_recorded(caplog):
         model.predict(X)
         model.evaluate(X, LABELS, verbose=0)
     assert len(caplog.records) == 1
-    assert "float(ops.sum(y)) > 0" in caplog.text and "test_training.py" in caplog.text
+    assert "float(ops.sum(y)) > 0" in caplog.text
+    assert "test_training.py" in caplog.text
     keras.utils.set_random_seed(1)
     plain = keras.Sequential([layers.Dense(3, activation="softmax")])
     plain.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -364,7 +383,9 @@ def test_out_of_memory_leaves_the_model_intact():
     before = model.get_weights()
     huge = np.lib.stride_tricks.as_strided(np.zeros(1, np.float32), (2**40, 5), (0, 0))
     with pytest.raises(MemoryError):
-        model.fit(huge, np.lib.stride_tricks.as_strided(np.zeros(1, np.int64), (2**40,), (0,)), verbose=0, batch_size=2**38)
+        model.fit(
+            huge, np.lib.stride_tricks.as_strided(np.zeros(1, np.int64), (2**40,), (0,)), verbose=0, batch_size=2**38
+        )
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
     model.fit(X, LABELS, verbose=0)
 
@@ -374,7 +395,9 @@ def test_logs_get_one_line_an_epoch(capsys, verbose):
     make().fit(X, LABELS, epochs=3, verbose=verbose, validation_split=0.2)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
-    assert lines[2].startswith("Epoch 3/3 - 2/2") and "loss: " in lines[2] and "val_accuracy: " in lines[2]
+    assert lines[2].startswith("Epoch 3/3 - 2/2")
+    assert "loss: " in lines[2]
+    assert "val_accuracy: " in lines[2]
     assert "\r" not in "".join(lines)
 
 
@@ -384,7 +407,9 @@ def test_terminal_gets_a_bar(capsys, monkeypatch):
     monkeypatch.setattr(progress, "is_interactive", lambda: True)
     make().fit(X, LABELS, epochs=2)
     text = capsys.readouterr().out
-    assert "Epoch 1/2\n" in text and "━" * 20 in text and text.endswith("\n")
+    assert "Epoch 1/2\n" in text
+    assert "━" * 20 in text
+    assert text.endswith("\n")
 
 
 def test_silence(capsys):

@@ -45,10 +45,25 @@ if TYPE_CHECKING:
     from .symbolic import KerasTensor
     from .variables import Variable
 
-_MODULES = (
-    "activations backend callbacks config constraints datasets initializers layers losses metrics models ops optimizers "
-    "random regularizers saving utils"
-).split()
+_MODULES = [
+    "activations",
+    "backend",
+    "callbacks",
+    "config",
+    "constraints",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "random",
+    "regularizers",
+    "saving",
+    "utils",
+]
 _NAMES = {
     "Constraint": "constraints",
     "Initializer": "initializers",

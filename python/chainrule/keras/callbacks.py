@@ -1,6 +1,7 @@
 """Callbacks: code that fit, evaluate and predict call at the beginning and end of training, epochs and batches.
 
-Overriding a batch hook makes fit run step by step; epoch hooks make it run epoch by epoch; neither costs anything otherwise.
+Overriding a batch hook makes fit run step by step; epoch hooks make it run epoch by epoch; neither costs anything
+otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
 
 
 class Callback:
-    """Base class: override the hooks you need. ``self.model`` is the model, ``self.params`` holds epochs, steps, verbose.
+    """Base class: override the hooks you need. ``self.model`` is the model, ``self.params`` holds epochs, steps,
+    verbose.
 
     Setting ``self.model.stop_training = True`` ends training after the epoch (or batch).
 
@@ -112,7 +114,12 @@ class CallbackList(Callback):
     """Several callbacks called in turn; knows which hooks any of them has."""
 
     def __init__(
-        self, callbacks: Any = None, add_history: bool = False, add_progbar: bool = False, model: Any = None, **params: Any
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params: Any,
     ) -> None:
         super().__init__()
         self.callbacks: list[Any] = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
@@ -356,7 +363,9 @@ class ModelCheckpoint(_Monitor):
         try:
             path = self.filepath.format(epoch=epoch + 1, **(logs or {}))
         except KeyError as error:
-            raise KeyError(f"ModelCheckpoint: {self.filepath!r} uses {error}, but the logs are {sorted(logs or {})}.") from None
+            raise KeyError(
+                f"ModelCheckpoint: {self.filepath!r} uses {error}, but the logs are {sorted(logs or {})}."
+            ) from None
         self.model.save_weights(path)
         if self.verbose:
             print(f"Epoch {epoch + 1}: weights saved to {path}")
@@ -474,18 +483,18 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._names = None
-        self._header = not (self.append and os.path.exists(self.filename) and os.path.getsize(self.filename))
-        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115 - closed at the end
+        kept = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
+        self._needs_header = not kept
+        if not kept:
+            open(self.filename, "w").close()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
-        writer = csv.writer(self._file, delimiter=self.separator)
-        if self._names is None:
-            self._names = sorted(logs)
-            if self._header:
-                writer.writerow(["epoch", *self._names])
-        writer.writerow([epoch, *(logs.get(name, "NA") for name in self._names)])
-        self._file.flush()
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._file.close()
+        # Opened for each row, so that nothing is lost or left open if training is interrupted.
+        with open(self.filename, "a", newline="") as file:
+            writer = csv.writer(file, delimiter=self.separator)
+            if self._names is None:
+                self._names = sorted(logs)
+                if self._needs_header:
+                    writer.writerow(["epoch", *self._names])
+            writer.writerow([epoch, *(logs.get(name, "NA") for name in self._names)])

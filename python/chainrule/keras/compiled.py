@@ -116,7 +116,9 @@ class CompiledMetrics:
         if len(names) == 1 and not isinstance(spec, dict):
             return [[entry for entry in flatten(spec) if entry is not None]]
         if isinstance(spec, (list, tuple)) and len(spec) != len(names):
-            raise ValueError(f"metrics: {len(spec)} entries for {len(names)} outputs {names}; give a list for each output.")
+            raise ValueError(
+                f"metrics: {len(spec)} entries for {len(names)} outputs {names}; give a list for each output."
+            )
         return [[e for e in flatten(group) if e is not None] for group in by_output(spec, names, "metrics")]
 
     @staticmethod
@@ -180,6 +182,7 @@ def check_labels(loss: Any, targets: Any, outputs_shape: tuple[int, ...], output
         place = int(index[0]) if labels.ndim == 1 else tuple(int(i) for i in index)
         value = labels[tuple(index)]
         raise ValueError(
-            f"Label {value} (at index {place} of y) is out of range: the output {output!r} has {classes} classes, so labels "
+            f"Label {value} (at index {place} of y) is out of range: the output {output!r} has {classes} classes, "
+            f"so labels "
             f"must be 0 to {classes - 1}. Give the last layer {int(high) + 1} units, or renumber the labels from 0."
         )

@@ -93,6 +93,11 @@ class MinMaxNorm(Constraint):
         return {"min_value": self.min_value, "max_value": self.max_value, "rate": self.rate, "axis": self.axis}
 
 
-for _class, _alias in ((MaxNorm, "max_norm"), (NonNeg, "non_neg"), (UnitNorm, "unit_norm"), (MinMaxNorm, "min_max_norm")):
+for _class, _alias in (
+    (MaxNorm, "max_norm"),
+    (NonNeg, "non_neg"),
+    (UnitNorm, "unit_norm"),
+    (MinMaxNorm, "min_max_norm"),
+):
     _registry.add(_class, _alias)
 max_norm, non_neg, unit_norm, min_max_norm = MaxNorm, NonNeg, UnitNorm, MinMaxNorm

@@ -45,8 +45,7 @@ def _structure(data: Any, what: str) -> Any:
             data = np.asarray(data)
         except ValueError:
             raise ValueError(
-                f"{what} is a list of rows of different lengths; pad them to one length "
-                f"(numpy.pad) or pass an array."
+                f"{what} is a list of rows of different lengths; pad them to one length (numpy.pad) or pass an array."
             ) from None
         if data.dtype.kind == "f":
             data = data.astype("float32")
@@ -74,7 +73,9 @@ class ArrayData:
             raise ValueError(f"The arrays must have the same number of rows (samples); they have {told}.")
         self.rows: int = counts.pop() if counts else 0
         if self.rows == 0:
-            raise ValueError(f"{prefix}x is empty: there are no samples. Its shape is {tuple(flatten(self.x)[0].shape)}.")
+            raise ValueError(
+                f"{prefix}x is empty: there are no samples. Its shape is {tuple(flatten(self.x)[0].shape)}."
+            )
 
     def unpack(self, arrays: list[Any]) -> Batch:
         """(x, y, sample_weight) in their structures from a flat list in the order of ``arrays``."""
@@ -126,7 +127,8 @@ class ArrayData:
 class PyDataset:
     """Base class of data made batch by batch: subclasses define ``__len__`` (batches) and ``__getitem__(i) -> (x, y)``.
 
-    ``on_epoch_end`` is called after each epoch. ``workers`` and the other arguments are accepted; batches are made in turn.
+    ``on_epoch_end`` is called after each epoch. ``workers`` and the other arguments are accepted; batches are made in
+    turn.
     """
 
     def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10) -> None:
@@ -151,12 +153,13 @@ class PyDataset:
 
 
 class BatchSource:
-    """Batches from a :class:`PyDataset`, a generator or any iterable of ``x``, ``(x, y)`` or ``(x, y, sample_weight)``."""
+    """Batches of a :class:`PyDataset`, generator or iterable of ``x``, ``(x, y)`` or ``(x, y, sample_weight)``."""
 
     def __init__(self, source: Any, name: str = "x") -> None:
         if not hasattr(source, "__iter__") and not hasattr(source, "__getitem__"):
             raise ValueError(
-                f"{name} is a {type(source).__name__}; expected arrays, a keras.utils.PyDataset or an iterable of batches."
+                f"{name} is a {type(source).__name__}; expected arrays, a keras.utils.PyDataset or an iterable of "
+                f"batches."
             )
         self.source = source
         self.steps: int | None = len(source) if hasattr(source, "__len__") else None
@@ -228,14 +231,15 @@ class BatchLoop:
         batches: ``batches(epoch)``, the batches of an epoch.
     """
 
-    def __init__(self, step: Callable[[Any, Any, Any], None], batches: Callable[[int], Iterator[Batch]]) -> None:
+    def __init__(self, step: Callable[[Any, Any, Any], Any], batches: Callable[[int], Iterator[Batch]]) -> None:
         self._step, self._batches = step, batches
         self.epoch, self.step = 0, 0
         self._iterator: Iterator[Batch] | None = None
         self._following: Batch | None = None
 
     def run(self, epochs: int, max_steps: int = -1, seconds: float = -1.0) -> None:
-        """Goes on until ``epochs`` are finished in all, ``max_steps`` more steps are done or the time is over (< 0: no limit).
+        """Goes on until ``epochs`` are finished in all, ``max_steps`` more steps are done or the time is over (< 0: no
+        limit).
 
         Raises:
             ValueError: the source of batches is exhausted before an epoch could begin.
@@ -248,7 +252,8 @@ class BatchLoop:
                 self._following = next(self._iterator, None)
                 if self._following is None:
                     raise ValueError(
-                        "The source of batches has no batch (left) for the next epoch. A generator is used up after one "
+                        "The source of batches has no batch (left) for the next epoch. A generator is used up after "
+                        "one "
                         "pass: give steps_per_epoch, or use a keras.utils.PyDataset."
                     )
             batch, self._following = self._following, None
@@ -260,5 +265,5 @@ class BatchLoop:
             if self._following is None:
                 self._iterator, self.step = None, 0
                 self.epoch += 1
-            if 0 <= seconds and time.perf_counter() >= deadline:
+            if seconds >= 0 and time.perf_counter() >= deadline:
                 break

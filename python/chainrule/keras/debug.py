@@ -28,15 +28,19 @@ class FiniteCheck:
                 continue
             spoiled = [v.path for v in layer.weights if not np.isfinite(v.numpy()).all()]
             step = int(self.model.optimizer.iterations.numpy()) + 1
-            what, count = ("NaN", np.isnan(values).sum()) if np.isnan(values).any() else ("infinity", np.isinf(values).sum())
+            what, count = (
+                ("NaN", np.isnan(values).sum()) if np.isnan(values).any() else ("infinity", np.isinf(values).sum())
+            )
             cause = (
-                f"its weights {spoiled} already hold such values: the update of the step before made them (try a smaller "
+                f"its weights {spoiled} already hold such values: the update of the step before made them (try a "
+                f"smaller "
                 f"learning_rate or clipnorm=1.0)"
                 if spoiled
                 else "its weights are finite: look at its inputs (np.isfinite(x).all()) and at this layer's computation"
             )
             raise FloatingPointError(
-                f"Step {step}: the output of layer {layer.name!r} ({type(layer).__name__}) of shape {tuple(values.shape)} has "
+                f"Step {step}: the output of layer {layer.name!r} ({type(layer).__name__}) of shape "
+                f"{tuple(values.shape)} has "
                 f"{what} in {count} of {values.size} places; {cause}."
             )
 
@@ -48,6 +52,7 @@ class FiniteCheck:
                 if values.dtype.kind == "f" and not np.isfinite(values).all():
                     row = int(np.argwhere(~np.isfinite(values))[0][0])
                     raise FloatingPointError(
-                        f"{label} itself holds values that aren't finite: {values[~np.isfinite(values)].size} of them, the "
+                        f"{label} itself holds values that aren't finite: {values[~np.isfinite(values)].size} of "
+                        f"them, the "
                         f"first in row {row}. Remove those rows or replace the values (np.nan_to_num)."
                     )

@@ -1,4 +1,4 @@
-"""Initial values of weights. Every random one takes a seed; without it, one of the global stream (``set_random_seed``)."""
+"""Initial values of weights. Random ones take a seed; without it, one of the global stream (``set_random_seed``)."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class Identity(Initializer):
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         if len(shape) != 2:
             raise ValueError(f"Identity: the shape must have two axes, got {tuple(shape)}.")
-        return chainrule.asarray((self.gain * np.eye(*shape)).astype(standardize_dtype(dtype)))
+        return chainrule.asarray((self.gain * np.eye(shape[0], shape[1])).astype(standardize_dtype(dtype)))
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain}
@@ -303,7 +303,8 @@ class LecunNormal(_NamedScaling):
 
 @_add("orthogonal", "OrthogonalInitializer")
 class Orthogonal(RandomInitializer):
-    """``gain`` times a random orthogonal matrix (rows or columns, whichever are fewer, are orthonormal; Saxe et al. 2014).
+    """``gain`` times a random orthogonal matrix (rows or columns, whichever are fewer, are orthonormal; Saxe et al.
+    2014).
 
     More than two axes: all but the last count as rows.
     """

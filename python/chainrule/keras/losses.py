@@ -84,13 +84,15 @@ def _one_hot_operands(y_true: Any, y_pred: Any, name: str, axis: int) -> tuple[A
     class_numbers = y_true.ndim == y_pred.ndim - 1 or (y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1)
     if class_numbers and classes > 1:
         raise ValueError(
-            f"{name}: the targets of shape {tuple(y_true.shape)} look like class numbers, but this loss needs one-hot rows "
+            f"{name}: the targets of shape {tuple(y_true.shape)} look like class numbers, but this loss needs "
+            f"one-hot rows "
             f"of shape {tuple(y_pred.shape)}. Use loss='sparse_{name}' with class numbers, or "
             f"y = keras.utils.to_categorical(y, {classes})."
         )
     if y_pred.ndim and classes == 1:
         raise ValueError(
-            f"{name}: the model has one output per sample, shape {tuple(y_pred.shape)}: softmax over one class is always 1. "
+            f"{name}: the model has one output per sample, shape {tuple(y_pred.shape)}: softmax over one class is "
+            f"always 1. "
             f"Use loss='binary_crossentropy' with a sigmoid, or as many units as classes."
         )
     return _operands(y_true, y_pred, name)
@@ -219,9 +221,7 @@ def categorical_crossentropy(
     from . import ops
 
     logits = y_pred if from_logits else logits_of(y_pred, "softmax")
-    y_true, y_pred = _one_hot_operands(
-        y_true, y_pred if logits is None else logits, "categorical_crossentropy", axis
-    )
+    y_true, y_pred = _one_hot_operands(y_true, y_pred if logits is None else logits, "categorical_crossentropy", axis)
     y_true = _smooth(y_true, label_smoothing, y_pred.shape[axis])
     return ops.categorical_crossentropy(y_true, y_pred, from_logits=logits is not None, axis=axis)
 
@@ -240,7 +240,8 @@ def sparse_categorical_crossentropy(
     rows = tuple(n for a, n in enumerate(y_pred.shape) if a != axis % y_pred.ndim)
     if y_true.shape == y_pred.shape:
         raise ValueError(
-            f"sparse_categorical_crossentropy: the targets of shape {tuple(y_true.shape)} look like one-hot rows, but this "
+            f"sparse_categorical_crossentropy: the targets of shape {tuple(y_true.shape)} look like one-hot rows, "
+            f"but this "
             f"loss needs class numbers of shape {rows}. Use loss='categorical_crossentropy', or y = y.argmax(axis=-1)."
         )
     if tuple(y_true.shape) != rows:
@@ -302,9 +303,7 @@ def categorical_focal_crossentropy(
 ) -> Any:
     """-sum_k alpha_k (1 - p_k)^gamma y_k log p_k along ``axis`` (Lin et al. 2018)."""
     logits = y_pred if from_logits else logits_of(y_pred, "softmax")
-    y_true, z = _one_hot_operands(
-        y_true, y_pred if logits is None else logits, "categorical_focal_crossentropy", axis
-    )
+    y_true, z = _one_hot_operands(y_true, y_pred if logits is None else logits, "categorical_focal_crossentropy", axis)
     y_true = _smooth(y_true, label_smoothing, z.shape[axis])
     if logits is None:
         p = z / _op.sum(z, axis=axis, keepdims=True)
@@ -361,7 +360,9 @@ class Loss:
         dtype: the type it computes in; by default that of ``y_pred``.
     """
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None) -> None:
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
         if reduction not in REDUCTIONS:
             raise ValueError(f"{type(self).__name__}: reduction must be one of {REDUCTIONS}, got {reduction!r}.")
         self.name = name or unique_name(snake_case(type(self).__name__))
@@ -456,9 +457,7 @@ def _loss_class(name: str, function: Callable[..., Any], default_name: str, *ali
         inspect.Parameter("name", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default_name),
         inspect.Parameter("dtype", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None),
     ]
-    signature = inspect.Signature(
-        [p.replace(annotation=inspect.Parameter.empty) for p in (*options, *common)]
-    )
+    signature = inspect.Signature([p.replace(annotation=inspect.Parameter.empty) for p in (*options, *common)])
 
     def __init__(self: LossFunctionWrapper, *args: Any, **kwargs: Any) -> None:
         bound = signature.bind(*args, **kwargs)

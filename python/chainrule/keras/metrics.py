@@ -1,7 +1,7 @@
 """Metrics: accumulated over batches in state variables, so that they can be part of a recorded step.
 
-``update_state`` adds to the variables with in-place ops, ``result`` computes the value from them, ``reset_state`` zeroes
-them. The means keep total and count in float64: a float32 count would stop at 2^24 samples.
+``update_state`` adds to the variables with in-place ops, ``result`` computes the value from them, ``reset_state``
+zeroes them. The means keep total and count in float64: a float32 count would stop at 2^24 samples.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-import chainrule
 from chainrule import _core
 
 from . import losses
@@ -67,7 +66,9 @@ class Metric:
         self._variables.append(variable)
         return variable
 
-    def add_weight(self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None) -> Variable:
+    def add_weight(
+        self, shape: Any = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+    ) -> Variable:
         """As :meth:`add_variable`, zeros by default."""
         return self.add_variable(shape, initializer or "zeros", dtype, name=name)
 
@@ -135,16 +136,24 @@ class Mean(Metric):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         if isinstance(sample_weight, (int, float)):
             values = convert_to_tensor(values)
-            total, count = (_op.sum(values) if values.ndim else values) * float(sample_weight), values.size * sample_weight
+            total, count = (
+                (_op.sum(values) if values.ndim else values) * float(sample_weight),
+                values.size * sample_weight,
+            )
         else:
             values, weights = _weighted(values, sample_weight)
-            total, count = _op.sum(values) if values.ndim else values, values.size if weights is None else _op.sum(weights)
+            total, count = (
+                _op.sum(values) if values.ndim else values,
+                values.size if weights is None else _op.sum(weights),
+            )
         self.total.assign_add(total)
         self.count.assign_add(float(count) if isinstance(count, int) else count)
 
     def result(self) -> Any:
         total, count = self.total.value, self.count.value
-        return _op.cast(_op.where(_op.equal(count, 0.0), 0.0, total / _op.where(_op.equal(count, 0.0), 1.0, count)), self.dtype)
+        return _op.cast(
+            _op.where(_op.equal(count, 0.0), 0.0, total / _op.where(_op.equal(count, 0.0), 1.0, count)), self.dtype
+        )
 
     def results(self, states: np.ndarray) -> np.ndarray:
         totals, counts = states[:, 0], states[:, 1]
@@ -174,7 +183,9 @@ class MeanMetricWrapper(Mean):
         super().__init__(name or getattr(fn, "__name__", None), dtype)
         self._fn, self._fn_kwargs = fn, kwargs
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
         ignored = self._fn_kwargs.get("ignore_class")
         if ignored is not None:
@@ -307,9 +318,7 @@ def _metric_class(name: str, function: Callable[..., Any], default_name: str, *a
 _make = _metric_class
 Accuracy = _make("Accuracy", accuracy, "accuracy")
 BinaryAccuracy = _make("BinaryAccuracy", binary_accuracy, "binary_accuracy", "binary_accuracy")
-CategoricalAccuracy = _make(
-    "CategoricalAccuracy", categorical_accuracy, "categorical_accuracy", "categorical_accuracy"
-)
+CategoricalAccuracy = _make("CategoricalAccuracy", categorical_accuracy, "categorical_accuracy", "categorical_accuracy")
 SparseCategoricalAccuracy = _make(
     "SparseCategoricalAccuracy",
     sparse_categorical_accuracy,
@@ -385,7 +394,9 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
         super().__init__(name, dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    def update_state(  # type: ignore[override]
+        self, y_true: Any, y_pred: Any, sample_weight: Any = None
+    ) -> None:
         super().update_state(losses.mean_squared_error(y_true, y_pred), sample_weight)
 
     def result(self) -> Any:

@@ -1,7 +1,7 @@
 """Model and Sequential: graphs of layers that can be trained.
 
-``Model(inputs, outputs)`` holds the graph between symbolic tensors; a subclass with its own ``call`` holds none. Outside of
-training and gradients, calling a built graph model on an array replays a recorded program.
+``Model(inputs, outputs)`` holds the graph between symbolic tensors; a subclass with its own ``call`` holds none.
+Outside of training and gradients, calling a built graph model on an array replays a recorded program.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ class Model(Trainer, Layer):
     def _require_graph(self, what: str) -> Graph:
         if self._graph is None:
             raise AttributeError(
-                f"Model {self.name!r} has no symbolic {what}: it is a subclass with its own call, or a Sequential whose "
+                f"Model {self.name!r} has no symbolic {what}: it is a subclass with its own call, or a Sequential "
+                f"whose "
                 f"input shape isn't known yet (begin it with keras.Input(shape), or call it on data)."
             )
         return self._graph
@@ -170,7 +171,9 @@ class Model(Trainer, Layer):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Runs the graph. Subclasses without one define it themselves."""
         if self._graph is None:
-            raise NotImplementedError(f"{type(self).__name__} must define call(inputs), or be made with inputs and outputs.")
+            raise NotImplementedError(
+                f"{type(self).__name__} must define call(inputs), or be made with inputs and outputs."
+            )
         return self._graph.run(self._graph_inputs(inputs))
 
     def _graph_inputs(self, inputs: Any) -> list[Any]:
@@ -198,7 +201,7 @@ class Model(Trainer, Layer):
         return checked
 
     def _match(self, tensor: KerasTensor, value: Any) -> Any:
-        """The value, with an axis of length 1 added or dropped at the end if that makes it fit. ValueError if nothing does."""
+        """The value, with a last axis of length 1 added or dropped if that makes it fit. ValueError if nothing does."""
         shape, wanted = tuple(value.shape), tensor.shape
         if _fits(shape, wanted):
             return value
@@ -211,7 +214,8 @@ class Model(Trainer, Layer):
         one_axis = wanted[1] if len(wanted) == 2 else None
         advice = flatten_advice(shape, one_axis) if len(shape) > 2 else ""
         raise ValueError(
-            f"Layer {consumer.name!r} ({type(consumer).__name__}) of model {self.name!r} expects inputs of shape {wanted}, but "
+            f"Layer {consumer.name!r} ({type(consumer).__name__}) of model {self.name!r} expects inputs of shape "
+            f"{wanted}, but "
             f"x has shape {shape}.{advice}"
         )
 
@@ -239,7 +243,7 @@ class Model(Trainer, Layer):
             self._keeps_integers = kept
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """The outputs for inputs: tensors for arrays and tensors, symbolic for symbolic. ``training=True`` turns dropout on."""
+        """Tensors for arrays and tensors, symbolic outputs for symbolic inputs. ``training=True`` turns dropout on."""
         if (
             len(args) == 1
             and type(args[0]) in _MODEL_KINDS
@@ -327,7 +331,9 @@ def _shapes(shape: Any) -> list[tuple[Any, ...]]:
 
 
 def _fits(shape: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
-    return len(shape) == len(wanted) and all(m is None or n is None or m == n for m, n in zip(shape, wanted, strict=True))
+    return len(shape) == len(wanted) and all(
+        m is None or n is None or m == n for m, n in zip(shape, wanted, strict=True)
+    )
 
 
 class Sequential(Model):
@@ -454,7 +460,11 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """The layers' configurations."""
-        return {"name": self.name, "trainable": self._trainable, "layers": [serialize_keras_object(x) for x in self._layer_list]}
+        return {
+            "name": self.name,
+            "trainable": self._trainable,
+            "layers": [serialize_keras_object(x) for x in self._layer_list],
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:

@@ -104,7 +104,8 @@ class Optimizer:
             value = float(rate)
         except (TypeError, ValueError):
             raise ValueError(
-                f"{type(self).__name__}: learning_rate must be a number, a LearningRateSchedule or a function, got {rate!r}."
+                f"{type(self).__name__}: learning_rate must be a number, a LearningRateSchedule or a function, got "
+                f"{rate!r}."
             ) from None
         if not math.isfinite(value) or value < 0:
             raise ValueError(f"{type(self).__name__}: learning_rate must be finite and >= 0, got {rate!r}.")
@@ -133,7 +134,8 @@ class Optimizer:
             self._rate.assign(float(rate))
         else:
             raise TypeError(
-                f"{self.name}: the learning rate follows {self._rate!r} and can't be set to {rate!r}. Make the optimizer "
+                f"{self.name}: the learning rate follows {self._rate!r} and can't be set to {rate!r}. Make the "
+                f"optimizer "
                 f"with a number to be able to set it, or assign another schedule."
             )
 
@@ -207,7 +209,9 @@ class Optimizer:
         """
         if trainable_variables is None:
             if not self.built:
-                raise ValueError(f"{self.name}: apply(grads) needs the variables the first time: apply(grads, variables).")
+                raise ValueError(
+                    f"{self.name}: apply(grads) needs the variables the first time: apply(grads, variables)."
+                )
             trainable_variables = self._trainable
         if len(grads) != len(trainable_variables):
             raise ValueError(f"{self.name}: {len(grads)} gradients for {len(trainable_variables)} variables.")
@@ -216,7 +220,8 @@ class Optimizer:
             unknown = [v.path for v in trainable_variables if id(v) not in self._index]
             if unknown:
                 raise ValueError(
-                    f"{self.name} was built for other variables; unknown: {unknown}. Make a new optimizer, or compile the "
+                    f"{self.name} was built for other variables; unknown: {unknown}. Make a new optimizer, or "
+                    f"compile the "
                     f"model again after changing its layers."
                 )
             pairs = [(g, v) for g, v in zip(grads, trainable_variables, strict=True) if g is not None]
@@ -328,10 +333,17 @@ class Optimizer:
             rate = schedules.serialize(rate)
         else:
             rate = serialize_keras_object(rate)
-        names = (
-            "weight_decay clipnorm clipvalue global_clipnorm use_ema ema_momentum ema_overwrite_frequency "
-            "loss_scale_factor gradient_accumulation_steps"
-        ).split()
+        names = [
+            "weight_decay",
+            "clipnorm",
+            "clipvalue",
+            "global_clipnorm",
+            "use_ema",
+            "ema_momentum",
+            "ema_overwrite_frequency",
+            "loss_scale_factor",
+            "gradient_accumulation_steps",
+        ]
         return {"name": self.name, "learning_rate": rate, **{name: getattr(self, name) for name in names}}
 
     @classmethod

@@ -60,24 +60,20 @@ class SeedGenerator:
 
 
 def draw_key(seed: Any) -> Any:
-    """A key from a seed: an integer (always the same key), a :class:`SeedGenerator` (the next one), None (a new one)."""
+    """A key from a seed: an integer (always the same), a :class:`SeedGenerator` (the next one), None (a new one)."""
     if isinstance(seed, SeedGenerator):
         return seed.next()
     return key_of(seeds.draw() if seed is None else int(seed))
 
 
-def uniform(
-    shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
-) -> Any:
+def uniform(shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
     """Uniform numbers in [minval, maxval), shape ``shape``; integers if ``dtype`` is an integer type is an error."""
     dtype = standardize_dtype(dtype)
     values = _op.random_uniform(draw_key(seed), tuple(shape), dtype)
     return values * (maxval - minval) + minval
 
 
-def normal(
-    shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
-) -> Any:
+def normal(shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
     """Normal numbers with that mean and standard deviation, shape ``shape``."""
     values = _op.random_normal(draw_key(seed), tuple(shape), standardize_dtype(dtype))
     return values * stddev + mean
@@ -110,7 +106,7 @@ def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32"
     return _op.cast(values + float(minval), standardize_dtype(dtype))
 
 
-def dropout(inputs: Any, rate: float, noise_shape: Sequence[int] | None = None, seed: Any = None) -> Any:
+def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None) -> Any:
     """Sets a fraction ``rate`` of the inputs to zero and divides the others by ``1 - rate``.
 
     ``noise_shape`` (broadcast to the inputs' shape) makes entries along an axis of length 1 share their fate.

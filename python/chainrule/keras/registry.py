@@ -1,7 +1,7 @@
 """Identifiers: one place that turns names, configurations, classes and instances into objects, and back.
 
-Every family (activations, losses, layers, ...) has one :class:`Registry`; its ``get``, ``serialize`` and ``deserialize``
-are the module's public functions. Configurations are Keras 3's:
+Every family (activations, losses, layers, ...) has one :class:`Registry`; its ``get``, ``serialize`` and
+``deserialize`` are the module's public functions. Configurations are Keras 3's:
 ``{"module": ..., "class_name": ..., "config": {...}, "registered_name": ...}``.
 """
 
@@ -86,8 +86,9 @@ class Registry:
 
     def serialize(self, target: Any) -> Any:
         """The name of a function on file, the configuration of an instance."""
-        if inspect.isfunction(target) and self._objects.get(target.__name__) is target:
-            return target.__name__
+        name = getattr(target, "__name__", "")
+        if inspect.isfunction(target) and self._objects.get(name) is target:
+            return name
         return serialize_keras_object(target)
 
     def deserialize(self, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
@@ -214,7 +215,9 @@ def deserialize_keras_object(
         return registry.get(config, custom_objects) if registry else config
     if "class_name" not in config:
         if registry:
-            raise ValueError(f"The configuration of a {registry.kind} needs the key 'class_name'; got {sorted(config)}.")
+            raise ValueError(
+                f"The configuration of a {registry.kind} needs the key 'class_name'; got {sorted(config)}."
+            )
         return {key: deserialize_keras_object(value, custom_objects, safe_mode) for key, value in config.items()}
     class_name, inner = config["class_name"], config.get("config", {})
     if class_name == "__numpy__":

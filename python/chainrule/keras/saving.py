@@ -1,7 +1,7 @@
 """Weights in files, and graphs as configurations.
 
-A weights file is a NumPy ``.npz`` archive: ``<number>|<path>`` for each weight in the model's order. It is written beside its
-place and renamed, so a crash never leaves half a file.
+A weights file is a NumPy ``.npz`` archive: ``<number>|<path>`` for each weight in the model's order. It is written
+beside its place and renamed, so a crash never leaves half a file.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
     """
     path = os.fspath(filepath)
     if max_shard_size is not None or kwargs:
-        raise ValueError("save_weights: the weights go to one file; max_shard_size and other options are not supported.")
+        raise ValueError(
+            "save_weights: the weights go to one file; max_shard_size and other options are not supported."
+        )
     _check_path(path)
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"{path} exists already; save_weights(..., overwrite=True) replaces it.")
@@ -121,7 +123,8 @@ def graph_config(model: Any) -> dict[str, Any]:
     for operation in operations:
         if not hasattr(operation, "get_config"):
             raise ValueError(
-                f"Model {model.name!r} uses keras.ops.{operation.function.__name__} directly on symbolic tensors, which can't "
+                f"Model {model.name!r} uses keras.ops.{operation.function.__name__} directly on symbolic tensors, "
+                f"which can't "
                 f"be described; put it into a Lambda or a Layer of your own."
             )
     layers = [serialize_keras_object(operation) for operation in operations]

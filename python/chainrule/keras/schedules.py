@@ -72,7 +72,9 @@ class ExponentialDecay(LearningRateSchedule):
         return self.initial_learning_rate * _op.exp(math.log(self.decay_rate) * progress)
 
     def get_config(self) -> dict[str, Any]:
-        return {k: getattr(self, k) for k in ("initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name")}
+        return {
+            k: getattr(self, k) for k in ("initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name")
+        }
 
 
 @_registry.add
@@ -102,7 +104,9 @@ class InverseTimeDecay(LearningRateSchedule):
         return self.initial_learning_rate / (1.0 + self.decay_rate * progress)
 
     def get_config(self) -> dict[str, Any]:
-        return {k: getattr(self, k) for k in ("initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name")}
+        return {
+            k: getattr(self, k) for k in ("initial_learning_rate", "decay_steps", "decay_rate", "staircase", "name")
+        }
 
 
 @_registry.add
@@ -164,7 +168,8 @@ class PolynomialDecay(LearningRateSchedule):
 
 @_registry.add
 class CosineDecay(LearningRateSchedule):
-    """lr0 * ((1 - alpha) * (1 + cos(pi * progress)) / 2 + alpha), progress = min(step / decay_steps, 1) (Loshchilov 2016).
+    """lr0 * ((1 - alpha) * (1 + cos(pi * progress)) / 2 + alpha), progress = min(step / decay_steps, 1) (Loshchilov
+    2016).
 
     With ``warmup_target``: first linearly from lr0 to the target in ``warmup_steps``, then the decay from the target.
     """

@@ -110,8 +110,13 @@ def step_for(model: Any, mode: str, data: ArrayData, rows: int) -> RecordedStep:
     if model._step_version != structure_version():
         cache.clear()
     if key not in cache:
-        model._ensure_compiled_built(data)
-        cache[key] = RecordedStep(model, mode, data, signature)
+        made = model._ensure_compiled_built(data)
+        try:
+            cache[key] = RecordedStep(model, mode, data, signature)
+        except BaseException:
+            if made:  # from data that doesn't fit; the next may
+                model._forget_compiled()
+            raise
         model._step_version = structure_version()
     return cache[key]
 
@@ -122,7 +127,8 @@ def explain_fallback(model: Any, error: Exception) -> None:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not os.path.abspath(f.filename).startswith(here)]
     where = f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else "a layer of chainrule"
     logger.warning(
-        "model %r runs step by step in Python (slower): its code needs the values of tensors, so it can't be recorded. %s (%s)",
+        "model %r runs step by step in Python (slower): its code needs the values of tensors, so it can't be "
+        "recorded. %s (%s)",
         model.name,
         where,
         error,
@@ -130,7 +136,13 @@ def explain_fallback(model: Any, error: Exception) -> None:
 
 
 def make_loop(
-    model: Any, mode: str, data: ArrayData | BatchSource, batch_size: int, eager: bool, seed: int | None, metrics: Any = ()
+    model: Any,
+    mode: str,
+    data: ArrayData | BatchSource,
+    batch_size: int,
+    eager: bool,
+    seed: int | None,
+    metrics: Any = (),
 ) -> tuple[Any, list[tuple[int, ...]]]:
     """(an object with ``run(epochs, max_steps, seconds)``, the shapes of the model's outputs if they are known).
 

@@ -35,7 +35,10 @@ def _output_shape(layer: Any) -> str:
 def _rows(model: Any, expand: bool, show_trainable: bool, depth: int = 0) -> list[list[str]]:
     graph = getattr(model, "_graph", None)
     is_chain = graph is None or all(len(n.inputs) == 1 for n in graph.nodes)
-    layers = [x for x in model.layers if not (is_chain and isinstance(x, InputLayer))] if is_chain else graph.operations
+    if graph is None or is_chain:
+        layers: list[Any] = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
+    else:
+        layers = graph.operations
     rows = []
     for layer in layers:
         if isinstance(layer, FunctionOperation):

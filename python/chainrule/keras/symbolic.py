@@ -1,7 +1,7 @@
 """Symbolic tensors and the graph of operations between them: how ``keras.Model(inputs, outputs)`` knows its layers.
 
-A :class:`KerasTensor` has a shape (None where it may vary) and a dtype, no values. Applying a layer or an op to one adds a
-:class:`Node`; :class:`Graph` orders the nodes between inputs and outputs and runs them on real tensors.
+A :class:`KerasTensor` has a shape (None where it may vary) and a dtype, no values. Applying a layer or an op to one
+adds a :class:`Node`; :class:`Graph` orders the nodes between inputs and outputs and runs them on real tensors.
 """
 
 from __future__ import annotations

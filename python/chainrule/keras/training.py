@@ -1,7 +1,7 @@
 """compile, fit, evaluate, predict and their single-batch forms.
 
-fit records the whole training step once per input signature and runs many steps in one call of the core, which returns about
-every 50 ms so that Ctrl-C and the progress bar work. Without epoch callbacks all epochs are one such run.
+fit records the whole training step once per input signature and runs many steps in one call of the core, which returns
+about every 50 ms so that Ctrl-C and the progress bar work. Without epoch callbacks all epochs are one such run.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class Trainer:
     @property
     def metrics(self) -> list[Metric]:
         """The loss tracker, trackers of the outputs' losses, compiled metrics and those of layers."""
-        found = [self._loss_tracker] if self._compiled else []
+        found: list[Metric] = [self._loss_tracker] if self._compiled else []
         if self._compile_loss is not None:
             found += [tracker for tracker in self._compile_loss.trackers if tracker is not None]
         if self._compile_metrics is not None:
@@ -175,7 +175,10 @@ class Trainer:
         """
         total = None
         if self._compile_loss is not None:
-            targets, weights = self._per_output(y, y_pred, "y"), self._per_output(sample_weight, y_pred, "sample_weight")
+            targets, weights = (
+                self._per_output(y, y_pred, "y"),
+                self._per_output(sample_weight, y_pred, "sample_weight"),
+            )
             total = self._compile_loss(targets, flatten(y_pred), weights, int(flatten(x)[0].shape[0]))
         for extra in self.losses:  # type: ignore[attr-defined]
             total = extra if total is None else total + extra
@@ -186,7 +189,10 @@ class Trainer:
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Adds a batch to the compiled metrics. May be overridden."""
         if self._compile_metrics is not None and self._compile_metrics.entries:
-            targets, weights = self._per_output(y, y_pred, "y"), self._per_output(sample_weight, y_pred, "sample_weight")
+            targets, weights = (
+                self._per_output(y, y_pred, "y"),
+                self._per_output(sample_weight, y_pred, "sample_weight"),
+            )
             self._compile_metrics.update(targets, flatten(y_pred), weights)
         return {}
 
@@ -223,11 +229,11 @@ class Trainer:
         if not self.built or any(not layer.built for layer in self._flatten_layers(False)):  # type: ignore[attr-defined]
             predict_step(self, map_structure(lambda leaf: leaf[:1], x))
 
-    def _ensure_compiled_built(self, data: ArrayData) -> None:
-        """Makes the losses and metrics for one sample's shapes: variables can't be made inside a recording."""
+    def _ensure_compiled_built(self, data: ArrayData) -> bool:
+        """Makes losses and metrics for one sample's shapes, if there are none: recordings can't."""
         loss, metrics = self._compile_loss, self._compile_metrics
         if (loss is None or loss.names is not None) and (metrics is None or metrics.built):
-            return
+            return False
         first = data.slice(0, 1)
         self._ensure_model_built(first.x)
         y_pred = predict_step(self, first.x)
@@ -236,6 +242,13 @@ class Trainer:
             loss.build(names)
         if metrics is not None and not metrics.built:
             metrics.build(names, self._per_output(first.y, y_pred, "y"), flatten(y_pred))
+        return True
+
+    def _forget_compiled(self) -> None:
+        if self._compile_loss is not None:
+            self._compile_loss.names = None
+        if self._compile_metrics is not None:
+            self._compile_metrics.built = False
 
     @staticmethod
     def _weigh_classes(data: Any, class_weight: Any) -> Any:
@@ -243,7 +256,9 @@ class Trainer:
         if class_weight is None:
             return data
         if not isinstance(data, ArrayData):
-            raise ValueError("class_weight needs arrays; a source of batches gives sample weights itself: (x, y, weights).")
+            raise ValueError(
+                "class_weight needs arrays; a source of batches gives sample weights itself: (x, y, weights)."
+            )
         return apply_class_weight(data, class_weight)
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any) -> Any:
@@ -255,7 +270,8 @@ class Trainer:
             return data
         if y is not None or sample_weight is not None:
             raise ValueError(
-                f"x is a {type(x).__name__}, which makes batches (x, y, sample_weight) itself; y and sample_weight can't be "
+                f"x is a {type(x).__name__}, which makes batches (x, y, sample_weight) itself; y and sample_weight "
+                f"can't be "
                 f"given besides."
             )
         return BatchSource(x)
@@ -303,10 +319,12 @@ class Trainer:
         validation_freq: Any = 1,
         check_nan: bool = False,
     ) -> Any:
-        """Trains for ``epochs`` passes over the data; returns a History whose ``history`` maps names to values per epoch.
+        """Trains for ``epochs`` passes over the data; returns a History whose ``history`` maps names to values per
+        epoch.
 
         Args:
-            x, y: inputs and targets, arrays with one row a sample (or lists or dictionaries of them for several inputs or
+            x, y: inputs and targets, arrays with one row a sample (or lists or dictionaries of them for several inputs
+            or
                 outputs), or a source of batches ``(x, y)`` as x.
             batch_size: rows per step; 32 if not given.
             verbose: 0 silent, 1 progress bar, 2 one line an epoch, "auto": 1 in a terminal or notebook, else 2.
@@ -420,7 +438,9 @@ class Trainer:
             self._check_labels(data, output_shapes)
         count = steps or (-(-data.rows // batch_size) if isinstance(data, ArrayData) else data.steps)
         verbose = resolve_verbose(verbose)
-        hooks = callbacks if isinstance(callbacks, CallbackList) else CallbackList(callbacks, model=self, verbose=verbose)
+        hooks = (
+            callbacks if isinstance(callbacks, CallbackList) else CallbackList(callbacks, model=self, verbose=verbose)
+        )
         self.reset_metrics()
         progress = Progress(verbose, count)
         progress.begin(None)
@@ -447,20 +467,31 @@ class Trainer:
     # ---- predict
 
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
     ) -> Any:
         """The outputs for all rows of ``x`` as ndarrays (in the structure of the model's outputs).
 
         Raises:
             ValueError: inputs that don't fit the model.
         """
-        if type(x) is np.ndarray and callbacks is None and steps is None and (verbose == 0 or verbose == "auto"):
-            if x.ndim and 0 < x.shape[0] <= (batch_size or _PREDICT_ROWS):
-                program = self._forward_programs.get((x.shape, x.dtype))
-                if program and self._forward_version == structure_version():
-                    outputs = program(x)
-                    if len(outputs) == 1:
-                        return outputs[0].numpy()
+        if (
+            type(x) is np.ndarray
+            and callbacks is None
+            and steps is None
+            and verbose in (0, "auto")
+            and x.ndim
+            and 0 < x.shape[0] <= (batch_size or _PREDICT_ROWS)
+        ):
+            program = self._forward_programs.get((x.shape, x.dtype))
+            if program and self._forward_version == structure_version():
+                outputs = program(x)
+                if len(outputs) == 1:
+                    return outputs[0].numpy()
         if not is_array_data(x):
             batches = (batch[0] for batch in BatchSource(x).epoch(0))
             total = steps
@@ -659,4 +690,3 @@ class _Fit:
         self.hooks.on_epoch_end(epoch, logs)
         self.logs = logs
         self.progress.end(self.steps or self.loop.step, logs)
-

@@ -36,7 +36,8 @@ Sequence = PyDataset
 
 
 def set_random_seed(seed: int) -> None:
-    """Seeds Python's, NumPy's and chainrule's random numbers: the same seed gives the same weights and the same training.
+    """Seeds Python's, NumPy's and chainrule's random numbers: the same seed gives the same weights and the same
+    training.
 
     The results do not depend on the number of threads.
     """
@@ -66,7 +67,9 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
         num_classes = int(labels.max()) + 1 if labels.size else 0
     if labels.size and (labels.min() < 0 or labels.max() >= num_classes):
         bad = labels[(labels < 0) | (labels >= num_classes)].flat[0]
-        raise ValueError(f"to_categorical: label {bad} is out of range for {num_classes} classes (0 to {num_classes - 1}).")
+        raise ValueError(
+            f"to_categorical: label {bad} is out of range for {num_classes} classes (0 to {num_classes - 1})."
+        )
     rows = np.zeros((labels.size, num_classes), np.float32)
     rows[np.arange(labels.size), labels.reshape(-1)] = 1
     rows = rows.reshape((*labels.shape, num_classes))

@@ -1,7 +1,7 @@
 """Variables: named tensors that layers, optimizers and metrics update in place.
 
-Invariant: ``variable.value`` is one Tensor object for the variable's whole life. Recorded programs and gradients refer to
-its memory, so assigning copies into it and never replaces it.
+Invariant: ``variable.value`` is one Tensor object for the variable's whole life. Recorded programs and gradients refer
+to its memory, so assigning copies into it and never replaces it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ class Variable:
     """A tensor that training changes.
 
     Args:
-        initializer: the values (array-like or scalar), or a function ``(shape, dtype) -> values`` or its name; a function
+        initializer: the values (array-like or scalar), or a function ``(shape, dtype) -> values`` or its name; a
+        function
             needs ``shape``.
         shape: the shape, if ``initializer`` is a function.
         dtype: the type; by default that of the values if they are an array, else ``keras.config.floatx()``.
@@ -79,7 +80,9 @@ class Variable:
             values = convert_to_tensor(initializer, dtype)
             self._value = _own(values, initializer)
             if shape is not None and tuple(shape) != self._value.shape:
-                raise ValueError(f"Variable {self.name!r}: values of shape {self._value.shape}, but shape={tuple(shape)}.")
+                raise ValueError(
+                    f"Variable {self.name!r}: values of shape {self._value.shape}, but shape={tuple(shape)}."
+                )
 
     @property
     def value(self) -> Any:
@@ -117,7 +120,8 @@ class Variable:
         value = self._convert(value)
         if tuple(value.shape) != self.shape:
             raise ValueError(
-                f"Variable {self.path!r} has shape {self.shape}; it can't be assigned values of shape {tuple(value.shape)}."
+                f"Variable {self.path!r} has shape {self.shape}; it can't be assigned values of shape "
+                f"{tuple(value.shape)}."
             )
         with chainrule.no_grad():
             _op.assign(self._value, value)
@@ -199,12 +203,12 @@ for _method, _name in {
     setattr(Variable, f"__r{_method}__", _binary(_name, True))
 for _method, _name in {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}.items():
     setattr(Variable, f"__{_method}__", _binary(_name, False))
-Variable.__neg__ = lambda self: _op.negative(self.value)  # type: ignore[attr-defined]
-Variable.__abs__ = lambda self: _op.absolute(self.value)  # type: ignore[attr-defined]
+setattr(Variable, "__neg__", lambda self: _op.negative(self.value))  # noqa: B010
+setattr(Variable, "__abs__", lambda self: _op.absolute(self.value))  # noqa: B010
 
 
 def _own(value: Any, source: Any) -> Any:
-    """Memory of its own: a tensor that shares the caller's array is copied (by NumPy: also while a program is recorded)."""
+    """Memory of its own: what shares the caller's array is copied (by NumPy, so also during a recording)."""
     if value is source or isinstance(source, (np.ndarray, Tensor, Variable)):
         return chainrule.asarray(np.array(value.numpy()))
     return value

@@ -1,6 +1,7 @@
 """Functions of neural networks on tensors: activations, dense layers, dropout and losses from logits.
 
-Everything takes and returns tensors (array-likes are accepted), is differentiable and can be recorded by ``chainrule.jit``.
+Everything takes and returns tensors (array-likes are accepted), is differentiable and can be recorded by
+``chainrule.jit``.
 """
 
 from .activations import (

@@ -1,4 +1,4 @@
-"""Cross-entropies, one value per row. From logits the gradient is softmax(z) - y: no logarithm of a rounded probability."""
+"""Cross-entropies, a value per row. From logits the gradient is softmax(z) - y: no logarithm of a rounded number."""
 
 from __future__ import annotations
 

@@ -120,7 +120,9 @@ class PReLU(Layer):
         self.alpha_initializer = initializers.get(alpha_initializer)
         self.alpha_regularizer = regularizers.get(alpha_regularizer)
         self.alpha_constraint = constraints.get(alpha_constraint)
-        self.shared_axes = None if shared_axes is None else [shared_axes] if isinstance(shared_axes, int) else list(shared_axes)
+        self.shared_axes = (
+            None if shared_axes is None else [shared_axes] if isinstance(shared_axes, int) else list(shared_axes)
+        )
 
     def build(self, input_shape: Any) -> None:
         shape = list(input_shape[1:])
@@ -128,7 +130,8 @@ class PReLU(Layer):
             shape[axis - 1] = 1
         if None in shape:
             raise ValueError(
-                f"Layer {self.name!r} (PReLU) has one alpha for each entry, but an axis varies in {tuple(input_shape)}; "
+                f"Layer {self.name!r} (PReLU) has one alpha for each entry, but an axis varies in "
+                f"{tuple(input_shape)}; "
                 f"name it in shared_axes."
             )
         self.alpha = self.add_weight(

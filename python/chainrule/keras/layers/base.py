@@ -1,7 +1,7 @@
 """Layer: weights, the call with its checks, and the structure (sublayers, names, configuration) of every model.
 
-Invariants: a layer is built once, at its first call or by ``build(shape)``; its variables are found among its attributes
-(also inside lists and dictionaries), so that assigning is all a subclass has to do.
+Invariants: a layer is built once, at its first call or by ``build(shape)``; its variables are found among its
+attributes (also inside lists and dictionaries), so that assigning is all a subclass has to do.
 """
 
 from __future__ import annotations
@@ -87,6 +87,36 @@ context = _CallContext()
 
 _structure_version = 0
 
+# Attributes of layers and models that hold no layers or variables of the user's, and whose change alters no program.
+_BOOKKEEPING = frozenset(
+    [
+        "name",
+        "built",
+        "trainable",
+        "autocast",
+        "history",
+        "optimizer",
+        "stop_training",
+        "output_names",
+        "_init_arguments",
+        "_nodes",
+        "_extra_losses",
+        "_build_shape",
+        "_first_shape",
+        "_dtype",
+        "_trainable",
+        "_graph",
+        "_compile_config",
+        "_compile_loss",
+        "_compile_metrics",
+        "_loss_tracker",
+        "_step_programs",
+        "_forward_programs",
+        "_forward_structure",
+        "_called_once",
+    ]
+)
+
 
 def structure_version() -> int:
     """A number that grows whenever an attribute of a built layer is set: recorded programs older than it are stale."""
@@ -103,7 +133,7 @@ def observe_outputs(observer: Callable[[Any, Any], None]) -> Iterator[None]:
         context.observer = before
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _parameters(function: Callable[..., Any]) -> tuple[frozenset[str], bool]:
     """(names of the parameters, whether there is a ``**kwargs``)."""
     parameters = inspect.signature(function).parameters.values()
@@ -166,7 +196,8 @@ class Layer:
         if kwargs:
             known = sorted(_parameters(type(self).__init__)[0] - {"self", "kwargs"})
             raise ValueError(
-                f"{type(self).__name__}: unexpected arguments {sorted(kwargs)}. It takes {', '.join(known)}, name, dtype, "
+                f"{type(self).__name__}: unexpected arguments {sorted(kwargs)}. It takes {', '.join(known)}, name, "
+                f"dtype, "
                 f"trainable, activity_regularizer."
             )
         if name is not None and not isinstance(name, str):
@@ -189,9 +220,10 @@ class Layer:
 
     def __setattr__(self, name: str, value: Any) -> None:
         global _structure_version
-        object.__setattr__(self, name, value)
-        if name[0] != "_" and name != "built" and self.__dict__.get("built"):
+        state = self.__dict__
+        if name[0] != "_" and name not in _BOOKKEEPING and state.get("built") and state.get(name) is not value:
             _structure_version += 1
+        object.__setattr__(self, name, value)
 
     # ---- types
 
@@ -219,7 +251,9 @@ class Layer:
 
     def _tracked(self, kind: type) -> Iterator[Any]:
         for name, value in self.__dict__.items():
-            if name not in ("_nodes", "_init_arguments"):
+            if isinstance(value, kind):
+                yield value
+            elif isinstance(value, (list, tuple, dict)) and name not in _BOOKKEEPING:
                 yield from _search(value, kind)
 
     def _flatten_layers(self, include_self: bool = True) -> Iterator[Layer]:
@@ -300,7 +334,8 @@ class Layer:
         if len(weights) != len(variables):
             hint = "" if self.built else " The layer isn't built yet: call it on data or give its input shape first."
             raise ValueError(
-                f"{type(self).__name__} {self.name!r} has {len(variables)} weights, but {len(weights)} arrays were given.{hint}"
+                f"{type(self).__name__} {self.name!r} has {len(variables)} weights, but {len(weights)} arrays were "
+                f"given.{hint}"
             )
         for variable, value in zip(variables, weights, strict=True):
             if tuple(variable.shape) != np.shape(value):
@@ -419,7 +454,12 @@ class Layer:
     def _convert(self, x: Any) -> Any:
         """A tensor in the layer's compute type, if it is a float array and the layer casts."""
         if not isinstance(x, Tensor):
-            if x is None or isinstance(x, (str, bool)) or not hasattr(x, "__array__") and not isinstance(x, (float, int)):
+            if (
+                x is None
+                or isinstance(x, (str, bool))
+                or not hasattr(x, "__array__")
+                and not isinstance(x, (float, int))
+            ):
                 return x
             x = convert_to_tensor(x)
         if self.autocast and x.dtype != self._dtype:
@@ -448,7 +488,7 @@ class Layer:
         return ""
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """The symbolic outputs for symbolic inputs: from ``compute_output_shape``, else by running ``call`` on zeros."""
+        """Symbolic outputs for symbolic inputs: by ``compute_output_shape``, else by running ``call`` on zeros."""
         if type(self).compute_output_shape is not Layer.compute_output_shape:
             shape = self.compute_output_shape(_shape_of(args[0]))
             if isinstance(shape, (list, tuple)) and shape and isinstance(shape[0], (list, tuple)):
@@ -474,7 +514,12 @@ class Layer:
         return _shape_of(outputs)
 
     def stateless_call(
-        self, trainable_variables: Any, non_trainable_variables: Any, *args: Any, return_losses: bool = False, **kwargs: Any
+        self,
+        trainable_variables: Any,
+        non_trainable_variables: Any,
+        *args: Any,
+        return_losses: bool = False,
+        **kwargs: Any,
     ) -> Any:
         """Computes with the given values in place of the weights': (outputs, new non-trainable values[, losses])."""
         variables = self.trainable_variables + self.non_trainable_variables
@@ -531,7 +576,9 @@ class Layer:
             plain = (str, int, float, bool, type(None), list, tuple, dict)
             unfit = [k for k, v in given.items() if not isinstance(v, plain)]
             if unfit or any(isinstance(v, tuple) and k == "args" for k, v in given.items()):
-                raise NotImplementedError(f"{cls.__name__} must define get_config(): {unfit} can't be described by itself.")
+                raise NotImplementedError(
+                    f"{cls.__name__} must define get_config(): {unfit} can't be described by itself."
+                )
             if not _parameters(cls.__init__)[1]:
                 config = {k: v for k, v in config.items() if k in _parameters(cls.__init__)[0]}
             config.update(given)

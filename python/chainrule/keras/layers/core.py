@@ -138,7 +138,9 @@ class Dense(Layer):
 
     def build(self, input_shape: Any) -> None:
         if len(input_shape) < 2:
-            raise ValueError(f"Layer {self.name!r} (Dense) expects at least 2 axes, but its input has shape {input_shape}.")
+            raise ValueError(
+                f"Layer {self.name!r} (Dense) expects at least 2 axes, but its input has shape {input_shape}."
+            )
         n_in = input_shape[-1]
         if n_in is None:
             raise ValueError(

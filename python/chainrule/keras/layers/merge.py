@@ -44,9 +44,7 @@ class _Merge(Layer):
             ) from None
         if len(ranks) > 1:
             return lengths
-        return tuple(
-            None if any(shape[a] is None for shape in input_shape) else n for a, n in enumerate(lengths)
-        )
+        return tuple(None if any(shape[a] is None for shape in input_shape) else n for a, n in enumerate(lengths))
 
 
 @registry.add

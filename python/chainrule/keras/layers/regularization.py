@@ -37,12 +37,15 @@ class _Random(Layer):
 
 @registry.add
 class Dropout(_Random):
-    """In training sets a fraction ``rate`` of the inputs to 0 and divides the others by 1 - rate (Srivastava et al. 2014).
+    """In training sets a fraction ``rate`` of the inputs to 0 and divides the others by 1 - rate (Srivastava et al.
+    2014).
 
     ``noise_shape``: axes of length 1 share one decision.
     """
 
-    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None, **kwargs: Any) -> None:
+    def __init__(
+        self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Any = None, **kwargs: Any
+    ) -> None:
         super().__init__(seed, **kwargs)
         self.rate = self._fraction(rate)
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)

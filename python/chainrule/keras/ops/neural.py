@@ -1,0 +1,123 @@
+"""Functions of neural networks, and control flow that needs values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from chainrule import nn
+
+from ..config import epsilon
+from ..variables import convert_to_tensor
+from .dispatch import as_pair, as_real, core, symbolic
+from .elementwise import clip
+from .shapes import moveaxis
+
+
+def _neural(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def apply(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(convert_to_tensor(x), *args, **kwargs)
+
+    return symbolic(apply)
+
+
+relu = _neural(nn.relu)
+relu6 = _neural(nn.relu6)
+leaky_relu = _neural(nn.leaky_relu)
+elu = _neural(nn.elu)
+celu = _neural(nn.celu)
+selu = _neural(nn.selu)
+sigmoid = _neural(nn.sigmoid)
+log_sigmoid = _neural(nn.log_sigmoid)
+hard_sigmoid = _neural(nn.hard_sigmoid)
+silu = _neural(nn.silu)
+swish = _neural(nn.swish)
+hard_silu = _neural(nn.hard_silu)
+hard_swish = _neural(nn.hard_swish)
+hard_tanh = _neural(nn.hard_tanh)
+tanh_shrink = _neural(nn.tanh_shrink)
+hard_shrink = _neural(nn.hard_shrink)
+soft_shrink = _neural(nn.soft_shrink)
+softplus = _neural(nn.softplus)
+softsign = _neural(nn.softsign)
+squareplus = _neural(nn.squareplus)
+sparse_plus = _neural(nn.sparse_plus)
+sparse_sigmoid = _neural(nn.sparse_sigmoid)
+threshold = _neural(nn.threshold)
+softmax = _neural(nn.softmax)
+log_softmax = _neural(nn.log_softmax)
+glu = _neural(nn.glu)
+sparsemax = _neural(nn.sparsemax)
+
+
+@symbolic
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """z * Phi(z); by default in the tanh approximation."""
+    return nn.gelu(convert_to_tensor(x), approximate)
+
+
+@symbolic
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
+    """-(y log p + (1 - y) log(1 - p)), elementwise."""
+    target, output = as_pair(as_real(target), as_real(output))
+    if from_logits:
+        return nn.sigmoid_cross_entropy(output, target)
+    return nn.binary_cross_entropy(output, target, epsilon())
+
+
+@symbolic
+def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+    """-sum_k y_k log p_k along the axis; probabilities are normalised to sum 1 first."""
+    target, output = as_pair(as_real(target), as_real(output))
+    if axis not in (-1, output.ndim - 1):
+        target, output = moveaxis(target, axis, -1), moveaxis(output, axis, -1)
+    if from_logits:
+        return nn.softmax_cross_entropy(output, target)
+    p = output / core.sum(output, axis=-1, keepdims=True)
+    return -core.sum(target * core.log(clip(p, epsilon(), 1.0 - epsilon())), axis=-1)
+
+
+@symbolic
+def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
+    """-log p_label along the axis, labels being class numbers."""
+    target, output = convert_to_tensor(target), as_real(output)
+    if axis not in (-1, output.ndim - 1):
+        output = moveaxis(output, axis, -1)
+    if target.dtype.kind not in "iu":
+        target = core.cast(target, "int64")
+    if target.ndim == output.ndim and target.shape[-1] == 1:
+        target = core.squeeze(target, axis=-1)
+    if not from_logits:
+        p = output / core.sum(output, axis=-1, keepdims=True)
+        output = core.log(clip(p, epsilon(), 1.0 - epsilon()))
+        # log p as logits: their softmax is p again, up to the clipping.
+    return nn.sparse_softmax_cross_entropy(output, target)
+
+
+def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
+    """``true_fn()`` if the value is true, else ``false_fn()``. Needs the value: models that use it run unrecorded."""
+    return true_fn() if pred else false_fn()
+
+
+def while_loop(
+    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
+) -> Any:
+    """Repeats ``loop_vars = body(*loop_vars)`` while ``cond(*loop_vars)``. Needs values at each turn."""
+    several = isinstance(loop_vars, (list, tuple))
+    state = tuple(loop_vars) if several else (loop_vars,)
+    turns = 0
+    while (maximum_iterations is None or turns < maximum_iterations) and cond(*state):
+        result = body(*state)
+        state = tuple(result) if isinstance(result, (list, tuple)) else (result,)
+        turns += 1
+    return state if several else state[0]
+
+
+def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
+    """``value = body_fun(i, value)`` for i from lower to upper - 1."""
+    value = init_val
+    for i in range(lower, upper):
+        value = body_fun(i, value)
+    return value

@@ -1,0 +1,145 @@
+"""Reductions, statistics and products."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import config
+from ..variables import convert_to_tensor
+from .dispatch import as_pair, as_real, as_tensor, core, reduction, symbolic
+
+sum = reduction("sum", core.sum)
+mean = reduction("mean", core.mean, floats=True)
+prod = reduction("prod", core.prod)
+max = reduction("max", core.max)
+min = reduction("min", core.min)
+amax = max
+amin = min
+any = reduction("any", core.any)
+all = reduction("all", core.all)
+logsumexp = reduction("logsumexp", core.logsumexp, floats=True)
+
+
+@symbolic
+def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Mean squared distance from the mean."""
+    x = as_real(x)
+    centred = x - core.mean(x, axis=axis, keepdims=True)
+    return core.mean(core.square(centred), axis=axis, keepdims=keepdims)
+
+
+@symbolic
+def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Square root of :func:`var`."""
+    return core.sqrt(var(x, axis, keepdims))
+
+
+@symbolic
+def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
+    """(mean, variance) over the axes."""
+    x, axes = as_real(x), tuple(axes) if isinstance(axes, list) else axes
+    return core.mean(x, axis=axes, keepdims=keepdims), var(x, axes, keepdims)
+
+
+@symbolic
+def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
+    """Mean, weighted if ``weights`` (of the same shape) are given."""
+    x = as_real(x)
+    if weights is None:
+        return core.mean(x, axis=axis)
+    weights = convert_to_tensor(weights, x.dtype)
+    return core.sum(x * weights, axis=axis) / core.sum(weights, axis=axis)
+
+
+@symbolic
+def argmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Index (int32) of the greatest entry along the axis, the first if there are several."""
+    return core.cast(core.argmax(convert_to_tensor(x), axis=axis, keepdims=keepdims), "int32")
+
+
+@symbolic
+def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Index (int32) of the least entry along the axis, the first if there are several."""
+    return core.cast(core.argmin(convert_to_tensor(x), axis=axis, keepdims=keepdims), "int32")
+
+
+@symbolic
+def count_nonzero(x: Any, axis: Any = None) -> Any:
+    """Number (int32) of entries that are not zero."""
+    return core.sum(core.cast(core.not_equal(as_tensor(x), 0), "int32"), axis=axis)
+
+
+@symbolic
+def cumsum(x: Any, axis: Any = None, dtype: Any = None) -> Any:
+    """Running sums along the axis (None: of the flattened tensor)."""
+    return core.cumsum(convert_to_tensor(x, dtype), axis=axis)
+
+
+@symbolic
+def cumprod(x: Any, axis: Any = None, dtype: Any = None) -> Any:
+    """Running products along the axis (None: of the flattened tensor)."""
+    return core.cumprod(convert_to_tensor(x, dtype), axis=axis)
+
+
+@symbolic
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Vector norm along ``axis`` (None: of all entries): ord None or 2 Euclidean, 1 sum, inf greatest, p general."""
+    x = as_real(x)
+    size = core.absolute(x)
+    if ord in (None, 2, "euclidean", "fro"):
+        return core.sqrt(core.sum(core.square(x), axis=axis, keepdims=keepdims))
+    if ord == 1:
+        return core.sum(size, axis=axis, keepdims=keepdims)
+    if ord == math.inf:
+        return core.max(size, axis=axis, keepdims=keepdims)
+    return core.power(core.sum(core.power(size, ord), axis=axis, keepdims=keepdims), 1.0 / ord)
+
+
+@symbolic
+def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Any:
+    """x divided by its norm along the axis (the norm kept above epsilon)."""
+    x = as_real(x)
+    return x / core.maximum(norm(x, order, axis, True), config.epsilon() if epsilon is None else epsilon)
+
+
+@symbolic
+def matmul(x1: Any, x2: Any) -> Any:
+    """Matrix product; leading axes broadcast."""
+    return core.matmul(*as_pair(x1, x2))
+
+
+@symbolic
+def dot(x1: Any, x2: Any) -> Any:
+    """Sum over the last axis of x1 and the last but one of x2 (matrix product for matrices)."""
+    x1, x2 = as_pair(convert_to_tensor(x1), convert_to_tensor(x2))
+    if x1.ndim == 0 or x2.ndim == 0:
+        return core.multiply(x1, x2)
+    if x2.ndim <= 2:
+        return core.matmul(x1, x2)
+    return tensordot(x1, x2, axes=([x1.ndim - 1], [x2.ndim - 2]))
+
+
+@symbolic
+def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
+    """Sum over several axes: the last ``axes`` of x1 with the first of x2, or pairs ``(axes of x1, axes of x2)``."""
+    x1, x2 = as_pair(convert_to_tensor(x1), convert_to_tensor(x2))
+    if isinstance(axes, int):
+        first, second = list(range(x1.ndim - axes, x1.ndim)), list(range(axes))
+    else:
+        first, second = ([a] if isinstance(a, int) else list(a) for a in axes)
+    first, second = [a % x1.ndim for a in first], [a % x2.ndim for a in second]
+    rows = [a for a in range(x1.ndim) if a not in first]
+    columns = [a for a in range(x2.ndim) if a not in second]
+    shared = math.prod(x1.shape[a] for a in first)
+    left = core.reshape(core.transpose(x1, (*rows, *first)), (math.prod(x1.shape[a] for a in rows), shared))
+    right = core.reshape(core.transpose(x2, (*second, *columns)), (shared, math.prod(x2.shape[a] for a in columns)))
+    shape = tuple(x1.shape[a] for a in rows) + tuple(x2.shape[a] for a in columns)
+    return core.reshape(core.matmul(left, right), shape)
+
+
+@symbolic
+def outer(x1: Any, x2: Any) -> Any:
+    """Products of every entry of x1 with every entry of x2."""
+    x1, x2 = as_pair(convert_to_tensor(x1), convert_to_tensor(x2))
+    return core.reshape(x1, (x1.size, 1)) * core.reshape(x2, (1, x2.size))

@@ -1,0 +1,206 @@
+"""Shapes: reshaping, moving axes, joining, cutting and repeating."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..config import standardize_dtype
+from ..variables import convert_to_tensor, unwrap
+from .dispatch import core, symbolic
+
+
+def shape(x: Any) -> tuple[Any, ...]:
+    """The shape as a tuple (None where it may vary)."""
+    return tuple(unwrap(x).shape) if hasattr(x, "shape") else np.shape(x)
+
+
+def size(x: Any) -> Any:
+    """The number of entries."""
+    lengths = shape(x)
+    return None if None in lengths else math.prod(lengths)
+
+
+def ndim(x: Any) -> int:
+    """The number of axes."""
+    return len(shape(x))
+
+
+def dtype(x: Any) -> str:
+    """The name of the type."""
+    return standardize_dtype(x.dtype)
+
+
+@symbolic
+def reshape(x: Any, newshape: Any) -> Any:
+    """The same entries in another shape; one length may be -1."""
+    x = convert_to_tensor(x)
+    newshape = (newshape,) if isinstance(newshape, int) else tuple(-1 if n is None else n for n in newshape)
+    return core.reshape(x, newshape)
+
+
+@symbolic
+def ravel(x: Any) -> Any:
+    """All entries in one axis."""
+    return core.reshape(convert_to_tensor(x), (-1,))
+
+
+@symbolic
+def transpose(x: Any, axes: Any = None) -> Any:
+    """The axes in another order; None reverses them."""
+    return core.transpose(convert_to_tensor(x), None if axes is None else tuple(axes))
+
+
+@symbolic
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    x = convert_to_tensor(x)
+    order = list(range(x.ndim))
+    order[axis1], order[axis2] = order[axis2], order[axis1]
+    return core.transpose(x, tuple(order))
+
+
+@symbolic
+def moveaxis(x: Any, source: Any, destination: Any) -> Any:
+    """Axes moved to new positions."""
+    x = convert_to_tensor(x)
+    source = [a % x.ndim for a in ([source] if isinstance(source, int) else source)]
+    destination = [a % x.ndim for a in ([destination] if isinstance(destination, int) else destination)]
+    order = [a for a in range(x.ndim) if a not in source]
+    for place, axis in sorted(zip(destination, source, strict=True)):
+        order.insert(place, axis)
+    return core.transpose(x, tuple(order))
+
+
+@symbolic
+def expand_dims(x: Any, axis: Any) -> Any:
+    """New axes of length 1."""
+    x = convert_to_tensor(x)
+    for one in sorted([axis] if isinstance(axis, int) else axis):
+        x = core.expand_dims(x, one)
+    return x
+
+
+@symbolic
+def squeeze(x: Any, axis: Any = None) -> Any:
+    """Without axes of length 1."""
+    return core.squeeze(convert_to_tensor(x), axis=axis)
+
+
+@symbolic
+def broadcast_to(x: Any, shape: Any) -> Any:
+    """Axes of length 1 stretched to ``shape``."""
+    return core.broadcast_to(convert_to_tensor(x), tuple(shape))
+
+
+@symbolic
+def flip(x: Any, axis: Any = None) -> Any:
+    """Entries in reverse order along the axis."""
+    return core.flip(convert_to_tensor(x), axis=axis)
+
+
+@symbolic
+def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
+    """Joined along an axis."""
+    return core.concatenate([convert_to_tensor(x) for x in xs], axis=axis)
+
+
+@symbolic
+def stack(x: Sequence[Any], axis: int = 0) -> Any:
+    """Joined along a new axis."""
+    return core.stack([convert_to_tensor(item) for item in x], axis=axis)
+
+
+@symbolic
+def hstack(xs: Sequence[Any]) -> Any:
+    """Joined along the second axis (the first, for vectors)."""
+    xs = [core.reshape(t, (1,)) if t.ndim == 0 else t for t in map(convert_to_tensor, xs)]
+    return core.concatenate(xs, axis=0 if xs[0].ndim == 1 else 1)
+
+
+@symbolic
+def vstack(xs: Sequence[Any]) -> Any:
+    """Joined along the first axis; vectors become rows."""
+    xs = [core.reshape(t, (1, t.size)) if t.ndim < 2 else t for t in map(convert_to_tensor, xs)]
+    return core.concatenate(xs, axis=0)
+
+
+@symbolic
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Parts along an axis: so many equal ones, or cut at the given indices."""
+    x = convert_to_tensor(x)
+    axis %= x.ndim
+    length = x.shape[axis]
+    if isinstance(indices_or_sections, int):
+        if length % indices_or_sections:
+            raise ValueError(f"split: an axis of length {length} can't be cut into {indices_or_sections} equal parts.")
+        step = length // indices_or_sections
+        cuts = list(range(step, length, step))
+    else:
+        cuts = [int(i) for i in indices_or_sections]
+    lead = (builtins.slice(None),) * axis
+    return [x[(*lead, builtins.slice(a, b))] for a, b in zip([0, *cuts], [*cuts, length], strict=True)]
+
+
+@symbolic
+def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
+    """The entries along an axis as a list."""
+    x = convert_to_tensor(x)
+    axis %= x.ndim
+    lead = (builtins.slice(None),) * axis
+    return [x[(*lead, i)] for i in range(x.shape[axis])]
+
+
+@symbolic
+def repeat(x: Any, repeats: int, axis: Any = None) -> Any:
+    """Each entry ``repeats`` times along the axis (None: flattened)."""
+    x = convert_to_tensor(x)
+    if axis is None:
+        x, axis = core.reshape(x, (-1,)), 0
+    indices = np.repeat(np.arange(x.shape[axis]), np.asarray(repeats))
+    return core.take(x, indices, axis=axis)
+
+
+@symbolic
+def tile(x: Any, repeats: Any) -> Any:
+    """The whole tensor repeated along its axes."""
+    x = convert_to_tensor(x)
+    repeats = (repeats,) if isinstance(repeats, int) else tuple(repeats)
+    rank = builtins.max(x.ndim, len(repeats))
+    x = core.reshape(x, (1,) * (rank - x.ndim) + tuple(x.shape))
+    for axis, count in enumerate((1,) * (rank - len(repeats)) + repeats):
+        if count != 1:
+            x = core.concatenate([x] * count, axis=axis)
+    return x
+
+
+@symbolic
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Any:
+    """More entries before and after each axis: constants, or mode "reflect" or "symmetric"."""
+    x = convert_to_tensor(x)
+    widths: Any = np.broadcast_to(np.asarray(pad_width), (x.ndim, 2))
+    if mode == "constant":
+        before, after = ([int(n) for n in column] for column in widths.T)
+        return core.pad(x, before, after, value=constant_values or 0.0)
+    if mode not in ("reflect", "symmetric"):
+        raise ValueError(f"pad: mode must be 'constant', 'reflect' or 'symmetric', got {mode!r}.")
+    for axis in range(x.ndim):
+        if widths[axis].any():
+            indices: Any = np.arange(x.shape[axis])
+            x = core.take(x, np.pad(indices, widths[axis], mode=mode), axis=axis)  # type: ignore[call-overload]
+    return x
+
+
+@symbolic
+def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    """Entries moved along an axis (None: flattened), those pushed out coming in on the other side."""
+    x = convert_to_tensor(x)
+    if axis is None:
+        return core.reshape(roll(core.reshape(x, (-1,)), shift, 0), x.shape)
+    for one, by in zip(np.atleast_1d(axis).tolist(), np.atleast_1d(shift).tolist(), strict=True):
+        x = core.take(x, np.roll(np.arange(x.shape[one]), by), axis=one)
+    return x

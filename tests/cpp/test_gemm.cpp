@@ -329,6 +329,24 @@ TEST(Gemm, SameBitsForAnyThreadCount) {
   }
 }
 
+// One chain of fused multiply-adds for each element, whatever the tiles (x86_64_v2 has no fused ones).
+TEST(Gemm, SameBitsOnEveryLevelWithFusedMultiplyAdd) {
+  const std::string best = kernels().isa;
+  if (best != "x86_64_v4") GTEST_SKIP() << "one level with fused multiply-add at most: " << best;
+  for (const auto [m, n, k] : {std::array<std::int64_t, 3>{45, 130, 77}, {600, 33, 1500}, {3, 200, 2500}}) {
+    for (Layout b : {Layout::plain, Layout::transposed}) {
+      const Case t{m, n, k, Layout::plain, b};
+      const Matrix<float> x = random_matrix<float>(m, k, t.a), y = random_matrix<float>(k, n, t.b);
+      const Matrix<float> c = random_matrix<float>(m, n, Layout::plain);
+      const std::vector<float> expected = product(t, x, y, c, c);
+      set_isa("x86_64_v3");
+      const std::vector<float> got = product(t, x, y, c, c);
+      set_isa(best.c_str());
+      EXPECT_EQ(got, expected) << describe(t);
+    }
+  }
+}
+
 // The micro-kernels' own relu is the table's relu.
 TEST(Gemm, ReluIsTheTableRelu) {
   const Matrix<float> a = random_matrix<float>(37, 41, Layout::plain), b = random_matrix<float>(41, 53, Layout::plain);

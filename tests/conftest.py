@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_configure() -> None:
     # Installed sets are kept in the checkout, across runs, and never in the user's own cache folder.
     os.environ.setdefault("CHAINRULE_DATA", str(ROOT / ".cache" / "chainrule"))
+    # A shell's background jobs ignore Ctrl-C; tests that interrupt themselves need Python's own handler.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

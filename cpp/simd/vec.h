@@ -58,6 +58,16 @@ struct IntegerOf<8> {
   using Unsigned = uint64_t;
 };
 
+// Signed integers are added, multiplied and shifted as unsigned ones, where overflow wraps.
+template <class T, bool floating = (T(0.5) != T(0))>
+struct ArithmeticOf {
+  using Type = T;
+};
+template <class T>
+struct ArithmeticOf<T, false> {
+  using Type = typename IntegerOf<sizeof(T)>::Unsigned;
+};
+
 template <class T, int bytes = kVectorBytes>
 struct NativeOf {
   typedef T Type __attribute__((vector_size(bytes)));
@@ -96,6 +106,7 @@ template <class T>
 struct Vec {
   using Lane = T;
   using Native = typename detail::NativeOf<T>::Type;
+  using Wrapping = typename detail::NativeOf<typename detail::ArithmeticOf<T>::Type>::Type;
   static constexpr int kLanes = simd::kLanes<T>;
   Native v;
 
@@ -124,16 +135,16 @@ struct Vec {
     return r;
   }
 
-  friend CR_INLINE Vec operator+(Vec a, Vec b) { return Vec(a.v + b.v); }
-  friend CR_INLINE Vec operator-(Vec a, Vec b) { return Vec(a.v - b.v); }
-  friend CR_INLINE Vec operator*(Vec a, Vec b) { return Vec(a.v * b.v); }
+  friend CR_INLINE Vec operator+(Vec a, Vec b) { return Vec((Native)((Wrapping)a.v + (Wrapping)b.v)); }
+  friend CR_INLINE Vec operator-(Vec a, Vec b) { return Vec((Native)((Wrapping)a.v - (Wrapping)b.v)); }
+  friend CR_INLINE Vec operator*(Vec a, Vec b) { return Vec((Native)((Wrapping)a.v * (Wrapping)b.v)); }
   friend CR_INLINE Vec operator/(Vec a, Vec b) { return Vec(a.v / b.v); }
-  friend CR_INLINE Vec operator-(Vec a) { return Vec(-a.v); }
+  friend CR_INLINE Vec operator-(Vec a) { return Vec((Native)(-(Wrapping)a.v)); }
   friend CR_INLINE Vec operator&(Vec a, Vec b) { return Vec(a.v & b.v); }
   friend CR_INLINE Vec operator|(Vec a, Vec b) { return Vec(a.v | b.v); }
   friend CR_INLINE Vec operator^(Vec a, Vec b) { return Vec(a.v ^ b.v); }
   friend CR_INLINE Vec operator~(Vec a) { return Vec(~a.v); }
-  friend CR_INLINE Vec operator<<(Vec a, int bits) { return Vec(a.v << bits); }
+  friend CR_INLINE Vec operator<<(Vec a, int bits) { return Vec((Native)((Wrapping)a.v << bits)); }
   friend CR_INLINE Vec operator>>(Vec a, int bits) { return Vec(a.v >> bits); }
   CR_INLINE Vec& operator+=(Vec b) { return *this = *this + b; }
   CR_INLINE Vec& operator-=(Vec b) { return *this = *this - b; }

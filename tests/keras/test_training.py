@@ -428,3 +428,53 @@ def test_train_on_batch_accumulates():
     model.reset_metrics()
     alone = model.train_on_batch(X[10:20], LABELS[10:20], return_dict=True)
     assert second["accuracy"] == pytest.approx((first["accuracy"] + alone["accuracy"]) / 2)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_own_train_step(eager):
+    """A model's own train_step (with a GradientTape) is recorded like the built-in one and gives the same numbers."""
+
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            x, y = data
+            with chainrule.GradientTape() as tape:
+                y_pred = self(x, training=True)
+                loss = self.compute_loss(y=y, y_pred=y_pred)
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply(gradients, self.trainable_variables)
+            for metric in self.metrics:
+                if metric.name == "loss":
+                    metric.update_state(loss, sample_weight=len(x))
+                else:
+                    metric.update_state(y, y_pred)
+            return {**{m.name: m.result() for m in self.metrics}, "greatest": ops.max(y_pred)}
+
+    def build(cls):
+        keras.utils.set_random_seed(0)
+        model = cls([keras.Input((5,)), layers.Dense(4, activation="relu"), layers.Dense(3, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], run_eagerly=eager)
+        return model, model.fit(X, LABELS, epochs=3, verbose=0).history
+
+    (own, h1), (plain, h2) = build(Own), build(keras.Sequential)
+    assert set(h1) - set(h2) == {"greatest"}
+    np.testing.assert_allclose(h1["loss"], h2["loss"], rtol=1e-5)
+    for a, b in zip(own.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    assert 1 / 3 < h1["greatest"][-1] <= 1
+
+
+def test_loop_by_hand():
+    """The tutorials' loop: tape, gradient, apply_gradients."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(1)])
+    optimizer, loss_of = keras.optimizers.SGD(0.1), keras.losses.MeanSquaredError()
+    y = X @ np.array([[1.0], [2.0], [0.0], [-1.0], [0.5]], np.float32)
+    first = None
+    for _ in range(200):
+        with chainrule.GradientTape() as tape:
+            loss = loss_of(y, model(X, training=True))
+        first = float(loss) if first is None else first
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+    assert float(loss) < 1e-3 * first
+    np.testing.assert_allclose(model.get_weights()[0].ravel(), [1, 2, 0, -1, 0.5], atol=0.05)

@@ -64,7 +64,7 @@ class CompiledLoss:
             return entry
         return LossFunctionWrapper(entry, name=getattr(entry, "__name__", None))
 
-    def __call__(self, y_true: list[Any], y_pred: list[Any], sample_weight: list[Any], batch: int) -> Any:
+    def __call__(self, y_true: list[Any], y_pred: list[Any], sample_weight: list[Any]) -> Any:
         """The total, or None if no output has a loss."""
         total = None
         for i, loss in enumerate(self.losses):
@@ -77,7 +77,7 @@ class CompiledLoss:
                 value = losses_module._op.mean(value)
             tracker = self.trackers[i]
             if tracker is not None:
-                tracker.update_state(value, sample_weight=batch)
+                tracker.update_state(value, sample_weight=int(y_pred[i].shape[0]))
             if self.scales[i] is not None:
                 value = value * float(self.scales[i])
             total = value if total is None else total + value

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -43,8 +43,8 @@ def gradient_recording(tensors: list[Any]) -> Iterator[None]:
         _core.pop_recording()
 
 
-def train_step(model: Any, x: Any, y: Any, sample_weight: Any) -> list[Any]:
-    """Forward, loss, backward, update, metrics; returns the outputs' tensors."""
+def train_step(model: Any, x: Any, y: Any, sample_weight: Any) -> None:
+    """Forward, loss, backward, update, metrics."""
     variables = model.trainable_variables
     tensors = [variable.value for variable in variables]
     model._clear_losses()
@@ -59,11 +59,10 @@ def train_step(model: Any, x: Any, y: Any, sample_weight: Any) -> list[Any]:
             model._loss_tracker.update_state(loss, sample_weight=_rows(x))
     model._clear_losses()
     model.optimizer.apply(gradients, variables)
-    return flatten(y_pred)
 
 
-def test_step(model: Any, x: Any, y: Any, sample_weight: Any) -> list[Any]:
-    """Forward, loss, metrics; returns the outputs' tensors."""
+def test_step(model: Any, x: Any, y: Any, sample_weight: Any) -> None:
+    """Forward, loss, metrics."""
     model._clear_losses()
     with chainrule.no_grad(), remember_logits():
         y_pred = model._forward(x, training=False)
@@ -71,7 +70,22 @@ def test_step(model: Any, x: Any, y: Any, sample_weight: Any) -> list[Any]:
         model.compute_metrics(x, y, y_pred, sample_weight)
         model._loss_tracker.update_state(loss, sample_weight=_rows(x))
     model._clear_losses()
-    return flatten(y_pred)
+
+
+def run_step(model: Any, mode: str, x: Any, y: Any, sample_weight: Any) -> None:
+    """One step of "train" or "test": the model's own ``train_step(data)`` or ``test_step(data)`` if it defines one."""
+    own = getattr(model, f"{mode}_step", None)
+    if own is None:
+        (train_step if mode == "train" else test_step)(model, x, y, sample_weight)
+        return
+    data = (x, y) if sample_weight is None else (x, y, sample_weight)
+    with remember_logits():
+        logs = own(data if y is not None else x)
+    tracked = {metric.name for metric in model.metrics}
+    for name, value in (logs or {}).items():
+        if name not in tracked:  # kept in memory of its own, so that a recorded step leaves it there
+            state = model._step_logs.setdefault(name, chainrule.asarray(np.zeros((), "float32")))
+            _op.assign(state, _op.cast(chainrule.asarray(value), "float32"))
 
 
 def predict_step(model: Any, x: Any) -> Any:
@@ -84,21 +98,17 @@ def _rows(x: Any) -> int:
     return int(flatten(x)[0].shape[0])
 
 
-STEPS: dict[str, Callable[..., list[Any]]] = {"train": train_step, "test": test_step}
-
-
 class RecordedStep:
-    """A step as a program; remembers the shapes of the model's outputs (for checks of labels)."""
+    """A step as a program, and the shapes of the model's outputs in it (for checks of labels)."""
 
     def __init__(self, model: Any, mode: str, data: ArrayData, signature: list[tuple[tuple[int, ...], str]]) -> None:
-        self.output_shapes: list[tuple[int, ...]] = []
-
         def function(*placeholders: Any) -> list[Any]:
-            outputs = STEPS[mode](model, *data.unpack(list(placeholders)))
-            self.output_shapes = [tuple(output.shape) for output in outputs]
+            run_step(model, mode, *data.unpack(list(placeholders)))
             return []
 
+        model._output_shapes = []
         self.program = _core.record(function, signature)
+        self.output_shapes: list[tuple[int, ...]] = model._output_shapes
 
 
 def step_for(model: Any, mode: str, data: ArrayData, rows: int) -> RecordedStep:
@@ -178,7 +188,7 @@ def make_loop(
     def batches(epoch: int) -> Iterator[Batch]:
         return data.batches(batch_size, None if seed is None else epoch_order(data.rows, seed, epoch))
 
-    return BatchLoop(lambda *batch: STEPS[mode](model, *batch), batches), _eager_shapes(model, data)
+    return BatchLoop(lambda *batch: run_step(model, mode, *batch), batches), _eager_shapes(model, data)
 
 
 def _eager_shapes(model: Any, data: ArrayData) -> list[tuple[int, ...]]:
@@ -200,7 +210,7 @@ def run_batch(model: Any, mode: str, batch: Batch, eager: bool) -> None:
             model._check_labels(data, step.output_shapes)
             step.program(*data.arrays)
             return
-    STEPS[mode](model, *batch)
+    run_step(model, mode, *batch)
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:

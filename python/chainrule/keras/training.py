@@ -19,8 +19,9 @@ from .callbacks import CallbackList
 from .compiled import CompiledLoss, CompiledMetrics, by_output, check_labels
 from .data import ArrayData, BatchSource, apply_class_weight, is_array_data, split_validation
 from .debug import FiniteCheck
+from .fitting import FitRun, is_due, run_steps
 from .layers.base import observe_outputs, structure_version
-from .metrics import Mean, Metric, has_table, read_scalar
+from .metrics import Mean, Metric, read_scalar
 from .progress import Progress, resolve_verbose
 from .steps import make_loop, predict_step, run_batch
 from .symbolic import flatten, map_structure, pack_like
@@ -28,8 +29,6 @@ from .variables import Tensor, convert_to_tensor
 
 _op = _core.ops
 
-_BUDGET_SECONDS = 0.05  # how long the core runs before Python looks at signals and the progress bar
-_ENDLESS = 2**62  # more epochs than anybody trains
 _PREDICT_ROWS = 256
 _PROGRAMS_KEPT = 64
 
@@ -51,6 +50,8 @@ class Trainer:
         self._loss_tracker = Mean(name="loss")
         self._run_eagerly = False
         self._untraceable = False
+        self._output_shapes: list[tuple[int, ...]] = []
+        self._step_logs: dict[str, Any] = {}  # what a train_step of the model's own returns beside its metrics
         self._step_programs: dict[Any, Any] = {}
         self._step_version = -1
         self._forward_programs: dict[Any, Any] = {}
@@ -95,6 +96,7 @@ class Trainer:
         self._compiled = True
         self.stop_training = False
         self._step_programs = {}
+        self._step_logs = {}
         self._loss_tracker = Mean(name="loss")
         self._compile_config = {
             "optimizer": optimizer,
@@ -157,7 +159,7 @@ class Trainer:
             else:
                 array = np.asarray(convert_to_tensor(value).numpy())
                 results[metric.name] = float(array) if array.ndim == 0 else array.tolist()
-        return results
+        return results | {name: float(value) for name, value in self._step_logs.items()}
 
     # ---- what a step computes
 
@@ -179,7 +181,7 @@ class Trainer:
                 self._per_output(y, y_pred, "y"),
                 self._per_output(sample_weight, y_pred, "sample_weight"),
             )
-            total = self._compile_loss(targets, flatten(y_pred), weights, int(flatten(x)[0].shape[0]))
+            total = self._compile_loss(targets, flatten(y_pred), weights)
         for extra in self.losses:  # type: ignore[attr-defined]
             total = extra if total is None else total + extra
         if total is None:
@@ -216,7 +218,9 @@ class Trainer:
         return by_output(values, names, what)
 
     def _forward(self, x: Any, training: bool) -> Any:
-        return super().__call__(x, training=training)  # type: ignore[misc]
+        y_pred = super().__call__(x, training=training)  # type: ignore[misc]
+        self._output_shapes = [tuple(leaf.shape) for leaf in flatten(y_pred)]
+        return y_pred
 
     # ---- preparation
 
@@ -374,7 +378,7 @@ class Trainer:
             verbose=verbose,
         )
         self.history = hooks.history
-        run = _Fit(self, loop, hooks, steps, steps_per_epoch, verbose)
+        run = FitRun(self, loop, hooks, steps, steps_per_epoch, verbose)
         guard = FiniteCheck(self) if check_nan else None
         if guard is not None and isinstance(data, ArrayData):
             guard.check_inputs(data)
@@ -388,7 +392,7 @@ class Trainer:
                 for epoch in range(initial_epoch, epochs):
                     run.epoch(epoch, epochs)
                     logs = self.get_metrics_result()
-                    if validation is not None and _is_due(validation_freq, epoch):
+                    if validation is not None and is_due(validation_freq, epoch):
                         results = self.evaluate(
                             **validation,
                             batch_size=validation_batch_size or batch_size,
@@ -455,7 +459,7 @@ class Trainer:
                 hooks.on_test_batch_end(step, logs)
                 step += 1
         else:
-            _run_steps(loop, steps, progress, None)
+            run_steps(loop, steps, progress, None)
         logs = self.get_metrics_result()
         hooks.on_test_end(logs)
         progress.end(count or loop.step, logs)
@@ -602,91 +606,3 @@ class Trainer:
             return logs
         values = list(logs.values())
         return values[0] if len(values) == 1 else values
-
-
-def _is_due(frequency: Any, epoch: int) -> bool:
-    if isinstance(frequency, int):
-        return (epoch + 1) % frequency == 0
-    return epoch + 1 in frequency
-
-
-def _run_steps(loop: Any, limit: int | None, progress: Progress, logs: Any) -> None:
-    """Runs to the end of the pass over the data, or ``limit`` steps, with the progress bar between slices of time."""
-    if limit is None:
-        target = loop.epoch + 1
-        while loop.epoch < target:
-            loop.run(target, -1, _BUDGET_SECONDS)
-            if progress.wants_updates and loop.epoch < target:
-                progress.update(loop.step, logs() if logs else None)
-        return
-    for done in range(1, limit + 1):
-        loop.run(_ENDLESS, 1)
-        if progress.wants_updates:
-            progress.update(done, logs() if logs else None)
-
-
-class _Fit:
-    """The epochs of one fit."""
-
-    def __init__(
-        self, model: Any, loop: Any, hooks: CallbackList, steps: int | None, steps_per_epoch: int | None, verbose: int
-    ) -> None:
-        self.model, self.loop, self.hooks = model, loop, hooks
-        self.steps, self.limit, self.verbose = steps, steps_per_epoch, verbose
-        self.progress = Progress(verbose, steps)
-        self.logs: dict[str, Any] = {}
-
-    def can_run_at_once(self, validation: Any, initial_epoch: int) -> bool:
-        """Whether nothing has to happen between epochs."""
-        return (
-            self.verbose == 0
-            and validation is None
-            and initial_epoch == 0
-            and self.limit is None
-            and not self.hooks.has_epoch_hooks
-            and not self.hooks.has_batch_hooks
-            and isinstance(self.loop, _core.FitLoop)
-            and all(has_table(metric) for metric in self.model.metrics)
-        )
-
-    def at_once(self, loop: Any, epochs: int) -> None:
-        """All epochs in one run of the core; the history is computed from its table afterwards."""
-        metrics = self.model.metrics
-        try:
-            while loop.epoch < epochs:
-                loop.run(epochs, -1, _BUDGET_SECONDS)
-        finally:
-            table = np.asarray(loop.take_history())
-            column = 0
-            history = self.model.history
-            for metric in metrics:
-                width = len(metric.variables)
-                history.history[metric.name] = metric.results(table[:, column : column + width]).tolist()
-                column += width
-            history.epoch = list(range(len(table)))
-        self.logs = {name: values[-1] for name, values in history.history.items() if values}
-
-    def epoch(self, epoch: int, epochs: int) -> None:
-        """The steps of one epoch."""
-        model, hooks, loop = self.model, self.hooks, self.loop
-        model.reset_metrics()
-        hooks.on_epoch_begin(epoch)
-        self.progress.begin((epoch, epochs))
-        if not hooks.has_batch_hooks:
-            _run_steps(loop, self.limit, self.progress, model.get_metrics_result)
-            return
-        step, target = 0, loop.epoch + 1 if self.limit is None else _ENDLESS
-        while step != self.limit and loop.epoch < target and not model.stop_training:
-            hooks.on_train_batch_begin(step)
-            loop.run(target, 1)
-            logs = model.get_metrics_result()
-            hooks.on_train_batch_end(step, logs)
-            step += 1
-            if self.progress.wants_updates:
-                self.progress.update(step, logs)
-
-    def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Callbacks and the line of the epoch."""
-        self.hooks.on_epoch_end(epoch, logs)
-        self.logs = logs
-        self.progress.end(self.steps or self.loop.step, logs)

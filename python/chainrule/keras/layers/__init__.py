@@ -1,8 +1,9 @@
 """``keras.layers``."""
 
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
-from .base import InputSpec, Layer, registry
+from .base import Layer, registry
 from .core import Activation, Dense, Identity, Input, InputLayer, Lambda
+from .input_spec import InputSpec
 from .merge import (
     Add,
     Average,

@@ -8,7 +8,8 @@ from typing import Any
 from chainrule import _core, nn
 
 from .. import activations, constraints, initializers, regularizers
-from .base import InputSpec, Layer, registry
+from .base import Layer, registry
+from .input_spec import InputSpec
 
 _op = _core.ops
 

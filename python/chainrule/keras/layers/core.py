@@ -13,7 +13,8 @@ from ..config import floatx, standardize_dtype
 from ..naming import unique_name
 from ..registry import deserialize_keras_object, serialize_keras_object
 from ..symbolic import KerasTensor, Node, flatten
-from .base import InputSpec, Layer, registry
+from .base import Layer, registry
+from .input_spec import InputSpec
 
 _op = _core.ops
 

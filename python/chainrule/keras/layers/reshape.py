@@ -9,7 +9,8 @@ from typing import Any
 from chainrule import _core
 
 from ..config import image_data_format
-from .base import InputSpec, Layer, registry
+from .base import Layer, registry
+from .input_spec import InputSpec
 
 _op = _core.ops
 

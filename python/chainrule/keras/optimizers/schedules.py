@@ -8,8 +8,8 @@ from typing import Any
 
 from chainrule import _core
 
-from .registry import Registry
-from .variables import convert_to_tensor, unwrap
+from ..registry import Registry
+from ..variables import convert_to_tensor, unwrap
 
 _op = _core.ops
 

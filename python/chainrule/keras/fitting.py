@@ -1,0 +1,108 @@
+"""The epochs of one fit: driving the loop of steps, the callbacks and the progress bar.
+
+The core runs for about 50 ms at a time; in between Python looks at signals (Ctrl-C) and redraws the bar.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule import _core
+
+from .callbacks import CallbackList
+from .metrics import has_table
+from .progress import Progress
+
+_BUDGET_SECONDS = 0.05
+_ENDLESS = 2**62  # more epochs than anybody trains
+
+
+def is_due(frequency: Any, epoch: int) -> bool:
+    if isinstance(frequency, int):
+        return (epoch + 1) % frequency == 0
+    return epoch + 1 in frequency
+
+
+def run_steps(loop: Any, limit: int | None, progress: Progress, logs: Any) -> None:
+    """Runs to the end of the pass over the data, or ``limit`` steps, with the progress bar between slices of time."""
+    if limit is None:
+        target = loop.epoch + 1
+        while loop.epoch < target:
+            loop.run(target, -1, _BUDGET_SECONDS)
+            if progress.wants_updates and loop.epoch < target:
+                progress.update(loop.step, logs() if logs else None)
+        return
+    for done in range(1, limit + 1):
+        loop.run(_ENDLESS, 1)
+        if progress.wants_updates:
+            progress.update(done, logs() if logs else None)
+
+
+class FitRun:
+    """The epochs of one fit."""
+
+    def __init__(
+        self, model: Any, loop: Any, hooks: CallbackList, steps: int | None, steps_per_epoch: int | None, verbose: int
+    ) -> None:
+        self.model, self.loop, self.hooks = model, loop, hooks
+        self.steps, self.limit, self.verbose = steps, steps_per_epoch, verbose
+        self.progress = Progress(verbose, steps)
+        self.logs: dict[str, Any] = {}
+
+    def can_run_at_once(self, validation: Any, initial_epoch: int) -> bool:
+        """Whether nothing has to happen between epochs."""
+        return (
+            self.verbose == 0
+            and validation is None
+            and initial_epoch == 0
+            and self.limit is None
+            and not self.hooks.has_epoch_hooks
+            and not self.hooks.has_batch_hooks
+            and isinstance(self.loop, _core.FitLoop)
+            and all(has_table(metric) for metric in self.model.metrics)
+            and not self.model._step_logs
+        )
+
+    def at_once(self, loop: Any, epochs: int) -> None:
+        """All epochs in one run of the core; the history is computed from its table afterwards."""
+        metrics = self.model.metrics
+        try:
+            while loop.epoch < epochs:
+                loop.run(epochs, -1, _BUDGET_SECONDS)
+        finally:
+            table = np.asarray(loop.take_history())
+            column = 0
+            history = self.model.history
+            for metric in metrics:
+                width = len(metric.variables)
+                history.history[metric.name] = metric.results(table[:, column : column + width]).tolist()
+                column += width
+            history.epoch = list(range(len(table)))
+        self.logs = {name: values[-1] for name, values in history.history.items() if values}
+
+    def epoch(self, epoch: int, epochs: int) -> None:
+        """The steps of one epoch."""
+        model, hooks, loop = self.model, self.hooks, self.loop
+        model.reset_metrics()
+        hooks.on_epoch_begin(epoch)
+        self.progress.begin((epoch, epochs))
+        if not hooks.has_batch_hooks:
+            run_steps(loop, self.limit, self.progress, model.get_metrics_result)
+            return
+        step, target = 0, loop.epoch + 1 if self.limit is None else _ENDLESS
+        while step != self.limit and loop.epoch < target and not model.stop_training:
+            hooks.on_train_batch_begin(step)
+            loop.run(target, 1)
+            logs = model.get_metrics_result()
+            hooks.on_train_batch_end(step, logs)
+            step += 1
+            if self.progress.wants_updates:
+                self.progress.update(step, logs)
+
+    def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Callbacks and the line of the epoch."""
+        self.hooks.on_epoch_end(epoch, logs)
+        self.logs = logs
+        self.progress.end(self.steps or self.loop.step, logs)

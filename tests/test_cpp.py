@@ -54,6 +54,6 @@ def test_cpp_tests():
     run("cmake", "--preset", "release", "-B", str(BUILD), f"-DCHAINRULE_WERROR={werror}")
     run("cmake", "--build", str(BUILD), "--parallel", str(os.cpu_count() or 1))
     output = run("ctest", "--test-dir", str(BUILD), "--output-on-failure", "--no-tests=error")
-    summary = re.search(r"100% tests passed, 0 tests failed out of (\d+)", output)
+    summary = re.search(r"100% tests passed.* out of \d+", output)  # with or without ", 0 tests failed", by version
     assert summary, output[-5000:]
     print(summary.group(0))

@@ -478,3 +478,26 @@ def test_loop_by_hand():
         optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
     assert float(loss) < 1e-3 * first
     np.testing.assert_allclose(model.get_weights()[0].ravel(), [1, 2, 0, -1, 0.5], atol=0.05)
+
+
+def test_threads_predict_while_another_trains():
+    """Whether dropout acts is a matter of each thread's own call."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((5,)), layers.Dropout(0.5), layers.Dense(3, activation="softmax")])
+    expected = model.predict(X)
+    other = make()
+    wrong = []
+
+    def predict():
+        for rows in range(1, 60):
+            if not np.allclose(np.asarray(model(X[:rows])), expected[:rows], rtol=1e-5):
+                wrong.append(rows)
+
+    threads = [threading.Thread(target=predict) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    other.run_eagerly = True
+    other.fit(X, LABELS, epochs=3, verbose=0)
+    for thread in threads:
+        thread.join()
+    assert not wrong

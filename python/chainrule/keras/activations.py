@@ -7,6 +7,7 @@ probabilities is computed from the logits (see :func:`logits_of`).
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,24 +20,28 @@ from .variables import Tensor, convert_to_tensor
 
 _registry = Registry("activation", "keras.activations")
 
-# (probabilities, logits, name of the function) of the forward pass that is being made; None outside of one.
-_remembered: list[tuple[Any, Any, str]] | None = None
+
+class _Memory(threading.local):
+    # (probabilities, logits, name of the function) of the forward pass that this thread makes; None outside of one.
+    pairs: list[tuple[Any, Any, str]] | None = None
+
+
+_memory = _Memory()
 
 
 @contextmanager
 def remember_logits() -> Iterator[None]:
     """Within the block :func:`logits_of` knows the logits of every softmax and sigmoid."""
-    global _remembered
-    before, _remembered = _remembered, []
+    before, _memory.pairs = _memory.pairs, []
     try:
         yield
     finally:
-        _remembered = before
+        _memory.pairs = before
 
 
 def logits_of(probabilities: Any, function: str) -> Any | None:
-    """The tensor whose softmax over the last axis (or sigmoid) ``probabilities`` is, if it is remembered; else None."""
-    for output, logits, name in _remembered or ():
+    """The tensor whose softmax over the last axis (or sigmoid) ``probabilities`` is, if remembered; else None."""
+    for output, logits, name in _memory.pairs or ():
         if output is probabilities and name == function:
             return logits
     return None
@@ -56,8 +61,8 @@ def _activation(function: Callable[..., Any], *aliases: str) -> Callable[..., An
 
 def _sigmoid(x: Any) -> Any:
     output = nn.sigmoid(x)
-    if _remembered is not None:
-        _remembered.append((output, x, "sigmoid"))
+    if _memory.pairs is not None:
+        _memory.pairs.append((output, x, "sigmoid"))
     return output
 
 
@@ -65,8 +70,8 @@ def _softmax(x: Any, axis: Any = -1) -> Any:
     if len(x.shape) < 2 and axis == -1:
         raise ValueError(f"softmax: expected at least 2 axes (batch, classes), got shape {tuple(x.shape)}.")
     output = nn.softmax(x, axis)
-    if _remembered is not None and axis in (-1, len(x.shape) - 1):
-        _remembered.append((output, x, "softmax"))
+    if _memory.pairs is not None and axis in (-1, len(x.shape) - 1):
+        _memory.pairs.append((output, x, "softmax"))
     return output
 
 

@@ -26,6 +26,7 @@ from .symbolic import flatten
 _op = _core.ops
 logger = logging.getLogger("chainrule.keras")
 
+_PROGRAMS_KEPT = 64  # per model; the oldest goes when batches have ever new shapes
 _SHUFFLE_STREAM = 0x73687566666C6500  # of cpp/graph/fit_loop.cpp
 
 
@@ -120,6 +121,8 @@ def step_for(model: Any, mode: str, data: ArrayData, rows: int) -> RecordedStep:
     if model._step_version != structure_version():
         cache.clear()
     if key not in cache:
+        if len(cache) >= _PROGRAMS_KEPT:
+            cache.pop(next(iter(cache)))
         made = model._ensure_compiled_built(data)
         try:
             cache[key] = RecordedStep(model, mode, data, signature)

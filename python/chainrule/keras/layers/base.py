@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,14 +29,11 @@ from ..variables import Tensor, Variable, convert_to_tensor
 _op = _core.ops
 
 
-class _CallContext:
-    """What holds while a model's call runs: the ``training`` flag inherited by inner layers, and a hook on outputs."""
+class _CallContext(threading.local):
+    """What holds in this thread while a model's call runs."""
 
-    __slots__ = ("training", "observer")
-
-    def __init__(self) -> None:
-        self.training: bool | None = None
-        self.observer: Callable[[Any, Any], None] | None = None
+    training: bool | None = None  # inherited by inner layers
+    observer: Callable[[Any, Any], None] | None = None  # told every layer's outputs
 
 
 context = _CallContext()

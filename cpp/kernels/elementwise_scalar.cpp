@@ -52,20 +52,24 @@ void binary(void* out, const void* const* in, const int64_t* step, int64_t n) {
   }
 }
 
-// Only the size of the elements matters to a choice between them.
+// Only the size of the elements matters to a choice between them. It is made with masks: written as `c ? a : b` the loop
+// stays scalar, since the truth values are narrower than what they choose.
 template <class T>
 void select(void* out, const void* const* in, const int64_t* step, int64_t n) {
-  Boolean c_block[kSpread];
+  uint8_t c_block[kSpread];
   T a_block[kSpread], b_block[kSpread];
   const bool walks = step[0] != 0 && step[1] != 0 && step[2] != 0;
-  const Boolean* c = step[0] ? static_cast<const Boolean*>(in[0]) : spread(c_block, in[0], n);
+  const uint8_t* c = step[0] ? static_cast<const uint8_t*>(in[0]) : spread(c_block, in[0], n);
   const T* a = step[1] ? static_cast<const T*>(in[1]) : spread(a_block, in[1], n);
   const T* b = step[2] ? static_cast<const T*>(in[2]) : spread(b_block, in[2], n);
   T* y = static_cast<T*>(out);
   while (n > 0) {
     const int64_t count = walks || n < kSpread ? n : kSpread;
     CR_INDEPENDENT
-    for (int64_t i = 0; i < count; ++i) y[i] = where(c[i], a[i], b[i]);
+    for (int64_t i = 0; i < count; ++i) {
+      const T mask = static_cast<T>(T(0) - static_cast<T>(c[i]));
+      y[i] = static_cast<T>((a[i] & mask) | (b[i] & static_cast<T>(~mask)));
+    }
     y += count;
     c += step[0] * count;
     a += step[1] * count;
@@ -120,16 +124,16 @@ void fill_select(ElementwiseFn* row) {
   for (int t = 0; t < kDTypes; ++t) {
     switch (itemsize(static_cast<DType>(t))) {
       case 1:
-        row[t] = &select<Scalar<uint8_t>>;
+        row[t] = &select<uint8_t>;
         break;
       case 2:
-        row[t] = &select<Scalar<uint16_t>>;
+        row[t] = &select<uint16_t>;
         break;
       case 4:
-        row[t] = &select<Scalar<uint32_t>>;
+        row[t] = &select<uint32_t>;
         break;
       default:
-        row[t] = &select<Scalar<uint64_t>>;
+        row[t] = &select<uint64_t>;
         break;
     }
   }

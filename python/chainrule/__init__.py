@@ -23,6 +23,7 @@ from ._core import (
     set_num_threads,
 )
 from ._core import num_threads as get_num_threads
+from .seeds import seed
 from .transforms import (
     GradientTape,
     check_gradients,
@@ -52,6 +53,7 @@ __all__ = [
     "jit",
     "memory_stats",
     "no_grad",
+    "seed",
     "set_num_threads",
     "show_config",
     "stop_gradient",

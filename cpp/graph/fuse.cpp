@@ -84,12 +84,9 @@ std::vector<Instruction> drop_repeated(const std::vector<Instruction>& instructi
   return kept;
 }
 
-// matmul, then + bias, then a unary activation, each the only reader of the one before: one instruction.
+// A product (matmul, conv), then + bias, then a unary activation, each the only reader of the one before: one instruction.
 std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, std::size_t n_slots,
                                         const std::vector<int>& output_slots) {
-  static const Op* const matmul = find_op("matmul");
-  static const Op* const fused = find_op("matmul_bias_act");
-  if (!fused) return instructions;
   const std::vector<int> uses = count_uses(instructions, n_slots, output_slots);
   std::vector<bool> gone(instructions.size(), false);
   // The only reader of `slot`, if it comes before any effect.
@@ -103,10 +100,10 @@ std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, s
     return 0;
   };
   for (std::size_t i = 0; i < instructions.size(); ++i) {
-    if (instructions[i].op != matmul || !is_float(instructions[i].outputs[0].dtype)) continue;
+    if (!instructions[i].op->fused || !is_float(instructions[i].outputs[0].dtype)) continue;
     Instruction product = instructions[i];
-    product.op = fused;
-    product.attrs = {Attr::of(-1)};
+    product.op = find_op(product.op->fused);
+    product.attrs.push_back(Attr::of(-1));
     product.inputs.push_back(SlotView());
     std::size_t at = i;
     const std::int64_t columns = product.outputs[0].shape.ndim ? product.outputs[0].shape[product.outputs[0].shape.ndim - 1] : 0;
@@ -118,7 +115,7 @@ std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, s
         const SlotView& value = add.inputs[static_cast<std::size_t>(mine)];
         if (bias.slot != value.slot && value.shape == product.outputs[0].shape && is_whole(value) &&
             bias.shape.ndim == 1 && bias.shape[0] == columns && (columns == 1 || bias.strides[0] == 1)) {
-          product.inputs[2] = bias;
+          product.inputs.back() = bias;
           product.outputs = add.outputs;
           gone[at] = true;
           at = next;
@@ -130,7 +127,7 @@ std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, s
       if (activation.op->opcode >= 0 && activation.inputs.size() == 1 && is_whole(activation.inputs[0]) &&
           activation.outputs[0].shape == product.outputs[0].shape &&
           activation.outputs[0].dtype == product.outputs[0].dtype) {
-        product.attrs = {Attr::of(activation.op->opcode)};
+        product.attrs.back() = Attr::of(activation.op->opcode);
         product.outputs = activation.outputs;
         gone[at] = true;
         at = next;

@@ -15,8 +15,8 @@ const GemmKernels* gemm_kernels();             // gemm.cpp
 void fill_rows(RowKernels& table);             // rows.cpp
 void fill_random(RandomKernels& table);        // random.cpp
 void fill_optimizers(OptimKernels& table);     // optim.cpp
-void fill_convolutions(ConvKernels& table);     // conv.cpp
-void fill_pools(PoolKernels& table);            // pool.cpp
+void fill_convolutions(ConvKernels& table);    // conv.cpp
+void fill_pools(PoolKernels& table);           // pool.cpp
 
 // The finished table of this level; kernels/table.cpp. Extern and called from runtime/cpu.cpp.
 const Kernels& table();

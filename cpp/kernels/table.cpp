@@ -22,6 +22,8 @@ const Kernels& table() {
     fill_rows(k.rows);
     fill_random(k.random);
     fill_optimizers(k.optim);
+    fill_convolutions(k.conv);
+    fill_pools(k.pool);
     return k;
   }();
   return kernels;

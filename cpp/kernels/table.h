@@ -114,6 +114,46 @@ struct OptimKernels {
   void (*adam[2])(void* w, void* m, void* v, void* vhat /* amsgrad */, const void* g, int64_t n, const OptimParams*);
 };
 
+// ---- convolution: products whose left operand is read through tables. Index 0: F32, 1: F64. ---------------------------
+// C[m, n] (+)= A[m, k] B[k, n], then bias and relu, with A(i, p) = a[row[i] + column[p]], and row i of C at c[c_place[i]].
+// An element of C is one chain of multiply-adds over p in rising order. All offsets are in elements; k may be 0.
+struct TableProduct {
+  int64_t m, n, k;
+  const void* a;
+  const int64_t *row, *column;
+  const void* b;  // element (p, j) is b[p * b_row + j]; packed: strip s of `strip` columns begins at b + s * strip * k
+  int64_t b_row;
+  void* c;
+  const int64_t* c_place;
+  const void* bias;  // null, or n elements
+  bool b_packed, accumulate, relu;
+};
+struct ConvKernels {
+  void (*multiply[2])(const TableProduct&);
+  // The same for channels that don't mix: A(i, p) stands for the n elements from a[row[i] + column[p]] on, and
+  // C(i, j) (+)= sum over p of A(i, p)[j] * B(p, j). B is not packed.
+  void (*multiply_channels[2])(const TableProduct&);
+  int strip[2];  // columns of a packed strip
+};
+
+// ---- pooling. Index 0: F32, 1: F64. ----------------------------------------------------------------------------------
+// A run of positions whose windows hold the same cells: position i has those at x[i * x_step + cell[t] + channel] and its
+// result at y[i * y_step + channel]. cells >= 1.
+struct PoolRun {
+  int64_t positions, channels, x_step, y_step;
+  const int64_t* cell;
+  int64_t cells;
+  bool overlap;  // windows share cells: gradients are added to dx rather than written
+};
+struct PoolKernels {
+  void (*max[2])(void* y, const void* x, const PoolRun& run);  // nan if a cell is
+  // The first cell of each window equal to y (or nan) gets g, the others 0.
+  void (*max_grad[2])(void* dx, const void* x, const void* y, const void* g, const PoolRun& run);
+  void (*max_pick[2])(void* out, const void* x, const void* y, const void* u, const PoolRun& run);  // u at that cell
+  void (*mean[2])(void* y, const void* x, const PoolRun& run);
+  void (*mean_grad[2])(void* dx, const void* g, const PoolRun& run);
+};
+
 // ---- the table -----------------------------------------------------------------------------------------------------
 struct Kernels {
   const char* isa;  // "x86_64_v2", "x86_64_v3", "x86_64_v4" or "aarch64"
@@ -125,6 +165,8 @@ struct Kernels {
   RowKernels rows;
   RandomKernels random;
   OptimKernels optim;
+  ConvKernels conv;
+  PoolKernels pool;
 };
 
 }  // namespace chainrule

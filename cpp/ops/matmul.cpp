@@ -278,6 +278,7 @@ bool register_all() {
       "Matrix product with NumPy's rules: vectors are rows or columns, leading axes are batches and broadcast.";
   matmul.tensors = {{"a"}, {"b"}};
   matmul.fusion = Fusion::gemm;
+  matmul.fused = "matmul_bias_act";
   matmul.prepare = prepare;
   matmul.infer = infer;
   matmul.lower = lower;

@@ -151,6 +151,7 @@ struct Op {
   std::vector<TensorParam> tensors;
   std::vector<AttrParam> attrs;
   Fusion fusion = Fusion::none;
+  const char* fused = nullptr;  // of class gemm: the op that also takes a bias (last tensor) and an activation (last attribute)
   int opcode = -1;  // ElementwiseOp of a line of elementwise.def
 
   // Output types and shapes, or an exception. An op that only mutates has no outputs.

@@ -73,6 +73,7 @@ PyObject* get_real(PyObject* self, void*) noexcept { return Py_NewRef(self); }
 PyObject* get_imaginary(PyObject* self, void*) noexcept {
   return guarded([=] { return wrap(fn::zeros_like(handle_of(self))); });
 }
+PyObject* get_data(PyObject* self, void*) noexcept { return PyMemoryView_FromObject(self); }
 PyObject* get_device(PyObject*, void*) noexcept { return PyUnicode_FromString("cpu"); }
 PyObject* get_flags(PyObject* self, void*) noexcept {
   return guarded([=] { return PyObject_GetAttrString(to_numpy(self).get(), "flags"); });
@@ -97,6 +98,7 @@ PyGetSetDef tensor_attributes[] = {
      nullptr},
     {"real", get_real, nullptr, "The tensor itself: its elements are real.", nullptr},
     {"imag", get_imaginary, nullptr, "Zeros: the elements are real.", nullptr},
+    {"data", get_data, nullptr, "A memoryview of the elements.", nullptr},
     {"device", get_device, nullptr, "'cpu'.", nullptr},
     {"flags", get_flags, nullptr, "Memory layout, as numpy.ndarray.flags.", nullptr},
     {"is_traced", get_traced, nullptr, "Whether it stands for a future value of a program being recorded.", nullptr},

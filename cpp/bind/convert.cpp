@@ -129,6 +129,9 @@ DType dtype_from_python(PyObject* object) {
     return DType::Bool;
   }
   const NumpyTypes& numpy = import_numpy();
+  for (int i = 0; i < kDTypes; ++i)
+    if (object == numpy.dtypes[i] || object == reinterpret_cast<PyObject*>(numpy.scalars[i]))
+      return static_cast<DType>(i);
   Object dtype = Object::borrow(object);
   if (!PyObject_TypeCheck(object, numpy.dtype))
     dtype = Object::steal(PyObject_CallOneArg(reinterpret_cast<PyObject*>(numpy.dtype), object));
@@ -184,6 +187,8 @@ Tensor from_numpy_scalar(PyObject* object) {
   const Object array = Object::steal(PyObject_CallMethod(numpy.module, "asarray", "O", object));
   return from_numpy(array.get());
 }
+
+bool is_plain_sequence(PyObject* object) { return PyList_CheckExact(object) || PyTuple_CheckExact(object); }
 
 bool contains_tensor(PyObject* sequence) {
   const Py_ssize_t length = PySequence_Fast_GET_SIZE(sequence);
@@ -267,7 +272,8 @@ Operand read_operand(PyObject* object) {
     return operand;
   } else if ((PyList_Check(object) || PyTuple_Check(object)) && contains_tensor(object)) {
     strong(stack_sequence(object));
-  } else if (const Object method = attribute_or_none(object, "__chainrule_tensor__")) {
+  } else if (const Object method =
+                 is_plain_sequence(object) ? Object() : attribute_or_none(object, "__chainrule_tensor__")) {
     const Object tensor = Object::steal(PyObject_CallNoArgs(method.get()));
     if (!is_tensor(tensor.get())) raise(PyExc_TypeError, "__chainrule_tensor__() must return a chainrule.Tensor");
     strong(handle_of(tensor.get()));
@@ -308,8 +314,8 @@ Tensor to_tensor(PyObject* object, const char* context) {
 }
 
 Tensor as_array(PyObject* object, PyObject* dtype, Copy copy) {
-  const bool shares =
-      is_tensor(object) || is_numpy_array(object) || PyObject_HasAttrString(object, "__chainrule_tensor__");
+  const bool shares = is_tensor(object) || is_numpy_array(object) ||
+                      (!is_plain_sequence(object) && PyObject_HasAttrString(object, "__chainrule_tensor__"));
   Tensor tensor;
   const bool number = PyFloat_CheckExact(object) || (PyLong_Check(object) && !PyBool_Check(object));
   if (number && dtype != Py_None) {

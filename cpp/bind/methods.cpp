@@ -31,7 +31,8 @@ std::vector<PyObject*> with_self(PyObject* self, Arguments arguments, Py_ssize_t
 }
 
 PyObject* call_face(const char* name, PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
-  const Object function = import_attribute("chainrule.numpy", name);
+  static PyObject* const face = Object::steal(PyImport_ImportModule("chainrule.numpy")).release();
+  const Object function = Object::steal(PyObject_GetAttrString(face, name));
   const std::vector<PyObject*> all = with_self(self, arguments, count, keywords);
   return PyObject_Vectorcall(function.get(), all.data(), static_cast<std::size_t>(count + 1), keywords);
 }
@@ -82,15 +83,16 @@ CR_OP_METHOD(squeeze)
   PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) { \
     return guarded([&] { return call_face(#name, self, arguments, count, keywords); });                \
   }
+CR_FACE_METHOD(argpartition)
 CR_FACE_METHOD(argsort)
 CR_FACE_METHOD(choose)
 CR_FACE_METHOD(clip)
-CR_FACE_METHOD(compress)
 CR_FACE_METHOD(conj)
 CR_FACE_METHOD(conjugate)
 CR_FACE_METHOD(diagonal)
 CR_FACE_METHOD(dot)
 CR_FACE_METHOD(ptp)
+CR_FACE_METHOD(put)
 CR_FACE_METHOD(repeat)
 CR_FACE_METHOD(round)
 CR_FACE_METHOD(searchsorted)
@@ -293,18 +295,30 @@ PyObject* fill_method(PyObject* self, PyObject* value) {
   });
 }
 
-PyObject* sort_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
+// The function of the face, its result written over self.
+PyObject* in_place_face(const char* name, PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
   return guarded([=]() -> PyObject* {
-    static const char* names[] = {"axis", nullptr};
-    int axis = -1;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|i:sort", const_cast<char**>(names), &axis))
-      throw PythonError();
-    static const Op& op = *find_op("sort");
-    const Tensor& x = handle_of(self);
-    require_writable(x, "sort array is read-only");
-    require_not_watched(x);
-    replace_values(self, run_op(op, &x, 1, {Attr::of(axis)}));
+    require_writable(handle_of(self), "array is read-only");
+    require_not_watched(handle_of(self));
+    const Object result = Object::steal(call_face(name, self, arguments, count, keywords));
+    check(PyObject_SetItem(self, Py_Ellipsis, result.get()));
     return Py_NewRef(Py_None);
+  });
+}
+PyObject* sort_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  return in_place_face("sort", self, arguments, count, keywords);
+}
+PyObject* partition_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  return in_place_face("partition", self, arguments, count, keywords);
+}
+
+// The function takes the condition first.
+PyObject* compress_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  return guarded([=]() -> PyObject* {
+    if (count < 1) raise(PyExc_TypeError, "compress() is missing the argument 'condition'");
+    std::vector<PyObject*> rest(arguments + 1, arguments + count + (keywords ? PyTuple_GET_SIZE(keywords) : 0));
+    rest.insert(rest.begin(), self);
+    return call_face("compress", arguments[0], rest.data(), count, keywords);
   });
 }
 
@@ -407,15 +421,18 @@ PyMethodDef tensor_methods[] = {
     CR_ROW(cumsum, kFast, "cumsum(axis=None): running sum."),
     CR_ROW(cumprod, kFast, "cumprod(axis=None): running product."),
     CR_ROW(squeeze, kFast, "squeeze(axis=None): without axes of length 1."),
+    CR_ROW(argpartition, kFast, "argpartition(kth, axis=-1): indices of a partition."),
     CR_ROW(argsort, kFast, "argsort(axis=-1): indices that sort."),
     CR_ROW(choose, kFast, "As numpy.choose."),
     CR_ROW(clip, kFast, "clip(min=None, max=None): elements limited to a range."),
-    CR_ROW(compress, kFast, "As numpy.compress with the arguments (condition, axis) swapped behind the array."),
+    CR_ROW(compress, kFast, "compress(condition, axis=None, out=None)."),
     CR_ROW(conj, kFast, "The tensor: its elements are real."),
     CR_ROW(conjugate, kFast, "The tensor: its elements are real."),
     CR_ROW(diagonal, kFast, "As numpy.diagonal."),
     CR_ROW(dot, kFast, "As numpy.dot."),
     CR_ROW(ptp, kFast, "ptp(axis=None, keepdims=False): greatest minus least element."),
+    CR_ROW(partition, kFast, "partition(kth, axis=-1): brings the k-th smallest element to its place."),
+    CR_ROW(put, kFast, "put(indices, values, mode='raise'): sets elements by their place in row-major order."),
     CR_ROW(repeat, kFast, "repeat(repeats, axis=None)."),
     CR_ROW(round, kFast, "round(decimals=0)."),
     CR_ROW(searchsorted, kFast, "As numpy.searchsorted."),
@@ -438,7 +455,7 @@ PyMethodDef tensor_methods[] = {
     CR_ROW(item, METH_VARARGS, "item(*index): the element as a Python number."),
     CR_ROW(tobytes, METH_NOARGS, "tobytes(): the elements' bytes in row-major order."),
     CR_ROW(fill, METH_O, "fill(value): every element becomes the value."),
-    CR_ROW(sort, kParsed, "sort(axis=-1): sorts in place."),
+    CR_ROW(sort, kFast, "sort(axis=-1, kind=None, order=None, *, stable=None): sorts in place."),
     CR_ROW(nonzero, METH_NOARGS, "nonzero(): indices of the non-zero elements, one tensor for each axis."),
     CR_ROW(to_device, kFast, "to_device('cpu'): the tensor."),
     {"__copy__", shallow_copy, METH_NOARGS, nullptr},

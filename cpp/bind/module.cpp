@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bind/convert.h"
+#include "bind/create.h"
 #include "bind/interop.h"
 #include "bind/op_functions.h"
 #include "bind/subscript.h"
@@ -33,52 +34,8 @@ py::object run(Body&& body) {
   return py::reinterpret_steal<py::object>(result);
 }
 
-Shape to_shape(const py::object& shape) {
-  if (PyIndex_Check(shape.ptr())) return Shape{py::cast<std::int64_t>(py::int_(shape))};
-  Shape result;
-  for (const py::handle& length : shape)
-    result.push_back(py::cast<std::int64_t>(py::int_(py::reinterpret_borrow<py::object>(length))));
-  return result;
-}
-
-// Memory for a shape, with a message that says what was asked for.
-template <class Make>
-Tensor allocate_for(const Shape& shape, DType dtype, Make&& make) {
-  try {
-    return make(dtype, shape);
-  } catch (const std::bad_alloc&) {
-    double bytes = static_cast<double>(itemsize(dtype));
-    for (std::int64_t length : shape) bytes *= static_cast<double>(length);
-    raise_format(PyExc_MemoryError, "unable to allocate an array of shape %s and dtype %s (%s bytes)",
-                 to_string(shape).c_str(), name(dtype), message(bytes).c_str());
-  }
-}
-
 void bind_arrays(py::module_& m) {
-  m.def(
-      "from_numpy",
-      [](const py::object& array) {
-        return run([&] {
-          if (!is_numpy_array(array.ptr()))
-            raise_format(PyExc_TypeError, "from_numpy: expected a numpy.ndarray, got %s",
-                         Py_TYPE(array.ptr())->tp_name);
-          return wrap(to_tensor(array.ptr(), "from_numpy"));
-        });
-      },
-      py::arg("array"), "The tensor on the memory of an ndarray.");
-  m.def(
-      "asarray",
-      [](const py::object& object, const py::object& dtype, const py::object& copy) {
-        return run([&]() -> PyObject* {
-          const Copy how = copy.is_none() ? Copy::if_needed : py::cast<bool>(copy) ? Copy::always : Copy::never;
-          if (is_tensor(object.ptr()) && how != Copy::always &&
-              (dtype.is_none() || dtype_from_python(dtype.ptr()) == handle_of(object.ptr()).dtype()))
-            return Py_NewRef(object.ptr());
-          return wrap(as_array(object.ptr(), dtype.ptr(), how));
-        });
-      },
-      py::arg("object"), py::arg("dtype") = py::none(), py::kw_only(), py::arg("copy") = py::none(),
-      "As numpy.asarray: the tensor of an array-like; memory is shared where it can be.");
+  if (PyModule_AddFunctions(m.ptr(), create_functions) != 0) throw py::error_already_set();
   m.def(
       "from_dlpack",
       [](const py::object& object, const py::object& device, const py::object& copy) {
@@ -90,30 +47,6 @@ void bind_arrays(py::module_& m) {
       },
       py::arg("object"), py::kw_only(), py::arg("device") = py::none(), py::arg("copy") = py::none(),
       "The tensor on the memory of an object with __dlpack__.");
-  m.def(
-      "empty",
-      [](const py::object& shape, const py::object& dtype) {
-        return run([&] { return wrap(allocate_for(to_shape(shape), dtype_from_python(dtype.ptr()), Tensor::empty)); });
-      },
-      py::arg("shape"), py::arg("dtype") = "float32", "A tensor with any values.");
-  m.def(
-      "zeros",
-      [](const py::object& shape, const py::object& dtype) {
-        return run([&] { return wrap(allocate_for(to_shape(shape), dtype_from_python(dtype.ptr()), Tensor::zeros)); });
-      },
-      py::arg("shape"), py::arg("dtype") = "float32", "A tensor of zeros.");
-  m.def(
-      "full",
-      [](const py::object& shape, const py::object& value, const py::object& dtype) {
-        return run([&] {
-          const Tensor filler = as_array(value.ptr(), dtype.ptr(), Copy::if_needed);
-          const Tensor tensor = allocate_for(to_shape(shape), filler.dtype(), Tensor::empty);
-          require_values(filler, "full");
-          copy_into(tensor, filler);
-          return wrap(tensor);
-        });
-      },
-      py::arg("shape"), py::arg("value"), py::arg("dtype") = py::none(), "A tensor filled with a value (or array).");
   m.def(
       "nonzero",
       [](const py::object& x) { return run([&] { return wrap_all(nonzero(to_tensor(x.ptr(), "nonzero"))); }); },

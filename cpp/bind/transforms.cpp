@@ -71,7 +71,8 @@ GradientNode::Custom python_backward(py::function function, std::vector<Output> 
 }
 
 // Calls function(*placeholders) while a Trace is current; it returns a sequence of tensors.
-std::shared_ptr<Program> record(const py::function& function, const std::vector<std::pair<py::tuple, py::object>>& inputs) {
+std::shared_ptr<Program> record(const py::function& function,
+                                const std::vector<std::pair<py::tuple, py::object>>& inputs) {
   Trace trace;
   py::list placeholders;
   for (const auto& [lengths, dtype] : inputs) {
@@ -127,10 +128,12 @@ void bind_tape(py::module_& m) {
   m.def("watch", [](const py::object& x) { watch(to_tensor(x.ptr(), "watch")); });
   m.def("unwatch", [](const py::object& x) { unwatch(to_tensor(x.ptr(), "unwatch")); });
   m.def("has_node", [](const py::object& x) { return has_node(to_tensor(x.ptr(), "has_node")); });
-  m.def("detach", [](const py::object& x) { return wrapped(to_tensor(x.ptr(), "stop_gradient").alias()); },
-        "Another head on the same memory, unknown to the gradient graph.");
   m.def(
-      "leaf", [](const py::object& x) {
+      "detach", [](const py::object& x) { return wrapped(to_tensor(x.ptr(), "stop_gradient").alias()); },
+      "Another head on the same memory, unknown to the gradient graph.");
+  m.def(
+      "leaf",
+      [](const py::object& x) {
         // Another head on the same memory whose gradient can be asked for; linked to x's own graph if there is one.
         static const Op* const reshape = find_op("reshape");
         const Tensor source = to_tensor(x.ptr(), "grad");

@@ -64,7 +64,8 @@ void set_ufunc_protocol(PyObject* call, PyObject* attribute) {
   Py_XSETREF(protocol_attribute, Py_NewRef(attribute));
 }
 
-PyObject* call_ufunc(PyObject* function, const Op& op, PyObject* const* arguments, Py_ssize_t count, PyObject* keyword_names) {
+PyObject* call_ufunc(PyObject* function, const Op& op, PyObject* const* arguments, Py_ssize_t count,
+                     PyObject* keyword_names) {
   const int n = static_cast<int>(op.tensors.size());
   PyObject* const out = only_out(arguments, count, n, keyword_names);
   if (out || (count == n && !keyword_names)) {

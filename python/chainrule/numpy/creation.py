@@ -125,22 +125,31 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
 
 def zeros(shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None) -> Any:
     """Zeros (float64 without a dtype)."""
-    if order == "C" and device is None and is_supported(dtype):
-        return _core.zeros(shape, "float64" if dtype is None else dtype)
+    if order == "C" and device is None:
+        try:
+            return _core.zeros(shape, dtype)
+        except TypeError:
+            pass  # a dtype the core lacks, or an error that NumPy words
     return to_tensors(numpy.zeros(to_numpy(shape), dtype, order, device=device))
 
 
 def ones(shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None) -> Any:
     """Ones (float64 without a dtype)."""
-    if order == "C" and device is None and is_supported(dtype):
-        return _core.full(shape, 1, "float64" if dtype is None else dtype)
+    if order == "C" and device is None:
+        try:
+            return _core.ones(shape, dtype)
+        except TypeError:
+            pass  # a dtype the core lacks, or an error that NumPy words
     return to_tensors(numpy.ones(to_numpy(shape), dtype, order, device=device))
 
 
 def empty(shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None) -> Any:
     """Memory with no particular contents."""
-    if order == "C" and device is None and is_supported(dtype):
-        return _core.empty(shape, "float64" if dtype is None else dtype)
+    if order == "C" and device is None:
+        try:
+            return _core.empty(shape, dtype)
+        except TypeError:
+            pass  # a dtype the core lacks, or an error that NumPy words
     return to_tensors(numpy.empty(to_numpy(shape), dtype, order, device=device))
 
 

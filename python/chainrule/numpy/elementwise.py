@@ -27,7 +27,6 @@ negative = ops.negative
 absolute = abs = ops.absolute
 sign = ops.sign
 square = ops.square
-reciprocal = ops.reciprocal
 sqrt = ops.sqrt
 cbrt = ops.cbrt
 hypot = ops.hypot
@@ -97,7 +96,7 @@ def _float(x: Any) -> Any:
 
 
 def _heaviside(x1: Any, x2: Any) -> Tensor:
-    x1 = _float(x1)
+    x1, x2 = _float(x1), _float(x2)
     step = ops.where(ops.less(x1, 0), 0.0, ops.where(ops.greater(x1, 0), 1.0, x2))
     return ops.where(ops.isnan(x1), x1, step)
 
@@ -130,7 +129,13 @@ def _positive(x: Any) -> Tensor:
 
 
 def _conjugate(x: Any) -> Tensor:
-    return ops.copy(x)
+    x = tensor(x)
+    return ops.cast(x, "int8") if x.dtype.kind == "b" else ops.copy(x)
+
+
+def _reciprocal(x: Any) -> Any:
+    x = tensor(x)
+    return ops.reciprocal(x) if x.dtype.kind == "f" else call_numpy("reciprocal", numpy.reciprocal, (x,), {})
 
 
 heaviside = Ufunc(numpy.heaviside, _heaviside)
@@ -144,6 +149,7 @@ degrees = Ufunc(numpy.degrees, _scaled(180 / math.pi))
 divmod = Ufunc(numpy.divmod, _divmod)
 positive = Ufunc(numpy.positive, _positive)
 conjugate = conj = Ufunc(numpy.conjugate, _conjugate)
+reciprocal = Ufunc(numpy.reciprocal, _reciprocal)
 
 # ---- ufuncs computed by NumPy
 
@@ -220,7 +226,7 @@ def fix(x: Any, out: Any = None) -> Any:
 @native
 def sinc(x: Any) -> Any:
     """sin(pi x) / (pi x), 1 at 0."""
-    y = ops.multiply(_float(x), math.pi)
+    y = ops.multiply(x, math.pi)
     y = ops.where(ops.equal(y, 0), 1.0e-20, y)
     return ops.divide(ops.sin(y), y)
 
@@ -257,7 +263,8 @@ def isneginf(x: Any, out: Any = None) -> Any:
 @native
 def angle(z: Any, deg: bool = False) -> Any:
     """The angle of a number in the complex plane: 0, or pi for a negative one."""
-    z = _float(z)
+    z = tensor(z)
+    z = ops.cast(z, "float64") if z.dtype.kind == "b" else _float(z)
     half_turn = 180.0 if deg else math.pi
     return ops.where(ops.less(z, 0), ops.cast(tensor(half_turn), z.dtype), ops.cast(tensor(0.0), z.dtype))
 

@@ -86,15 +86,22 @@ def needs_ops(*values: Any) -> bool:
     return False
 
 
+_PLAIN = frozenset({int, float, bool, str, complex, type(None), type(...), numpy.ndarray})
+
+
 def to_numpy(value: Any) -> Any:
     """The value with every tensor in it as an ndarray on the same memory."""
-    if isinstance(value, Tensor):
-        return value.numpy()
     kind = type(value)
+    if kind is Tensor:
+        return value.numpy()
+    if kind in _PLAIN:
+        return value
     if kind is list or kind is tuple:
         return kind([to_numpy(item) for item in value])
     if kind is dict:
         return {key: to_numpy(item) for key, item in value.items()}
+    if isinstance(value, Tensor):
+        return value.numpy()
     array = getattr(value, "__chainrule_tensor__", None)
     return value if array is None else array().numpy()
 
@@ -113,19 +120,20 @@ def to_tensors(value: Any) -> Any:
     return value
 
 
-def _check_inputs(name: str, values: Any) -> bool:
-    """Whether the values take part in a gradient; TraceError if one is known only when a program runs."""
-    watched = False
-    recording = _core.recording()
-    for leaf in leaves(values):
-        if isinstance(leaf, Tensor):
-            if leaf.is_traced:
-                raise _core.TraceError(
-                    f"chainrule.numpy.{name} is computed by NumPy and can't be recorded by jit; call it outside of the "
-                    "jitted function, or on arrays that aren't its arguments"
-                )
-            watched = watched or (recording and _core.has_node(leaf))
-    return watched
+def check_not_traced(name: str, values: Any) -> None:
+    """TraceError if a value is known only when a program runs."""
+    if any(isinstance(leaf, Tensor) and leaf.is_traced for leaf in leaves(values)):
+        raise _core.TraceError(
+            f"chainrule.numpy.{name} is computed by NumPy and can't be recorded by jit; call it outside of the jitted "
+            "function, or on arrays that aren't its arguments"
+        )
+
+
+def _takes_part(values: Any) -> bool:
+    """Whether a value takes part in a gradient that is being recorded."""
+    if not _core.recording():
+        return False
+    return any(isinstance(leaf, Tensor) and _core.has_node(leaf) for leaf in leaves(values))
 
 
 def _check_outputs(name: str, result: Any) -> None:
@@ -140,8 +148,14 @@ def _check_outputs(name: str, result: Any) -> None:
 
 def call_numpy(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``function(*args, **kwargs)`` of NumPy, on the tensors' memory, its results as tensors."""
-    watched = _check_inputs(name, (args, kwargs))
-    result = function(*to_numpy(args), **to_numpy(kwargs))
+    watched = _takes_part((args, kwargs))
+    try:
+        arrays = [to_numpy(arg) for arg in args]
+        options = {key: to_numpy(arg) for key, arg in kwargs.items()}
+    except _core.TraceError:
+        check_not_traced(name, (args, kwargs))
+        raise
+    result = function(*arrays, **options)
     if watched:
         _check_outputs(name, result)
     out = kwargs.get("out")

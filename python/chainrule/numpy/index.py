@@ -65,14 +65,14 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
 
 
 def _index_array(indices: Any) -> Tensor:
-    """Indices as an integer tensor; an empty list has no type of its own."""
+    """Indices as an integer tensor; NumPy cuts numbers in lists to integers, but no arrays of floats."""
     result = tensor(indices)
-    if result.dtype.kind == "b":
+    if result.dtype.kind == "b" or isinstance(indices, (list, tuple)):
         return ops.cast(result, "int64")
     if result.dtype.kind == "f":
-        if result.size == 0 and not isinstance(indices, (Tensor, numpy.ndarray)):
-            return ops.cast(result, "int64")
-        raise TypeError(f"Cannot cast array data from {result.dtype!r} to dtype('int64') according to the rule 'safe'")
+        raise TypeError(
+            f"Cannot cast array data from {result.dtype!r} to dtype('int64') according to the rule 'same_kind'"
+        )
     return result
 
 

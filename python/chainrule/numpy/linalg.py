@@ -22,7 +22,7 @@ from numpy.linalg import LinAlgError
 from .. import _core
 from ..transforms import no_grad
 from . import products, reduce
-from .fallback import Tensor, call_numpy, delegated, native, needs_ops, tensor
+from .fallback import Tensor, call_numpy, check_not_traced, delegated, native, needs_ops, tensor
 from .index import diagonal as _diagonal
 
 ops = _core.ops
@@ -73,6 +73,7 @@ def _recorded(name: str, compute: Callable[..., Any], inputs: list[Any], gradien
     For a gradient of the gradient the outputs are computed once more, as functions of the inputs.
     """
     tensors = [tensor(x) for x in inputs]
+    check_not_traced(f"linalg.{name}", tensors)
     with no_grad():
         result = compute(*tensors)
     outputs = list(result) if isinstance(result, tuple) else [result]

@@ -11,15 +11,14 @@ from typing import Any
 import numpy
 from numpy.random import MT19937, PCG64, PCG64DXSM, SFC64, BitGenerator, Philox, SeedSequence  # noqa: F401
 
-from .fallback import delegated, needs_ops, to_numpy, to_tensors
+from .fallback import call_numpy, delegated, needs_ops, to_numpy, to_tensors
 
 _IN_PLACE = frozenset({"shuffle"})
 
 
 def _method(name: str, function: Any) -> Any:
-    call = delegated(f"random.{name}", function)
     if name not in _IN_PLACE:
-        return call
+        return delegated(f"random.{name}", function)
 
     def in_place(x: Any, *args: Any, **kwargs: Any) -> None:
         if needs_ops(x):
@@ -36,28 +35,45 @@ def _method(name: str, function: Any) -> Any:
 class _Wrapped:
     """The methods of a NumPy generator, their results as tensors."""
 
-    _kind: Any = None
-
-    def __init__(self, generator: Any) -> None:
-        self._generator = generator
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        value = getattr(self._generator, name)
-        if not callable(value):
-            return value
-        method = _method(name, value)
-        self.__dict__[name] = method
-        return method
-
-    def __dir__(self) -> list[str]:
-        return dir(self._kind)
+    _generator: Any
 
     def __repr__(self) -> str:
         return repr(self._generator)
 
 
+def _bound(name: str, theirs: Any) -> Any:
+    """The method of this name of the wrapped generator."""
+
+    if name in _IN_PLACE:
+
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return _method(name, getattr(self._generator, name))(*args, **kwargs)
+
+    else:
+
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            return call_numpy(f"random.{name}", getattr(self._generator, name), args, kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = theirs.__doc__
+    method.kernel = "delegated"  # type: ignore[attr-defined]
+    return method
+
+
+def _with_methods_of(kind: Any) -> Any:
+    """Class decorator: every public method of NumPy's class that the class doesn't define."""
+
+    def decorate(wrapper: Any) -> Any:
+        for name in dir(kind):
+            theirs = getattr(kind, name)
+            if not name.startswith("_") and callable(theirs) and name not in vars(wrapper):
+                setattr(wrapper, name, _bound(name, theirs))
+        return wrapper
+
+    return decorate
+
+
+@_with_methods_of(numpy.random.Generator)
 class Generator(_Wrapped):
     """numpy.random.Generator with tensors as results; made by :func:`default_rng`, or of a bit generator.
 
@@ -67,13 +83,14 @@ class Generator(_Wrapped):
         array([ 0.12573022, -0.13210486,  0.64042265])
     """
 
-    _kind = numpy.random.Generator
-
     def __init__(self, bit_generator: Any) -> None:
-        if isinstance(bit_generator, numpy.random.Generator):
-            super().__init__(bit_generator)
-        else:
-            super().__init__(numpy.random.Generator(bit_generator))
+        ready = isinstance(bit_generator, numpy.random.Generator)
+        self._generator = bit_generator if ready else numpy.random.Generator(bit_generator)
+
+    @property
+    def bit_generator(self) -> Any:
+        """The bit generator that the numbers are made from."""
+        return self._generator.bit_generator
 
     def spawn(self, n_children: int) -> list[Generator]:
         """New generators with independent streams."""
@@ -83,14 +100,13 @@ class Generator(_Wrapped):
         return Generator, (self._generator,)
 
 
+@_with_methods_of(numpy.random.RandomState)
 class RandomState(_Wrapped):
     """numpy.random.RandomState with tensors as results."""
 
-    _kind = numpy.random.RandomState
-
     def __init__(self, seed: Any = None) -> None:
-        is_state = isinstance(seed, numpy.random.RandomState)
-        super().__init__(seed if is_state else numpy.random.RandomState(to_numpy(seed)))
+        ready = isinstance(seed, numpy.random.RandomState)
+        self._generator = seed if ready else numpy.random.RandomState(to_numpy(seed))
 
     def __reduce__(self) -> Any:
         return RandomState, (self._generator,)

@@ -65,7 +65,7 @@ def _reduction(
     else:
         result = op(a, axis, keepdims)
         if initial is not None:
-            result = join(result, initial)
+            result = join(result, ops.cast(tensor(initial), result.dtype))
     if dtype is not None:
         result = ops.cast(result, dtype)
     return _finished(name, result, out)
@@ -262,7 +262,7 @@ def _running(name: str, op: Any, a: Any, axis: Any, dtype: Any, out: Any) -> Any
     a = tensor(a)
     if dtype is not None:
         a = ops.cast(a, dtype)
-    if axis is None:
+    if axis is None or (a.ndim == 0 and axis in (0, -1)):
         a, axis = ops.reshape(a, (-1,)), 0
     result = op(a, axis)
     return _finished(name, result if dtype is None else ops.cast(result, dtype), out)

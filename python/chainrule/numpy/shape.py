@@ -545,8 +545,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     picks = {"edge", "wrap", "reflect", "symmetric"}
     if mode == "constant":
         widths = _pad_widths(pad_width, x.ndim)
-        values = numpy.asarray(to_numpy(kwargs.pop("constant_values", 0)))
-        if kwargs:
+        values = numpy.asarray(to_numpy(kwargs.get("constant_values", 0)))
+        if kwargs.keys() - {"constant_values"}:
             raise ValueError(f"unsupported keyword arguments for mode '{mode}': {set(kwargs)}")
         if values.ndim == 0:
             before, after = [w[0] for w in widths], [w[1] for w in widths]

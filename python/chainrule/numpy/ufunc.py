@@ -42,7 +42,8 @@ def _loop_types(ufunc: numpy.ufunc, operands: tuple[Any, ...], options: dict[str
         signature = tuple(numpy.dtype(letter) for letter in inputs + outputs)
         signature = (None,) * (ufunc.nin + ufunc.nout - len(signature)) + signature
     types = tuple(_operand_type(x) for x in operands) + (None,) * ufunc.nout
-    return ufunc.resolve_dtypes(types, signature=signature, casting=casting)
+    given = {} if signature is None else {"signature": signature}
+    return ufunc.resolve_dtypes(types, casting=casting, **given)
 
 
 def write_out(name: str, result: Any, out: Any, where: Any = True, casting: str = _CASTS_DEFAULT) -> Any:

@@ -71,9 +71,8 @@ void run(benchmark::State& bench, FitLoop& loop, const Program& program, std::in
   bench.SetLabel(std::to_string(program.n_steps()) + " instructions");
   for (auto _ : bench) loop.run(1 << 30, steps, -1);
   bench.SetItemsProcessed(bench.iterations() * steps);
-  bench.counters["us_per_step"] =
-      benchmark::Counter(static_cast<double>(bench.iterations() * steps) * 1e-6,
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  bench.counters["us_per_step"] = benchmark::Counter(static_cast<double>(bench.iterations() * steps) * 1e-6,
+                                                     benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
 void linear_regression(benchmark::State& bench) {

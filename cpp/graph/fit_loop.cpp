@@ -22,7 +22,8 @@ constexpr std::int64_t kGatherBytes = 1 << 15;  // a thread's share of a gather
 
 void check(const Program& program, const std::vector<Tensor>& arrays, std::int64_t batch) {
   if (program.input_specs().size() != arrays.size())
-    throw ValueError(message("[FitLoop] the step takes ", program.input_specs().size(), " inputs, got ", arrays.size()));
+    throw ValueError(
+        message("[FitLoop] the step takes ", program.input_specs().size(), " inputs, got ", arrays.size()));
   for (std::size_t i = 0; i < arrays.size(); ++i) {
     const Output& spec = program.input_specs()[i];
     Shape shape = arrays[i].shape();
@@ -37,12 +38,13 @@ void check(const Program& program, const std::vector<Tensor>& arrays, std::int64
 
 FitLoop::FitLoop(Setup setup) : setup_(std::move(setup)) {
   if (setup_.arrays.empty()) throw ValueError("[FitLoop] there is no data");
-  if (setup_.batch_size < 1) throw ValueError(message("[FitLoop] batch_size must be at least 1, got ", setup_.batch_size));
+  if (setup_.batch_size < 1)
+    throw ValueError(message("[FitLoop] batch_size must be at least 1, got ", setup_.batch_size));
   for (Tensor& array : setup_.arrays) {
     if (array.ndim() == 0) throw ShapeError("[FitLoop] an array needs a first axis of samples, got shape ()");
     if (array.length(0) != setup_.arrays[0].length(0))
-      throw ShapeError(message("[FitLoop] arrays of different lengths: ", setup_.arrays[0].length(0), " and ",
-                               array.length(0)));
+      throw ShapeError(
+          message("[FitLoop] arrays of different lengths: ", setup_.arrays[0].length(0), " and ", array.length(0)));
     array = contiguous(array);
   }
   rows_ = setup_.arrays[0].length(0);
@@ -72,8 +74,8 @@ void FitLoop::reset(std::int64_t epoch, std::int64_t step) {
   step_ = step;
 }
 
-// Fisher-Yates with random numbers made for this epoch alone. The bounded draw is Lemire's multiply-and-shift on 32 bits,
-// whose bias (rows / 2^32) is far below anything that training could notice.
+// Fisher-Yates with random numbers made for this epoch alone. The bounded draw is Lemire's multiply-and-shift on 32
+// bits, whose bias (rows / 2^32) is far below anything that training could notice.
 void FitLoop::shuffle_rows() {
   if (order_epoch_ == epoch_) return;
   const std::size_t words = (order_.size() + 1) / 2;

@@ -23,8 +23,8 @@ class FitLoop {
   };
   explicit FitLoop(Setup setup);
 
-  // Goes on until `epochs` are finished in all, or max_steps more steps are done (< 0: no limit), or about `seconds` have
-  // passed (< 0: no limit).
+  // Goes on until `epochs` are finished in all, or max_steps more steps are done (< 0: no limit), or about `seconds`
+  // have passed (< 0: no limit).
   void run(std::int64_t epochs, std::int64_t max_steps, double seconds);
   void reset(std::int64_t epoch, std::int64_t step);
 

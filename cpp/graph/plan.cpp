@@ -48,7 +48,8 @@ std::int64_t plan_memory(const std::vector<Unit>& units, const std::vector<Slot>
   offsets.assign(slots.size(), -1);
   std::vector<std::vector<std::size_t>> begins(units.size()), ends(units.size());
   for (std::size_t s = 0; s < slots.size(); ++s) {
-    const bool is_output = std::find(output_slots.begin(), output_slots.end(), static_cast<int>(s)) != output_slots.end();
+    const bool is_output =
+        std::find(output_slots.begin(), output_slots.end(), static_cast<int>(s)) != output_slots.end();
     if (slots[s].kind != Slot::temporary || is_output || first[s] < 0) continue;
     begins[static_cast<std::size_t>(first[s])].push_back(s);
     ends[static_cast<std::size_t>(last[s])].push_back(s);

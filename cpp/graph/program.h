@@ -52,7 +52,8 @@ class Program {
 
   // inputs: one per spec, of that dtype and shape, contiguous. Results are fresh tensors.
   std::vector<Tensor> run(const Tensor* inputs);
-  // The parts of run(), for loops that own their inputs: set addresses, then run without outputs. The caller holds mutex().
+  // The parts of run(), for loops that own their inputs: set addresses, then run without outputs. The caller holds
+  // mutex().
   void bind_input(int i, const void* data);
   void run_steps();
   std::mutex& mutex() { return mutex_; }

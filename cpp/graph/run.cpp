@@ -39,8 +39,9 @@ Program::Program(Trace& trace, std::vector<Tensor> outputs) {
   for (Tensor& y : outputs) {
     SlotView operand = trace.operand(y);
     const auto slot = static_cast<std::size_t>(operand.slot);
-    bool own = trace.slots[slot].kind == Slot::temporary && is_whole(operand) &&
-               element_count(operand.shape) * static_cast<std::int64_t>(itemsize(operand.dtype)) == trace.slots[slot].bytes;
+    bool own =
+        trace.slots[slot].kind == Slot::temporary && is_whole(operand) &&
+        element_count(operand.shape) * static_cast<std::int64_t>(itemsize(operand.dtype)) == trace.slots[slot].bytes;
     for (int other : output_slots) own = own && other != operand.slot;
     if (!own) operand = trace.operand(apply(*copy, &y, 1, {}));
     output_slots.push_back(operand.slot);
@@ -90,8 +91,8 @@ Program::Program(Trace& trace, std::vector<Tensor> outputs) {
       place(operand);
     }
     if (unit.instruction.op) {
-      const Call call{*unit.instruction.op, inputs.data(),  static_cast<int>(inputs.size()), unit.instruction.attrs,
-                      results.data(),       static_cast<int>(results.size())};
+      const Call call{*unit.instruction.op,   inputs.data(),  static_cast<int>(inputs.size()),
+                      unit.instruction.attrs, results.data(), static_cast<int>(results.size())};
       unit.instruction.op->lower(call, step.task);
     } else {
       lower_group(unit, step.task);
@@ -136,8 +137,10 @@ std::string Program::describe() const {
       return;
     }
     const Slot& slot = slots_[static_cast<std::size_t>(o.slot)];
-    text << (slot.kind == Slot::input ? "in" : slot.kind == Slot::captured ? "state" : "%") << o.slot << ":"
-         << name(o.dtype) << to_string(o.shape);
+    text << (slot.kind == Slot::input      ? "in"
+             : slot.kind == Slot::captured ? "state"
+                                           : "%")
+         << o.slot << ":" << name(o.dtype) << to_string(o.shape);
   };
   const auto list = [&](const std::vector<SlotView>& operands) {
     for (std::size_t i = 0; i < operands.size(); ++i) {

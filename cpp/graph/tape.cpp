@@ -61,8 +61,8 @@ std::vector<Tensor> run_vjp(GradientNode& node, const std::vector<Tensor>& g, co
     outputs.push_back(node.outputs[k].alias());
     if (recording()) attach(outputs.back(), &node, k);  // the rule reads y: a second gradient flows through it
   }
-  const Call call{*node.op,       node.inputs.data(), static_cast<int>(node.inputs.size()), node.attrs,
-                  outputs.data(), static_cast<int>(outputs.size())};
+  const Call call{*node.op,   node.inputs.data(), static_cast<int>(node.inputs.size()),
+                  node.attrs, outputs.data(),     static_cast<int>(outputs.size())};
   node.op->vjp(call, g.data(), needs, grads.data());
   return grads;
 }
@@ -116,8 +116,8 @@ bool has_node(const Tensor& x) { return x.impl()->node != nullptr; }
 void watch(const Tensor& x) {
   if (has_node(x)) return;
   if (!is_float(x.dtype()))
-    throw GradientError(message("a gradient needs a float tensor, got ", name(x.dtype()),
-                                "; convert it first: x.astype('float32')"));
+    throw GradientError(
+        message("a gradient needs a float tensor, got ", name(x.dtype()), "; convert it first: x.astype('float32')"));
   Ref<GradientNode> node(new GradientNode);
   node->order = next_order++;
   attach(x, node.get(), 0);
@@ -153,7 +153,7 @@ void record_gradient(const Op& op, const Tensor* inputs, int n_inputs, const Att
   node->attrs = attrs;
   for (int i = 0; i < n_inputs; ++i) {
     node->inputs.push_back(!inputs[i] || saved(op.saves_inputs, static_cast<std::size_t>(i)) ? inputs[i]
-                                                                                           : hollow(inputs[i]));
+                                                                                             : hollow(inputs[i]));
     node->versions.push_back(version_of(node->inputs.back()));
   }
   for (int k = 0; k < n_outputs; ++k) {
@@ -165,7 +165,8 @@ void record_gradient(const Op& op, const Tensor* inputs, int n_inputs, const Att
     if (is_float(outputs[k].dtype())) attach(outputs[k], node.get(), k);
 }
 
-void record_custom(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, GradientNode::Custom backward) {
+void record_custom(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+                   GradientNode::Custom backward) {
   Ref<GradientNode> node = new_node(inputs.data(), static_cast<int>(inputs.size()), static_cast<int>(outputs.size()));
   node->custom = std::move(backward);
   for (std::size_t k = 0; k < outputs.size(); ++k) attach(outputs[k], node.get(), static_cast<int>(k));
@@ -207,9 +208,9 @@ std::vector<Tensor> backward(const std::vector<Tensor>& outputs, const std::vect
     if (!has_node(y) || !leading.count(y.impl()->node)) continue;
     Tensor g = i < cotangents.size() ? cotangents[i] : Tensor();
     if (g && g.shape() != y.shape())
-      throw ShapeError(message("the cotangent has shape ", to_string(g.shape()), ", its output ", to_string(y.shape())));
-    accumulate(y.impl()->node, y.impl()->node_output,
-               g ? fn::cast(g, y.dtype()) : fn::full(y.dtype(), y.shape(), 1.0));
+      throw ShapeError(
+          message("the cotangent has shape ", to_string(g.shape()), ", its output ", to_string(y.shape())));
+    accumulate(y.impl()->node, y.impl()->node_output, g ? fn::cast(g, y.dtype()) : fn::full(y.dtype(), y.shape(), 1.0));
   }
 
   for (auto it = order.rbegin(); it != order.rend(); ++it) {

@@ -1,6 +1,6 @@
 // Reverse-mode differentiation: what is kept in the forward pass and the sweep that turns it into gradients.
-// Invariants: recording is on for a thread while its depth is above zero; then the result of an op on a tensor that has a
-// node gets a node of its own. A node's number is greater than those of the nodes it depends on, so going through
+// Invariants: recording is on for a thread while its depth is above zero; then the result of an op on a tensor that has
+// a node gets a node of its own. A node's number is greater than those of the nodes it depends on, so going through
 // them in falling order visits each after everything that uses it. Cotangents are added in that fixed order.
 #pragma once
 
@@ -18,9 +18,9 @@ struct GradientNode : RefCounted {
   std::uint64_t order = 0;
   const Op* op = nullptr;  // null: a leaf, or a custom step
   Attrs attrs;
-  std::vector<Tensor> inputs;   // heads, without memory where the vjp doesn't read it
-  std::vector<Tensor> outputs;  // heads without node (a node that held its own output would never be freed)
-  std::vector<std::uint32_t> versions;  // of the storages of inputs, then outputs
+  std::vector<Tensor> inputs;              // heads, without memory where the vjp doesn't read it
+  std::vector<Tensor> outputs;             // heads without node (a node that held its own output would never be freed)
+  std::vector<std::uint32_t> versions;     // of the storages of inputs, then outputs
   std::vector<Ref<GradientNode>> parents;  // per input; null where no gradient flows
   std::vector<int> parent_outputs;
   int n_outputs = 1;
@@ -47,10 +47,12 @@ bool has_node(const Tensor& x);
 void record_gradient(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs, Tensor* outputs,
                      int n_outputs);
 // A step whose backward is any function (Python's custom_gradient).
-void record_custom(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs, GradientNode::Custom backward);
+void record_custom(const std::vector<Tensor>& inputs, const std::vector<Tensor>& outputs,
+                   GradientNode::Custom backward);
 
-// d(sum of outputs * cotangents) / d(inputs). An empty cotangent stands for ones. The result is empty for an input that the
-// outputs don't depend on. Runs under the recording state of the caller, so gradients of gradients need nothing more.
+// d(sum of outputs * cotangents) / d(inputs). An empty cotangent stands for ones. The result is empty for an input that
+// the outputs don't depend on. Runs under the recording state of the caller, so gradients of gradients need nothing
+// more.
 std::vector<Tensor> backward(const std::vector<Tensor>& outputs, const std::vector<Tensor>& cotangents,
                              const std::vector<Tensor>& inputs);
 

@@ -11,9 +11,9 @@ namespace chainrule {
 class Trace;
 
 struct ThreadState {
-  Trace* trace = nullptr;      // the program being recorded (graph/trace.h)
-  int recording_depth = 0;     // above zero: gradients are recorded (graph/tape.h)
-  std::vector<Output> specs;   // of the call being inferred; kept so that a call allocates nothing but its result
+  Trace* trace = nullptr;     // the program being recorded (graph/trace.h)
+  int recording_depth = 0;    // above zero: gradients are recorded (graph/tape.h)
+  std::vector<Output> specs;  // of the call being inferred; kept so that a call allocates nothing but its result
 };
 
 ThreadState& thread_state();  // trace.cpp

@@ -84,9 +84,10 @@ void Trace::record(const Op& op, const Tensor* inputs, int n_inputs, const Attrs
 }
 
 void throw_traced_value(const char* what) {
-  throw TraceError(message(what,
-                           ": the value of a tensor isn't known while its function is recorded (jit, fit, predict). "
-                           "Use where(condition, a, b) instead of `if`, or keep this line out of the recorded function"));
+  throw TraceError(
+      message(what,
+              ": the value of a tensor isn't known while its function is recorded (jit, fit, predict). "
+              "Use where(condition, a, b) instead of `if`, or keep this line out of the recorded function"));
 }
 
 }  // namespace chainrule

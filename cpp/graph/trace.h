@@ -1,7 +1,7 @@
 // Recording: the ops that a function calls, as instructions over numbered slots of memory.
-// Invariants: while a Trace is current in a thread, apply() computes nothing there: it infers shapes, notes an instruction and
-// returns placeholders. A real tensor that is used is captured by reference: its memory is read and written at every run.
-// Views cost nothing: an operand is a slot with an offset, a shape and strides, all known.
+// Invariants: while a Trace is current in a thread, apply() computes nothing there: it infers shapes, notes an
+// instruction and returns placeholders. A real tensor that is used is captured by reference: its memory is read and
+// written at every run. Views cost nothing: an operand is a slot with an offset, a shape and strides, all known.
 #pragma once
 
 #include <cstdint>

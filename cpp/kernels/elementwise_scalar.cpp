@@ -52,8 +52,8 @@ void binary(void* out, const void* const* in, const int64_t* step, int64_t n) {
   }
 }
 
-// Only the size of the elements matters to a choice between them. It is made with masks: written as `c ? a : b` the loop
-// stays scalar, since the truth values are narrower than what they choose.
+// Only the size of the elements matters to a choice between them. It is made with masks: written as `c ? a : b` the
+// loop stays scalar, since the truth values are narrower than what they choose.
 template <class T>
 void select(void* out, const void* const* in, const int64_t* step, int64_t n) {
   uint8_t c_block[kSpread];

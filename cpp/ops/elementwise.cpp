@@ -212,7 +212,8 @@ void lower(const Call& call, Task& task) {
     for (int k = 0; k < call.n_inputs; ++k) loop.strides[0][k] = call.in(k).ndim() == 0 ? 0 : 1;
   } else {
     Strides strides[4];
-    for (int k = 0; k < call.n_inputs; ++k) strides[k] = broadcast_strides(call.in(k).shape(), call.in(k).strides(), shape);
+    for (int k = 0; k < call.n_inputs; ++k)
+      strides[k] = broadcast_strides(call.in(k).shape(), call.in(k).strides(), shape);
     strides[call.n_inputs] = call.out().strides();
     loop = collapse(shape, strides, call.n_inputs + 1);
   }
@@ -223,7 +224,8 @@ void lower(const Call& call, Task& task) {
   }
 }
 
-// ---- gradients: the rules of the table, on a class whose operators are ops ----------------------------------------------
+// ---- gradients: the rules of the table, on a class whose operators are ops
+// ----------------------------------------------
 
 struct Var {
   Tensor tensor;
@@ -292,12 +294,12 @@ Var where(const Var& condition, const Var& a, const Var& b) {
 // One rule: cotangent of an input of the line, before broadcasting is undone.
 using Rule = Var (*)(const Var& a, const Var& b, const Var& c, const Var& y, const Var& g);
 constexpr Rule kRules[][3] = {
-#define CR_ELEMENTWISE(name, arity, types, result, expression, vjp_a, vjp_b, vjp_c, doc)                                \
-  {[]([[maybe_unused]] const Var& a, [[maybe_unused]] const Var& b, [[maybe_unused]] const Var& c,                      \
-      [[maybe_unused]] const Var& y, [[maybe_unused]] const Var& g) -> Var { return vjp_a; },                           \
-   []([[maybe_unused]] const Var& a, [[maybe_unused]] const Var& b, [[maybe_unused]] const Var& c,                      \
-      [[maybe_unused]] const Var& y, [[maybe_unused]] const Var& g) -> Var { return vjp_b; },                           \
-   []([[maybe_unused]] const Var& a, [[maybe_unused]] const Var& b, [[maybe_unused]] const Var& c,                      \
+#define CR_ELEMENTWISE(name, arity, types, result, expression, vjp_a, vjp_b, vjp_c, doc)           \
+  {[]([[maybe_unused]] const Var& a, [[maybe_unused]] const Var& b, [[maybe_unused]] const Var& c, \
+      [[maybe_unused]] const Var& y, [[maybe_unused]] const Var& g) -> Var { return vjp_a; },      \
+   []([[maybe_unused]] const Var& a, [[maybe_unused]] const Var& b, [[maybe_unused]] const Var& c, \
+      [[maybe_unused]] const Var& y, [[maybe_unused]] const Var& g) -> Var { return vjp_b; },      \
+   []([[maybe_unused]] const Var& a, [[maybe_unused]] const Var& b, [[maybe_unused]] const Var& c, \
       [[maybe_unused]] const Var& y, [[maybe_unused]] const Var& g) -> Var { return vjp_c; }},
 #include "kernels/elementwise.def"
 #undef CR_ELEMENTWISE
@@ -352,11 +354,15 @@ bool elementwise_gives_bool(ElementwiseOp opcode) { return kLines[static_cast<in
 
 bool elementwise_accepts(ElementwiseTypes types, DType dtype) {
   switch (types) {
-    case ElementwiseTypes::floats: return is_float(dtype);
-    case ElementwiseTypes::numbers: return !is_bool(dtype);
-    case ElementwiseTypes::integers: return !is_float(dtype);
+    case ElementwiseTypes::floats:
+      return is_float(dtype);
+    case ElementwiseTypes::numbers:
+      return !is_bool(dtype);
+    case ElementwiseTypes::integers:
+      return !is_float(dtype);
     case ElementwiseTypes::all:
-    case ElementwiseTypes::select: return true;
+    case ElementwiseTypes::select:
+      return true;
   }
   return false;
 }

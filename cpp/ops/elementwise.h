@@ -13,8 +13,8 @@ bool elementwise_gives_bool(ElementwiseOp opcode);
 // The kernel of an op of this table for its inputs' dtype (of `where`, the values' dtype).
 ElementwiseFn elementwise_kernel(const Op& op, const Tensor* inputs, int n_inputs);
 
-// The result, computed at once, if the call is small and plain: inputs of one dtype, each contiguous of one shape or 0-d.
-// An empty tensor otherwise. The same kernel on the same elements as the general way, without its planning.
+// The result, computed at once, if the call is small and plain: inputs of one dtype, each contiguous of one shape or
+// 0-d. An empty tensor otherwise. The same kernel on the same elements as the general way, without its planning.
 Tensor elementwise_now(const Op& op, const Tensor* inputs, int n_inputs);
 
 // Elements of a chunk that one thread takes: work is cut at multiples of this, whatever the number of threads.

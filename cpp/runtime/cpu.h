@@ -10,8 +10,8 @@ namespace chainrule {
 // except through set_isa, which tests use to walk through the levels.
 const Kernels& kernels();
 
-// Levels that this processor can run and that were compiled in, from the least to the best: "x86_64_v2", ... or "aarch64".
-// Writes at most `capacity` names and returns how many there are.
+// Levels that this processor can run and that were compiled in, from the least to the best: "x86_64_v2", ... or
+// "aarch64". Writes at most `capacity` names and returns how many there are.
 int available_isas(const char** names, int capacity);
 void set_isa(const char* name);  // throws std::invalid_argument with the available names
 

@@ -1,7 +1,7 @@
 // The thread pool: fork-join over a fixed list of chunks.
-// Invariants: what a chunk computes depends on its index alone, never on the thread that runs it, so results are the same
-// for any thread count. Chunks are claimed as threads come free, the caller works too, and a call returns when its chunks
-// are done, not when every worker has woken: a worker put to sleep by the system delays only the chunk it holds.
+// Invariants: what a chunk computes depends on its index alone, never on the thread that runs it, so results are the
+// same for any thread count. Chunks are claimed as threads come free, the caller works too, and a call returns when its
+// chunks are done, not when every worker has woken: a worker put to sleep by the system delays only the chunk it holds.
 // A nested call, a call while another Python thread owns the pool, and any call in a forked child run serially.
 #pragma once
 
@@ -11,7 +11,8 @@
 
 namespace chainrule {
 
-// Usable processors: the least of affinity and cgroup quota (at least 1). CHAINRULE_NUM_THREADS, then OMP_NUM_THREADS, cap it.
+// Usable processors: the least of affinity and cgroup quota (at least 1). CHAINRULE_NUM_THREADS, then OMP_NUM_THREADS,
+// cap it.
 int usable_cpus();
 int num_threads();
 void set_num_threads(int n);  // n >= 1; throws std::invalid_argument

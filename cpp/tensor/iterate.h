@@ -1,5 +1,5 @@
-// Walking several strided operands together: broadcasting, and axes merged until the inner runs are as long as they get.
-// Invariant: the order of elements is row-major in the output's shape.
+// Walking several strided operands together: broadcasting, and axes merged until the inner runs are as long as they
+// get. Invariant: the order of elements is row-major in the output's shape.
 #pragma once
 
 #include <cstdint>
@@ -11,13 +11,13 @@ namespace chainrule {
 constexpr int kMaxOperands = 8;
 
 struct Loop {
-  int ndim = 0;                                          // >= 1 after collapse
-  std::int64_t dims[kMaxDims];                           // outermost first
-  std::int64_t strides[kMaxDims][kMaxOperands];          // elements
+  int ndim = 0;                                  // >= 1 after collapse
+  std::int64_t dims[kMaxDims];                   // outermost first
+  std::int64_t strides[kMaxDims][kMaxOperands];  // elements
 };
 
-// The loop over `shape` for operands whose strides are given for that same shape (0 where broadcast). Axes of length 1 go;
-// neighbours that are contiguous in every operand are merged.
+// The loop over `shape` for operands whose strides are given for that same shape (0 where broadcast). Axes of length 1
+// go; neighbours that are contiguous in every operand are merged.
 inline Loop collapse(const Shape& shape, const Strides* operand_strides, int operands) {
   Loop loop;
   for (int axis = 0; axis < shape.ndim; ++axis) {

@@ -142,34 +142,67 @@ namespace {
 template <class Value>
 void store(void* data, DType dtype, Value value) {
   switch (dtype) {
-    case DType::Bool: *static_cast<bool*>(data) = value != 0; break;
-    case DType::I8: *static_cast<std::int8_t*>(data) = static_cast<std::int8_t>(value); break;
-    case DType::I16: *static_cast<std::int16_t*>(data) = static_cast<std::int16_t>(value); break;
-    case DType::I32: *static_cast<std::int32_t*>(data) = static_cast<std::int32_t>(value); break;
-    case DType::I64: *static_cast<std::int64_t*>(data) = static_cast<std::int64_t>(value); break;
-    case DType::U8: *static_cast<std::uint8_t*>(data) = static_cast<std::uint8_t>(value); break;
-    case DType::U16: *static_cast<std::uint16_t*>(data) = static_cast<std::uint16_t>(value); break;
-    case DType::U32: *static_cast<std::uint32_t*>(data) = static_cast<std::uint32_t>(value); break;
-    case DType::U64: *static_cast<std::uint64_t*>(data) = static_cast<std::uint64_t>(value); break;
-    case DType::F32: *static_cast<float*>(data) = static_cast<float>(value); break;
-    case DType::F64: *static_cast<double*>(data) = static_cast<double>(value); break;
+    case DType::Bool:
+      *static_cast<bool*>(data) = value != 0;
+      break;
+    case DType::I8:
+      *static_cast<std::int8_t*>(data) = static_cast<std::int8_t>(value);
+      break;
+    case DType::I16:
+      *static_cast<std::int16_t*>(data) = static_cast<std::int16_t>(value);
+      break;
+    case DType::I32:
+      *static_cast<std::int32_t*>(data) = static_cast<std::int32_t>(value);
+      break;
+    case DType::I64:
+      *static_cast<std::int64_t*>(data) = static_cast<std::int64_t>(value);
+      break;
+    case DType::U8:
+      *static_cast<std::uint8_t*>(data) = static_cast<std::uint8_t>(value);
+      break;
+    case DType::U16:
+      *static_cast<std::uint16_t*>(data) = static_cast<std::uint16_t>(value);
+      break;
+    case DType::U32:
+      *static_cast<std::uint32_t*>(data) = static_cast<std::uint32_t>(value);
+      break;
+    case DType::U64:
+      *static_cast<std::uint64_t*>(data) = static_cast<std::uint64_t>(value);
+      break;
+    case DType::F32:
+      *static_cast<float*>(data) = static_cast<float>(value);
+      break;
+    case DType::F64:
+      *static_cast<double*>(data) = static_cast<double>(value);
+      break;
   }
 }
 
 template <class Value>
 Value load(const void* data, DType dtype) {
   switch (dtype) {
-    case DType::Bool: return static_cast<Value>(*static_cast<const bool*>(data));
-    case DType::I8: return static_cast<Value>(*static_cast<const std::int8_t*>(data));
-    case DType::I16: return static_cast<Value>(*static_cast<const std::int16_t*>(data));
-    case DType::I32: return static_cast<Value>(*static_cast<const std::int32_t*>(data));
-    case DType::I64: return static_cast<Value>(*static_cast<const std::int64_t*>(data));
-    case DType::U8: return static_cast<Value>(*static_cast<const std::uint8_t*>(data));
-    case DType::U16: return static_cast<Value>(*static_cast<const std::uint16_t*>(data));
-    case DType::U32: return static_cast<Value>(*static_cast<const std::uint32_t*>(data));
-    case DType::U64: return static_cast<Value>(*static_cast<const std::uint64_t*>(data));
-    case DType::F32: return static_cast<Value>(*static_cast<const float*>(data));
-    case DType::F64: return static_cast<Value>(*static_cast<const double*>(data));
+    case DType::Bool:
+      return static_cast<Value>(*static_cast<const bool*>(data));
+    case DType::I8:
+      return static_cast<Value>(*static_cast<const std::int8_t*>(data));
+    case DType::I16:
+      return static_cast<Value>(*static_cast<const std::int16_t*>(data));
+    case DType::I32:
+      return static_cast<Value>(*static_cast<const std::int32_t*>(data));
+    case DType::I64:
+      return static_cast<Value>(*static_cast<const std::int64_t*>(data));
+    case DType::U8:
+      return static_cast<Value>(*static_cast<const std::uint8_t*>(data));
+    case DType::U16:
+      return static_cast<Value>(*static_cast<const std::uint16_t*>(data));
+    case DType::U32:
+      return static_cast<Value>(*static_cast<const std::uint32_t*>(data));
+    case DType::U64:
+      return static_cast<Value>(*static_cast<const std::uint64_t*>(data));
+    case DType::F32:
+      return static_cast<Value>(*static_cast<const float*>(data));
+    case DType::F64:
+      return static_cast<Value>(*static_cast<const double*>(data));
   }
   return Value();
 }
@@ -194,8 +227,9 @@ Tensor Tensor::view(const Shape& shape, const Strides& strides, std::int64_t off
   impl->shape = shape;
   impl->strides = strides;
   // A placeholder has no memory; its `data` counts bytes from the start of its slot.
-  impl->data = reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(impl_->data) +
-                                       static_cast<std::uintptr_t>(offset * static_cast<std::int64_t>(itemsize(dtype()))));
+  impl->data =
+      reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(impl_->data) +
+                              static_cast<std::uintptr_t>(offset * static_cast<std::int64_t>(itemsize(dtype()))));
   impl->storage = impl_->storage;
   impl->trace = impl_->trace;
   impl->slot = impl_->slot;
@@ -219,10 +253,14 @@ namespace {
 
 int log2_size(DType dtype) {
   switch (itemsize(dtype)) {
-    case 1: return 0;
-    case 2: return 1;
-    case 4: return 2;
-    default: return 3;
+    case 1:
+      return 0;
+    case 2:
+      return 1;
+    case 4:
+      return 2;
+    default:
+      return 3;
   }
 }
 
@@ -268,8 +306,8 @@ void copy_strided(const Shape& shape, DType dtype, char* dst, const Strides& dst
       parallel_for((cols + kBlock - 1) / kBlock, [&](std::int64_t chunk) {
         const std::int64_t first = chunk * kBlock, count = cols - first < kBlock ? cols - first : kBlock;
         move.transpose[log2_size(dtype)](dst + (to + first * loop.strides[inner - 1][0]) * size,
-                                         loop.strides[inner - 1][0], src + (from + first) * size, loop.strides[inner][1],
-                                         rows, count);
+                                         loop.strides[inner - 1][0], src + (from + first) * size,
+                                         loop.strides[inner][1], rows, count);
       });
     }
     return;

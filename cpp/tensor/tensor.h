@@ -17,9 +17,9 @@ namespace chainrule {
 struct Storage : RefCounted {
   void* data = nullptr;
   std::size_t bytes = 0;
-  void* owner = nullptr;                     // of foreign memory
+  void* owner = nullptr;                         // of foreign memory
   void (*release_owner)(void* owner) = nullptr;  // null: the memory is ours
-  std::uint32_t version = 0;                 // counts in-place writes, so that backward can tell a saved tensor changed
+  std::uint32_t version = 0;  // counts in-place writes, so that backward can tell a saved tensor changed
   bool writable = true;
 
   static void destroy(Storage* storage);

@@ -203,8 +203,8 @@ def custom_gradient(fun: Callable[..., tuple[Any, Callable[..., Any]]]) -> Calla
     """Gives a function a gradient of your own.
 
     Args:
-        fun: ``fun(*arrays) -> (result, gradient)`` where ``gradient(*upstream)`` takes a cotangent per result and returns
-            one per argument (alone if there is one).
+        fun: ``fun(*arrays) -> (result, gradient)`` where ``gradient(*upstream)`` takes a cotangent per result and
+            returns one per argument (alone if there is one).
 
     Example:
         >>> @chainrule.custom_gradient
@@ -284,7 +284,7 @@ class GradientTape:
             self._watch_one(tensor)
 
     def gradient(self, target: Any, sources: Any, output_gradients: Any = None) -> Any:
-        """d(sum of target) / d(sources), with the structure of ``sources``; ``None`` where target doesn't depend on one.
+        """d(sum of target) / d(sources), with the structure of ``sources``; ``None`` where target doesn't depend on it.
 
         Raises:
             RuntimeError: a second call on a tape that isn't persistent.
@@ -364,11 +364,12 @@ def jit(
 ) -> Callable[..., Any]:
     """Records ``fun`` as a program on the first call of each signature and replays it afterwards.
 
-    A signature is the structure of the arguments, the shapes and dtypes of the arrays, and the values of everything else:
-    Python numbers, strings and whatever ``static_argnums`` and ``static_argnames`` name count by value (pass an array for
-    a number that changes from call to call). While it is recorded, the function sees arrays without values: a branch on
-    one raises :class:`chainrule.TraceError`; use ``where``. Arrays that the function reaches in other ways than by its
-    arguments are used where they stand, with the contents they have at each call. Arguments are never changed.
+    A signature is the structure of the arguments, the shapes and dtypes of the arrays, and the values of everything
+    else: Python numbers, strings and whatever ``static_argnums`` and ``static_argnames`` name count by value (pass an
+    array for a number that changes from call to call). While it is recorded, the function sees arrays without values:
+    a branch on one raises :class:`chainrule.TraceError`; use ``where``. Arrays that the function reaches in other ways
+    than by its arguments are used where they stand, with the contents they have at each call. Arguments are never
+    changed.
 
     Example:
         >>> @chainrule.jit
@@ -467,7 +468,7 @@ def check_gradients(
             worst = max(worst, difference)
             if not difference <= atol + rtol * abs(numerical):
                 raise AssertionError(
-                    f"check_gradients: leaf {number} of the arguments, index {place}: gradient {analytic[place]}, central "
-                    f"difference {numerical}"
+                    f"check_gradients: leaf {number} of the arguments, index {place}: gradient {analytic[place]}, "
+                    f"central difference {numerical}"
                 )
     return worst

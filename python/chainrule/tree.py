@@ -1,7 +1,7 @@
 """Nested containers of arrays: taken apart into a flat list and put together again.
 
-A *tree* is a list, tuple, named tuple or dict of trees, ``None``, or a leaf (anything else). Dicts are walked in the order of
-their sorted keys, so two dicts with the same keys have the same structure.
+A *tree* is a list, tuple, named tuple or dict of trees, ``None``, or a leaf (anything else). Dicts are walked in the
+order of their sorted keys, so two dicts with the same keys have the same structure.
 """
 
 from __future__ import annotations

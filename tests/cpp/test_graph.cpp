@@ -66,11 +66,8 @@ void expect_gradient(F f, const Tensor& x) {
 
 TEST(Tape, ChainOfOpsWithBroadcasting) {
   const Tensor w = ramp({3, 4}), b = ramp({4}, DType::F64, 0.5);
-  expect_gradient(
-      [&](const Tensor& x) {
-        return apply(ElementwiseOp::tanh, fn::add(fn::matmul(x, w), b));
-      },
-      ramp({2, 3}));
+  expect_gradient([&](const Tensor& x) { return apply(ElementwiseOp::tanh, fn::add(fn::matmul(x, w), b)); },
+                  ramp({2, 3}));
   expect_gradient([&](const Tensor& x) { return fn::multiply(apply(ElementwiseOp::exp, w), x); }, b);
 }
 

@@ -30,7 +30,7 @@ class _Convolution(Layer):
 
     rank: int
     _paddings: tuple[str, ...] = ("valid", "same")
-    _kernels = ("kernel",)  # prefixes of the initializer, regularizer and constraint of each kernel
+    _kernels: tuple[str, ...] = ("kernel",)  # prefixes of the initializer, regularizer and constraint of each kernel
 
     def __init__(
         self,
@@ -141,6 +141,7 @@ class _Convolution(Layer):
             "dilation_rate": self.dilation_rate,
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
+            "activity_regularizer": regularizers.serialize(self.activity_regularizer),
         }
         for prefix in (*self._kernels, "bias"):
             config[f"{prefix}_initializer"] = initializers.serialize(getattr(self, f"{prefix}_initializer"))
@@ -201,8 +202,8 @@ class _Conv(_Convolution):
         channels = self._channels(input_shape)
         if channels % self.groups != 0:
             raise ValueError(
-                f"Layer {self.name!r} ({type(self).__name__}): groups={self.groups} must divide the {channels} channels "
-                f"of its input of shape {tuple(input_shape)}."
+                f"Layer {self.name!r} ({type(self).__name__}): groups={self.groups} must divide the {channels} "
+                f"channels of its input of shape {tuple(input_shape)}."
             )
         self.kernel = self._add_kernel((*self.kernel_size, channels // self.groups, self.filters))
         self._add_bias(self.filters)

@@ -16,6 +16,7 @@ _op = _core.ops
 
 class _Spatial(Layer):
     rank: int
+    _takes_format = True  # whether data_format is an argument
     _keeps_integers = True
 
     def __init__(self, data_format: str | None, **kwargs: Any) -> None:
@@ -41,7 +42,7 @@ class _Spatial(Layer):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        return config if self.rank == 1 else {**config, "data_format": self.data_format}
+        return {**config, "data_format": self.data_format} if self._takes_format else config
 
 
 class _UpSampling(_Spatial):
@@ -73,6 +74,7 @@ class UpSampling1D(_UpSampling):
     """Repeats each step ``size`` times: (batch, steps, channels) -> (batch, steps * size, channels)."""
 
     rank = 1
+    _takes_format = False
 
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
         super().__init__(size, "channels_last", "nearest", **kwargs)
@@ -193,6 +195,7 @@ class Cropping1D(_Cropping):
     """Takes steps away at both ends: ``Cropping1D(1)`` or ``Cropping1D((left, right))``."""
 
     rank = 1
+    _takes_format = False
 
     def __init__(self, cropping: Any = (1, 1), **kwargs: Any) -> None:
         super().__init__(cropping, "channels_last", **kwargs)

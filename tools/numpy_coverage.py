@@ -29,6 +29,8 @@ BEGIN, END = "<!-- coverage: written by tools/numpy_coverage.py -->", "<!-- end 
 REASONS = {
     "numpy.ndarray.ctypes": "x.numpy().ctypes",
     "numpy.ndarray.setflags": "x.numpy().setflags",
+    "numpy.ndarray.base": "x.numpy().base",
+    "numpy.ndarray.resize": "a tensor's memory cannot grow; np.resize makes a new one",
     "numpy.row_stack": "deprecated by NumPy; vstack",
 }
 # Parameters of NumPy's that have no meaning here.

@@ -34,6 +34,7 @@ class Tensor:
     def cumsum(self, *args: Any, **options: Any) -> Tensor: ...
     def cumprod(self, *args: Any, **options: Any) -> Tensor: ...
     def squeeze(self, *args: Any, **options: Any) -> Tensor: ...
+    def argpartition(self, *args: Any, **options: Any) -> Tensor: ...
     def argsort(self, *args: Any, **options: Any) -> Tensor: ...
     def choose(self, *args: Any, **options: Any) -> Tensor: ...
     def clip(self, *args: Any, **options: Any) -> Tensor: ...
@@ -43,6 +44,8 @@ class Tensor:
     def diagonal(self, *args: Any, **options: Any) -> Tensor: ...
     def dot(self, *args: Any, **options: Any) -> Tensor: ...
     def ptp(self, *args: Any, **options: Any) -> Tensor: ...
+    def partition(self, *args: Any, **options: Any) -> Tensor: ...
+    def put(self, *args: Any, **options: Any) -> Tensor: ...
     def repeat(self, *args: Any, **options: Any) -> Tensor: ...
     def round(self, *args: Any, **options: Any) -> Tensor: ...
     def searchsorted(self, *args: Any, **options: Any) -> Tensor: ...
@@ -102,6 +105,8 @@ class Tensor:
     def real(self) -> Tensor: ...
     @property
     def imag(self) -> Tensor: ...
+    @property
+    def data(self) -> Tensor: ...
     @property
     def device(self) -> str: ...
     @property
@@ -228,6 +233,9 @@ def nonzero(*args: Any, **options: Any) -> Any:
 def num_threads(*args: Any, **options: Any) -> Any:
     """How many threads an op may use."""
 
+def ones(*args: Any, **options: Any) -> Any:
+    """A tensor of ones."""
+
 def op_info(*args: Any, **options: Any) -> Any:
     """An op's doc, signature and parameters as a dict."""
 
@@ -353,6 +361,14 @@ class ops:
         """dst[...] += src, in place: converted to dst's dtype and broadcast to its shape."""
 
     @staticmethod
+    def avg_pool(x: ArrayLike, window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Tensor:
+        """The mean of each window's cells over the spatial axes of x (batch, spatial..., channels), without padding."""
+
+    @staticmethod
+    def avg_pool_grad(g: ArrayLike, shape: int | Sequence[int], window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Any:
+        """The gradient of avg_pool's x, of the given shape, from g, that of its result."""
+
+    @staticmethod
     def bitwise_and(a: ArrayLike, b: ArrayLike) -> Tensor:
         """Bitwise and."""
 
@@ -383,6 +399,22 @@ class ops:
     @staticmethod
     def concatenate(*tensors: ArrayLike | Sequence[ArrayLike], axis: int = 0) -> Tensor:
         """The tensors joined along an axis they have."""
+
+    @staticmethod
+    def conv(x: ArrayLike, kernel: ArrayLike, strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int], dilation: int | Sequence[int], groups: int = 1) -> Tensor:
+        """Convolution of x (batch, spatial..., c_in) with kernel (window..., c_in / groups, c_out), one entry of each attribute for a spatial axis: y[o] = sum over w of x[o * stride - padding_low + w * dilation] kernel[w]."""
+
+    @staticmethod
+    def conv_bias_act(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int], dilation: int | Sequence[int], groups: int = 1, activation: int = -1) -> Tensor:
+        """activation(conv(x, kernel) + bias), as programs fuse it; `activation` is a unary elementwise opcode or -1."""
+
+    @staticmethod
+    def conv_input_grad(g: ArrayLike, kernel: ArrayLike, shape: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int], dilation: int | Sequence[int], groups: int = 1) -> Any:
+        """The gradient of conv's x, of the given shape, from g, that of its result: transposed convolution."""
+
+    @staticmethod
+    def conv_kernel_grad(x: ArrayLike, g: ArrayLike, shape: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int], dilation: int | Sequence[int], groups: int = 1) -> Any:
+        """The gradient of conv's kernel, of the given shape, from g, that of its result."""
 
     @staticmethod
     def copy(x: ArrayLike) -> Tensor:
@@ -595,6 +627,18 @@ class ops:
     @staticmethod
     def max(x: ArrayLike, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
         """Greatest element along the axes; nan if there is one. Its gradient is shared among ties."""
+
+    @staticmethod
+    def max_pool(x: ArrayLike, window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Tensor:
+        """The greatest cell of each window over the spatial axes of x (batch, spatial..., channels); nan if one is."""
+
+    @staticmethod
+    def max_pool_grad(x: ArrayLike, y: ArrayLike, g: ArrayLike, window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Any:
+        """The gradient of max_pool's x from g, that of y = max_pool(x): the first greatest cell's."""
+
+    @staticmethod
+    def max_pool_pick(x: ArrayLike, y: ArrayLike, u: ArrayLike, window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Tensor:
+        """The entries of u where y = max_pool(x) found the first greatest cells of x."""
 
     @staticmethod
     def maximum(a: ArrayLike, b: ArrayLike) -> Tensor:

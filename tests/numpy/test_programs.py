@@ -15,8 +15,8 @@ import chainrule.numpy as np
 
 COUNT = int(os.environ.get("CHAINRULE_PROGRAMS", "100"))
 
-# Each takes the namespace, two arrays and a small whole number. They are continuous and keep values of ordinary size, so
-# that rounding in another order changes little.
+# Each takes the namespace, two arrays and a small whole number. They are continuous, and their values stay of ordinary
+# size, so that rounding in another order changes little.
 STEPS = {
     "add": lambda np, x, y, k: x + y,
     "subtract": lambda np, x, y, k: x - y,

@@ -21,6 +21,7 @@ import numpy as _numpy
 
 from .. import _core
 from . import delegation as _delegation
+from .contraction import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .dtypes import *  # noqa: F403
 from .elementwise import *  # noqa: F403

@@ -51,7 +51,7 @@ def array(
     dtype: Any = None,
     *,
     copy: Any = True,
-    order: str = "K",
+    order: Any = "K",
     subok: bool = False,
     ndmin: int = 0,
     ndmax: int = 0,
@@ -78,7 +78,7 @@ def array(
 
 
 def asarray(
-    a: Any, dtype: Any = None, order: str | None = None, *, device: Any = None, copy: Any = None, like: Any = None
+    a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None, like: Any = None
 ) -> Any:
     """The tensor itself, or one on the memory of an array where dtype and layout allow; else of a copy of the data."""
     if device is not None:
@@ -90,7 +90,7 @@ def asarray(
 
 
 def asanyarray(
-    a: Any, dtype: Any = None, order: str | None = None, *, device: Any = None, copy: Any = None, like: Any = None
+    a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None, like: Any = None
 ) -> Any:
     """As :func:`asarray`: there are no subclasses to let through."""
     return asarray(a, dtype, order, device=device, copy=copy)
@@ -107,7 +107,7 @@ def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     return asarray(a, dtype, "F")
 
 
-def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
+def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
     """The same values in memory of their own."""
     return array(a, order=order, copy=True)
 
@@ -123,7 +123,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
 # ---- constants
 
 
-def zeros(shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None) -> Any:
+def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
     """Zeros (float64 without a dtype)."""
     if order == "C" and device is None:
         try:
@@ -133,7 +133,7 @@ def zeros(shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None
     return to_tensors(numpy.zeros(to_numpy(shape), dtype, order, device=device))
 
 
-def ones(shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None) -> Any:
+def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
     """Ones (float64 without a dtype)."""
     if order == "C" and device is None:
         try:
@@ -143,7 +143,7 @@ def ones(shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None,
     return to_tensors(numpy.ones(to_numpy(shape), dtype, order, device=device))
 
 
-def empty(shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None) -> Any:
+def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
     """Memory with no particular contents."""
     if order == "C" and device is None:
         try:
@@ -155,7 +155,7 @@ def empty(shape: Any, dtype: Any = None, order: str = "C", *, device: Any = None
 
 @native
 def full(
-    shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None, like: Any = None
+    shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None
 ) -> Any:
     """One value (or values that broadcast) everywhere."""
     _check_device(device)
@@ -164,7 +164,7 @@ def full(
     return _ordered(ops.copy(ops.broadcast_to(value, shape)), order)
 
 
-def _like(make: Any, prototype: Any, dtype: Any, order: str, shape: Any, device: Any, *value: Any) -> Any:
+def _like(make: Any, prototype: Any, dtype: Any, order: Any, shape: Any, device: Any, *value: Any) -> Any:
     _check_device(device)
     if not isinstance(prototype, Tensor):
         prototype = asarray(prototype)
@@ -179,7 +179,7 @@ def _like(make: Any, prototype: Any, dtype: Any, order: str, shape: Any, device:
 
 
 def zeros_like(
-    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     """Zeros of the shape and dtype of ``a``."""
     if type(a) is Tensor and dtype is None and shape is None and order == "K" and device is None:
@@ -190,16 +190,20 @@ def zeros_like(
 
 
 def ones_like(
-    a: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     """Ones of the shape and dtype of ``a``."""
     return _like(ones, a, dtype, order, shape, device)
 
 
 def empty_like(
-    prototype: Any, /, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None
+    prototype: Any, /, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
     """Memory for the shape and dtype of ``prototype``."""
+    if type(prototype) is Tensor and dtype is None and shape is None and order == "K" and device is None:
+        strides = prototype.strides
+        if len(strides) < 2 or strides[0] >= strides[-1]:
+            return _core.empty(prototype.shape, prototype.dtype)
     return _like(empty, prototype, dtype, order, shape, device)
 
 
@@ -207,7 +211,7 @@ def full_like(
     a: Any,
     fill_value: Any,
     dtype: Any = None,
-    order: str = "K",
+    order: Any = "K",
     subok: bool = True,
     shape: Any = None,
     *,
@@ -218,6 +222,21 @@ def full_like(
 
 
 # ---- ranges
+
+
+def arange(
+    start_or_stop: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, like: Any = None
+) -> Any:
+    """The numbers from ``start`` (0) up to ``stop``, which is left out, ``step`` apart."""
+    if type(start_or_stop) is int and device is None:
+        result = (
+            numpy.arange(start_or_stop, stop, step, dtype)
+            if stop is not None
+            else numpy.arange(0, start_or_stop, step, dtype)
+        )
+        return _core.from_numpy(result) if result.dtype in _DTYPES else result
+    args = (start_or_stop, stop, step) if stop is not None else (0, start_or_stop, step)
+    return call_numpy("arange", numpy.arange, args, {"dtype": dtype, "device": device})
 
 
 @native

@@ -16,7 +16,6 @@ _COMPUTED = frozenset(
     [
         "apply_along_axis",
         "apply_over_axes",
-        "arange",
         "array2string",
         "array_repr",
         "array_str",

@@ -175,13 +175,17 @@ def delegated(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> Any:
-    """Marks a function written with ops; given data of a dtype the core doesn't have, NumPy's own is called instead."""
+    """Marks a function written with ops; given data of a dtype the core doesn't have, NumPy's own is called instead.
+
+    Functions whose small calls count have a direct way to their op in a function of their own, and the rest in one of
+    the same name with a leading underscore, which is marked.
+    """
     if function is None:
         return functools.partial(native, of=of)
     ours = function
-    theirs = getattr(of, ours.__name__)
+    theirs = getattr(of, ours.__name__.lstrip("_"))
     prefix = of.__name__.removeprefix("numpy").lstrip(".")
-    name = f"{prefix}.{ours.__name__}" if prefix else ours.__name__
+    name = f"{prefix}.{theirs.__name__}" if prefix else theirs.__name__
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         try:

@@ -155,7 +155,7 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
 
 
 @native
-def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
     """Copies values into an array, where a condition holds."""
     if not isinstance(dst, Tensor):
         call_numpy("copyto", numpy.copyto, (dst, src), {"casting": casting, "where": where})
@@ -193,9 +193,15 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 # ---- in order
 
 
-@native
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     """The elements of every line along an axis in rising order, nan last."""
+    if type(a) is Tensor and a.size <= 128 and axis is not None and kind is None and order is None and stable is None:
+        return ops.sort(a, axis)
+    return _sort(a, axis, kind, order, stable=stable)
+
+
+@native
+def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     if kind is not None and stable is not None:
         raise ValueError("`kind` and `stable` parameters can't be provided at the same time. Use only one of them.")
     if order is not None or not needs_ops(a):
@@ -203,9 +209,16 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
     return ops.sort(ops.reshape(a, (-1,)), 0) if axis is None else ops.sort(a, axis)
 
 
-@native
 def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     """The indices that sort every line along an axis."""
+    # Up to 16 elements NumPy's default sort is stable, too; beyond, only itself gives the same order of equal elements.
+    if type(a) is Tensor and a.size <= 16 and axis is not None and kind is None and order is None and stable is None:
+        return ops.argsort(a, axis)
+    return _argsort(a, axis, kind, order, stable=stable)
+
+
+@native
+def _argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     if order is not None or not needs_ops(a):
         return call_numpy("argsort", numpy.argsort, (a, axis, kind, order), {"stable": stable})
     return ops.argsort(ops.reshape(a, (-1,)), 0) if axis is None else ops.argsort(a, axis)

@@ -22,6 +22,7 @@ from numpy.linalg import LinAlgError
 from .. import _core
 from ..transforms import no_grad
 from . import products, reduce
+from .contraction import einsum
 from .fallback import Tensor, call_numpy, check_not_traced, delegated, native, needs_ops, tensor
 from .index import diagonal as _diagonal
 
@@ -470,7 +471,7 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
         if x.ndim != len(term):
             raise LinAlgError(f"{x.ndim}-dimensional array given. Array must be two-dimensional")
     right = "".join(c for c in (letters[0], letters[len(tensors)]) if any(c in term for term in terms))
-    return products.einsum(",".join(terms) + "->" + right, *tensors, out=out)
+    return einsum(",".join(terms) + "->" + right, *tensors, out=out)
 
 
 @_linalg

@@ -9,7 +9,7 @@ import numpy
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import _core
-from .fallback import Tensor, call_numpy, exports, native, needs_ops, tensor, to_numpy
+from .fallback import Tensor, call_numpy, exports, native, needs_ops, tensor
 from .shape import moveaxis
 from .ufunc import Ufunc, write_out
 
@@ -42,9 +42,15 @@ matvec = Ufunc(numpy.matvec, _matvec)
 vecmat = Ufunc(numpy.vecmat, _vecmat)
 
 
-@native
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     """The sum of products over the last axis of ``a`` and the last but one of ``b`` (its only one)."""
+    if type(a) is Tensor and type(b) is Tensor and out is None and a.ndim > 0 and 0 < b.ndim <= 2:
+        return _matmul(a, b)
+    return _dot(a, b, out)
+
+
+@native
+def _dot(a: Any, b: Any, out: Any = None) -> Any:
     a, b = tensor(a), tensor(b)
     if a.ndim == 0 or b.ndim == 0:
         result = ops.multiply(a, b)
@@ -149,161 +155,6 @@ def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = 
     return sum(diagonal(a, offset, axis1, axis2), -1, dtype, out)
 
 
-# ---- Einstein's sums
-
-
-def _parse(subscripts: Any, operands: tuple[Any, ...]) -> tuple[list[str], str, list[Tensor]]:
-    """Inputs and output of an einsum, one letter an axis, the ellipsis written out."""
-    if not isinstance(subscripts, str):  # the form einsum(a, [0, 1], b, [1, 2], [0, 2])
-        items = (subscripts, *operands)
-        count = len(items) // 2
-        letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-        def text(axes: Any) -> str:
-            return "".join("..." if axis is Ellipsis else letters[axis] for axis in axes)
-
-        subscripts = ",".join(text(items[2 * i + 1]) for i in range(count))
-        if len(items) % 2:
-            subscripts += "->" + text(items[-1])
-        operands = tuple(items[2 * i] for i in range(count))
-    tensors = [tensor(x) for x in operands]
-    subscripts = subscripts.replace(" ", "")
-    left, arrow, right = subscripts.partition("->")
-    terms = left.split(",")
-    if len(terms) != len(tensors):
-        raise ValueError(f"einsum: {len(terms)} terms in '{subscripts}', but {len(tensors)} operands")
-    used = set(subscripts)
-    spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" if c not in used]
-    most = 0
-    for i, (term, x) in enumerate(zip(terms, tensors, strict=True)):
-        named = len(term.replace("...", ""))
-        hidden = x.ndim - named
-        if hidden < 0 or (hidden > 0 and "..." not in term):
-            raise ValueError(f"einsum: the term '{term}' names {named} axes, the operand has shape {x.shape}")
-        if "..." in term:
-            most = max(most, hidden)
-            terms[i] = term.replace("...", "".join(spare[:hidden][::-1]))
-    ellipsis = "".join(spare[:most][::-1])
-    if arrow:
-        right = right.replace("...", ellipsis)
-    else:
-        joined = "".join(terms)
-        right = ellipsis + "".join(sorted(c for c in set(joined) if joined.count(c) == 1 and c not in ellipsis))
-    for letter in right:
-        if not any(letter in term for term in terms):
-            raise ValueError(f"einsum: the output names the axis '{letter}', which no input has")
-        if right.count(letter) > 1:
-            raise ValueError(f"einsum: the output names the axis '{letter}' twice")
-    return terms, right, tensors
-
-
-def _diagonals(term: str, x: Tensor) -> tuple[str, Tensor]:
-    """Axes named twice joined into their diagonal."""
-    from .index import diagonal
-
-    for letter in dict.fromkeys(term):
-        while term.count(letter) > 1:
-            first = term.index(letter)
-            second = term.index(letter, first + 1)
-            if x.shape[first] != x.shape[second]:
-                raise ValueError(
-                    f"einsum: the axes named '{letter}' have lengths {x.shape[first]} and {x.shape[second]}"
-                )
-            x = diagonal(x, 0, first, second)
-            term = "".join(c for i, c in enumerate(term) if i not in (first, second)) + letter
-    return term, x
-
-
-def _sum_away(term: str, x: Tensor, keep: str) -> tuple[str, Tensor]:
-    gone = [i for i, letter in enumerate(term) if letter not in keep]
-    if gone:
-        x = ops.cast(ops.sum(x, gone, False), x.dtype)
-    return "".join(letter for letter in term if letter in keep), x
-
-
-def _contract(term_a: str, a: Tensor, term_b: str, b: Tensor, keep: str) -> tuple[str, Tensor]:
-    """Two operands joined: a batched matrix product over the letters that only they have and that nobody keeps."""
-    term_a, a = _sum_away(term_a, a, keep + term_b)
-    term_b, b = _sum_away(term_b, b, keep + term_a)
-    lengths: dict[str, int] = {}
-    for term, x in ((term_a, a), (term_b, b)):
-        for letter, n in zip(term, x.shape, strict=True):
-            known = lengths.get(letter, 1)
-            if 1 not in (known, n) and known != n:
-                raise ValueError(
-                    f"einsum: the axis '{letter}' has lengths {known} and {n}: operands could not be broadcast together"
-                )
-            lengths[letter] = max(known, n) if 0 not in (known, n) else 0
-    shared = [c for c in term_a if c in term_b]
-    batch = [c for c in shared if c in keep]
-    summed = [c for c in shared if c not in keep]
-    rows, columns = [c for c in term_a if c not in shared], [c for c in term_b if c not in shared]
-    if not summed:  # nothing to sum: a product of elements
-        order = batch + rows + columns
-
-        def spread(term: str, x: Tensor) -> Tensor:
-            present = [c for c in order if c in term]
-            x = ops.transpose(x, [term.index(c) for c in present])
-            return ops.reshape(x, [x.shape[present.index(c)] if c in term else 1 for c in order])
-
-        return "".join(order), ops.multiply(spread(term_a, a), spread(term_b, b))
-
-    def arranged(term: str, x: Tensor, groups: tuple[list[str], list[str]]) -> Tensor:
-        order = [*batch, *groups[0], *groups[1]]
-        x = ops.transpose(x, [term.index(c) for c in order])
-        wide = [lengths[c] for c in order]
-        x = ops.broadcast_to(x, wide) if list(x.shape) != wide else x
-        return ops.reshape(x, [lengths[c] for c in batch] + [math.prod(lengths[c] for c in group) for group in groups])
-
-    product = _matmul(arranged(term_a, a, (rows, summed)), arranged(term_b, b, (summed, columns)))
-    order = batch + rows + columns
-    return "".join(order), ops.reshape(product, [lengths[c] for c in order])
-
-
-@native
-def einsum(
-    subscripts: Any, *operands: Any, out: Any = None, optimize: Any = False, dtype: Any = None, **kwargs: Any
-) -> Any:
-    """Sums of products by Einstein's convention: "ij,jk->ik" is the matrix product.
-
-    Operands are joined two at a time, in the order numpy.einsum_path finds for three or more (whatever ``optimize``
-    says), each time by a matrix product.
-
-    Example:
-        >>> np.einsum("ij,ij->i", x, y)
-    """
-    if kwargs and any(type(x) is not Tensor for x in operands):
-        return call_numpy(
-            "einsum",
-            numpy.einsum,
-            (subscripts, *operands),
-            {"out": out, "optimize": optimize, "dtype": dtype, **kwargs},
-        )
-    terms, right, tensors = _parse(subscripts, operands)
-    if dtype is not None:
-        tensors = [ops.cast(x, dtype) for x in tensors]
-    kind = numpy.result_type(*[x.dtype for x in tensors])
-    if kind == numpy.dtype(bool):
-        return call_numpy("einsum", numpy.einsum, (subscripts, *operands), {"out": out})
-    items = [_diagonals(term, ops.cast(x, kind)) for term, x in zip(terms, tensors, strict=True)]
-    path: list[tuple[int, ...]] = [(0, 1)] if len(items) == 2 else []
-    if len(items) > 2:
-        shapes = [numpy.broadcast_to(numpy.float64(0), x.shape) for _, x in items]
-        text = ",".join(term for term, _ in items) + "->" + right
-        path = numpy.einsum_path(text, *shapes, optimize="optimal" if len(items) <= 5 else "greedy")[0][1:]
-    for step in path:
-        chosen = [items[i] for i in step]
-        items = [item for i, item in enumerate(items) if i not in step]
-        term, x = chosen[0]
-        for position, (other, y) in enumerate(chosen[1:], 1):
-            waiting = "".join(t for t, _ in items) + "".join(t for t, _ in chosen[position + 1 :])
-            term, x = _contract(term, x, other, y, right + waiting)
-        items.append((term, x))
-    term, x = _sum_away(*items[0], right)
-    result = ops.transpose(x, [term.index(letter) for letter in right]) if term != right else x
-    return result if out is None else write_out("einsum", result, out)
-
-
 # ---- convolutions
 
 
@@ -355,11 +206,6 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     if v.shape[0] > a.shape[0]:
         return ops.flip(convolve(v, ops.flip(a, 0), mode) if mode != "same" else _sliding("correlate", v, a, "same"), 0)
     return _sliding("correlate", a, v, mode)
-
-
-def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
-    """The cheapest order to join the operands in, and a text about it."""
-    return numpy.einsum_path(*to_numpy(operands), optimize=optimize, einsum_call=einsum_call)
 
 
 __all__ = exports(globals())

@@ -119,7 +119,7 @@ def default_rng(seed: Any = None) -> Generator:
     return Generator(numpy.random.default_rng(to_numpy(seed)))
 
 
-def get_state(legacy: bool = True) -> Any:
+def get_state(legacy: Any = True) -> Any:
     """The state of the legacy functions' generator."""
     return to_tensors(numpy.random.get_state(legacy))
 

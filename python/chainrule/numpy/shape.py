@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import _core
 from .creation import asarray
-from .fallback import call_numpy, exports, native, tensor, to_numpy
+from .fallback import Tensor, call_numpy, exports, native, needs_ops, tensor, to_numpy
 from .ufunc import write_out
 
 ops = _core.ops
@@ -52,9 +52,15 @@ def size(a: Any, axis: Any = None) -> int:
 # ---- the same elements in another shape
 
 
-@native
-def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: Any = None) -> Any:
+def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any:
     """The same elements in another shape; a view where the memory allows it."""
+    if type(a) is Tensor and order == "C" and copy is None:
+        return ops.reshape(a, shape)
+    return _reshape(a, shape, order, copy=copy)
+
+
+@native
+def _reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any:
     if order == "C" and copy is None:
         return ops.reshape(a, shape)
     a = tensor(a)
@@ -75,7 +81,7 @@ def reshape(a: Any, /, shape: Any, order: str = "C", *, copy: Any = None) -> Any
 
 
 @native
-def ravel(a: Any, order: str = "C") -> Any:
+def ravel(a: Any, order: Any = "C") -> Any:
     """The elements as one axis; a view where the memory allows it."""
     if order == "K":
         a = tensor(a)
@@ -85,9 +91,15 @@ def ravel(a: Any, order: str = "C") -> Any:
     return ops.reshape(a, (-1,)) if order == "C" else reshape(a, (-1,), order)
 
 
-@native
 def transpose(a: Any, axes: Any = None) -> Any:
     """A view with the axes in another order, reversed by default."""
+    if type(a) is Tensor and axes is None:
+        return ops.transpose(a)
+    return _transpose(a, axes)
+
+
+@native
+def _transpose(a: Any, axes: Any = None) -> Any:
     return ops.transpose(a, axes if axes is None else _ints(axes))
 
 
@@ -146,15 +158,27 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     return ops.transpose(a, axes)
 
 
-@native
 def squeeze(a: Any, axis: Any = None) -> Any:
     """A view without axes of length 1."""
+    if type(a) is Tensor:
+        return ops.squeeze(a, axis)
+    return _squeeze(a, axis)
+
+
+@native
+def _squeeze(a: Any, axis: Any = None) -> Any:
     return ops.squeeze(a, axis)
 
 
-@native
 def expand_dims(a: Any, axis: Any) -> Any:
     """A view with new axes of length 1."""
+    if type(a) is Tensor:
+        return ops.expand_dims(a, axis)
+    return _expand_dims(a, axis)
+
+
+@native
+def _expand_dims(a: Any, axis: Any) -> Any:
     return ops.expand_dims(a, axis)
 
 
@@ -249,7 +273,7 @@ def atleast_3d(*arys: Any) -> Any:
 # ---- joining
 
 
-def _joined(name: str, join: Any, arrays: Any, axis: Any, out: Any, dtype: Any, casting: str) -> Any:
+def _joined(name: str, join: Any, arrays: Any, axis: Any, out: Any, dtype: Any, casting: Any) -> Any:
     if not isinstance(arrays, (list, tuple)):
         arrays = list(arrays)
     if out is not None and dtype is not None:
@@ -272,11 +296,23 @@ def _joined(name: str, join: Any, arrays: Any, axis: Any, out: Any, dtype: Any, 
     return write_out(name, result, out, casting=casting)
 
 
-@native
 def concatenate(
-    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
     """The arrays one after another along an axis they have."""
+    if type(arrays) is list and axis == 0 and out is None and dtype is None and casting == "same_kind":
+        try:
+            return ops.concatenate(arrays, 0)
+        except TypeError:
+            pass  # a dtype the core lacks
+
+    return _concatenate(arrays, axis, out, dtype=dtype, casting=casting)
+
+
+@native
+def _concatenate(
+    arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
+) -> Any:
     if axis is None:
         arrays = [ops.reshape(x, (-1,)) for x in arrays]
         axis = 0
@@ -288,13 +324,13 @@ def concatenate(
 
 
 @native
-def concat(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def concat(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """Another name of :func:`concatenate`."""
     return concatenate(arrays, axis, out, dtype=dtype, casting=casting)
 
 
 @native
-def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """The arrays side by side along a new axis."""
     arrays = list(arrays)
     if not arrays:
@@ -311,13 +347,13 @@ def _list_of(arrays: Any, widen: Any) -> list[Any]:
 
 
 @native
-def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def vstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """The arrays one below another: along the first axis, vectors as rows."""
     return concatenate(_list_of(tup, atleast_2d), 0, dtype=dtype, casting=casting)
 
 
 @native
-def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """The arrays side by side: along the second axis, vectors along their only one."""
     arrays = _list_of(tup, atleast_1d)
     return concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype, casting=casting)
@@ -486,6 +522,8 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
 @native
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """With the elements moved along axes, those that fall off put in at the other end."""
+    if not needs_ops(a):
+        return call_numpy("roll", numpy.roll, (a, shift, axis), {})
     a = tensor(a)
     if axis is None:
         return ops.reshape(roll(ops.reshape(a, (-1,)), shift, 0), a.shape)
@@ -497,13 +535,14 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
             raise ValueError("'shift' and 'axis' should be scalars or 1D sequences")
         shifts = shifts * n if len(shifts) == 1 else shifts
         axes = axes * n if len(axes) == 1 else axes
+    moved = a
     for move, along in zip(shifts, axes, strict=True):
         length = a.shape[along]
         first = -move % length if length else 0
         if first:
             before = (slice(None),) * along
-            a = ops.concatenate([a[(*before, slice(first, None))], a[(*before, slice(None, first))]], along)
-    return ops.copy(a)
+            moved = ops.concatenate([moved[(*before, slice(first, None))], moved[(*before, slice(None, first))]], along)
+    return ops.copy(a) if moved is a else moved
 
 
 @native

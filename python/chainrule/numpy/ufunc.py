@@ -42,11 +42,11 @@ def _loop_types(ufunc: numpy.ufunc, operands: tuple[Any, ...], options: dict[str
         signature = tuple(numpy.dtype(letter) for letter in inputs + outputs)
         signature = (None,) * (ufunc.nin + ufunc.nout - len(signature)) + signature
     types = tuple(_operand_type(x) for x in operands) + (None,) * ufunc.nout
-    given = {} if signature is None else {"signature": signature}
+    given: dict[str, Any] = {} if signature is None else {"signature": signature}
     return ufunc.resolve_dtypes(types, casting=casting, **given)
 
 
-def write_out(name: str, result: Any, out: Any, where: Any = True, casting: str = _CASTS_DEFAULT) -> Any:
+def write_out(name: str, result: Any, out: Any, where: Any = True, casting: Any = _CASTS_DEFAULT) -> Any:
     """Writes a result into the array the caller passed as ``out``; returns that."""
     if not isinstance(out, (Tensor, numpy.ndarray)):
         raise TypeError(f"return arrays must be of ArrayType, got {type(out).__name__}")
@@ -120,7 +120,7 @@ def _reduce(
 ) -> Any:
     from . import reduce
 
-    reductions = {
+    reductions: dict[str, Any] = {
         "add": reduce.sum,
         "multiply": reduce.prod,
         "maximum": reduce.max,
@@ -148,7 +148,7 @@ def _reduce(
 def _accumulate(ufunc: numpy.ufunc, compute: Any, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
     from . import reduce
 
-    function = {"add": reduce.cumsum, "multiply": reduce.cumprod}.get(ufunc.__name__)
+    function: Any = {"add": reduce.cumsum, "multiply": reduce.cumprod}.get(ufunc.__name__)
     if function is None or takes_foreign(array):
         return call_numpy(f"{ufunc.__name__}.accumulate", ufunc.accumulate, (array, axis, dtype, out), {})
     return function(array, axis, dtype, out)
@@ -176,7 +176,13 @@ def _reduceat(ufunc: numpy.ufunc, compute: Any, array: Any, indices: Any, *args:
     return call_numpy(f"{ufunc.__name__}.reduceat", ufunc.reduceat, (array, indices, *args), kwargs)
 
 
-_METHODS = {"reduce": _reduce, "accumulate": _accumulate, "outer": _outer, "at": _at, "reduceat": _reduceat}
+_METHODS: dict[str, Any] = {
+    "reduce": _reduce,
+    "accumulate": _accumulate,
+    "outer": _outer,
+    "at": _at,
+    "reduceat": _reduceat,
+}
 _ATTRIBUTES = frozenset({"nin", "nout", "nargs", "ntypes", "types", "identity", "signature", "resolve_dtypes"})
 
 

@@ -125,6 +125,8 @@ def op_function(info: dict[str, Any]) -> list[str]:
             parameters.append(f"{tensor['name']}: ArrayLike | None = None")
         else:
             parameters.append(f"{tensor['name']}: {'Tensor' if tensor['mutated'] else 'ArrayLike'}")
+    if any(tensor["kind"] == "optional" for tensor in info["tensors"]) and any(a["required"] for a in info["attrs"]):
+        parameters.append("*")  # without a default after one with a default: by keyword
     for attr in info["attrs"]:
         kind = ATTR_TYPES[attr["kind"]]
         if attr["nullable"] or (attr["default"] is None and not attr["required"]):

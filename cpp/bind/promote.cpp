@@ -80,13 +80,11 @@ bool is_shift(int opcode) {
   return opcode == static_cast<int>(ElementwiseOp::left_shift) ||
          opcode == static_cast<int>(ElementwiseOp::right_shift);
 }
-bool is_rint(int opcode) { return opcode == static_cast<int>(ElementwiseOp::rint); }
 
 }  // namespace
 
 bool elementwise_native(const Op& op, DType dtype) {
-  if (is_bool(dtype) && is_shift(op.opcode)) return false;   // NumPy shifts truth values as int8
-  if (is_rint(op.opcode) && !is_float(dtype)) return false;  // NumPy rounds integers to floats
+  if (is_bool(dtype) && is_shift(op.opcode)) return false;  // NumPy shifts truth values as int8
   return elementwise_accepts(elementwise_types(static_cast<ElementwiseOp>(op.opcode)), dtype);
 }
 
@@ -110,7 +108,6 @@ DType elementwise_type(const Op& op, const Operand* operands, int n) {
     case ElementwiseTypes::floats:
       return float_type(op, kinds, operands, n);
     case ElementwiseTypes::numbers: {
-      if (is_rint(op.opcode)) return float_type(op, kinds, operands, n);
       const DType dtype = join_weak(kinds, operands, n);
       if (!is_bool(dtype)) return dtype;
       if (opcode == ElementwiseOp::subtract)

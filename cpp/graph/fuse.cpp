@@ -84,7 +84,8 @@ std::vector<Instruction> drop_repeated(const std::vector<Instruction>& instructi
   return kept;
 }
 
-// A product (matmul, conv), then + bias, then a unary activation, each the only reader of the one before: one instruction.
+// A product (matmul, conv), then + bias, then a unary activation, each the only reader of the one before: one
+// instruction.
 std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, std::size_t n_slots,
                                         const std::vector<int>& output_slots) {
   const std::vector<int> uses = count_uses(instructions, n_slots, output_slots);
@@ -106,7 +107,8 @@ std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, s
     product.attrs.push_back(Attr::of(-1));
     product.inputs.push_back(SlotView());
     std::size_t at = i;
-    const std::int64_t columns = product.outputs[0].shape.ndim ? product.outputs[0].shape[product.outputs[0].shape.ndim - 1] : 0;
+    const std::int64_t columns =
+        product.outputs[0].shape.ndim ? product.outputs[0].shape[product.outputs[0].shape.ndim - 1] : 0;
     if (const std::size_t next = only_reader(at, product.outputs[0].slot)) {
       const Instruction& add = instructions[next];
       if (add.op->opcode == static_cast<int>(ElementwiseOp::add) && add.outputs[0].shape == product.outputs[0].shape) {
@@ -266,9 +268,9 @@ struct GroupStep {
   ElementwiseFn kernel = nullptr;
   CastFn cast = nullptr;
   int arity = 0;
-  int in[3] = {};              // input k: k; output k: n_inputs + k; register r: ~r
-  std::int64_t step[3] = {};   // as the kernel takes it
-  int out = 0;                 // output n_inputs + k, or ~register
+  int in[3] = {};             // input k: k; output k: n_inputs + k; register r: ~r
+  std::int64_t step[3] = {};  // as the kernel takes it
+  int out = 0;                // output n_inputs + k, or ~register
   std::int64_t in_size[3] = {}, out_size = 0;
 };
 
@@ -304,7 +306,8 @@ void run_block(const GroupTask& t, void* const* ptr, const std::int64_t* offset,
   for (const GroupStep& step : t.steps) {
     const void* operands[3];
     for (int i = 0; i < step.arity; ++i)
-      operands[i] = step.in[i] >= 0 && step.in[i] < t.n_inputs ? external[step.in[i]] : address(step.in[i], step.in_size[i]);
+      operands[i] =
+          step.in[i] >= 0 && step.in[i] < t.n_inputs ? external[step.in[i]] : address(step.in[i], step.in_size[i]);
     char* out = address(step.out, step.out_size);
     if (step.kernel) {
       step.kernel(out, operands, step.step, count);
@@ -396,8 +399,8 @@ void lower_group(const Unit& unit, Task& task) {
     t.gather.push_back(step == 0 || step == 1 ? -1 : t.n_gathers++);
   }
 
-  // Results that leave the group are written, and read again, where they belong; the others live in registers (blocks of
-  // scratch), free again after their last reader.
+  // Results that leave the group are written, and read again, where they belong; the others live in registers (blocks
+  // of scratch), free again after their last reader.
   std::map<int, int> place_of, last_reader;
   for (std::size_t m = 0; m < unit.members.size(); ++m)
     for (const SlotView& operand : unit.members[m].inputs) last_reader[operand.slot] = static_cast<int>(m);

@@ -22,13 +22,14 @@ enum class ElementwiseOp : uint16_t {
 };
 constexpr int kElementwiseOps = static_cast<int>(ElementwiseOp::count);
 
-// out[i] = f(in[0][i * step[0]], ...) for i < n; each step is 0 (one element for all) or 1. `out` is contiguous; it may be
-// one of the inputs of step 1.
+// out[i] = f(in[0][i * step[0]], ...) for i < n; each step is 0 (one element for all) or 1. `out` is contiguous; it may
+// be one of the inputs of step 1.
 using ElementwiseFn = void (*)(void* out, const void* const* in, const int64_t* step, int64_t n);
 
 // ---- moves ---------------------------------------------------------------------------------------------------------
 using CastFn = void (*)(void* dst, const void* src, int64_t n);  // contiguous, NumPy's astype rules (truncation, wrap)
-// dst[i * dst_step] = src[i * src_step] for elements of 1, 2, 4, 8 bytes; steps in elements, any sign, 0 for src = fill.
+// dst[i * dst_step] = src[i * src_step] for elements of 1, 2, 4, 8 bytes; steps in elements, any sign, 0 for src =
+// fill.
 using StridedCopyFn = void (*)(void* dst, int64_t dst_step, const void* src, int64_t src_step, int64_t n);
 // dst[j * dst_row + i] = src[i * src_row + j] for i < rows, j < cols.
 using TransposeFn = void (*)(void* dst, int64_t dst_row, const void* src, int64_t src_row, int64_t rows, int64_t cols);
@@ -45,9 +46,9 @@ struct MoveKernels {
 };
 
 // ---- reductions ----------------------------------------------------------------------------------------------------
-// The tree depends on the lengths alone. Sums run in blocks with several accumulators, blocks are combined pairwise: the
-// error grows with log n along every axis. Accumulator types: sum, prod, sum_squares -> accumulator(dtype);
-// max, min -> dtype, NaN wins; any, all -> Bool.
+// The tree depends on the lengths alone. Sums run in blocks with several accumulators, blocks are combined pairwise:
+// the error grows with log n along every axis. Accumulator types: sum, prod, sum_squares -> accumulator(dtype); max,
+// min -> dtype, NaN wins; any, all -> Bool.
 enum class ReduceOp : uint8_t { sum, prod, max, min, any, all, sum_squares, count };
 constexpr int kReduceOps = static_cast<int>(ReduceOp::count);
 
@@ -77,56 +78,62 @@ struct RowKernels {
   void (*logsumexp[2])(void* out, const void* x, int64_t rows, int64_t cols);
   // loss[i] = logsumexp(x_i) - x_i[label_i]; and probability p = softmax(x) kept for the gradient when p is not null.
   // Returns the first row whose label is outside [0, cols), or -1. Such a row's loss is NaN.
-  int64_t (*sparse_cross_entropy[2])(void* loss, void* p, const void* x, const int64_t* labels, int64_t rows, int64_t cols);
+  int64_t (*sparse_cross_entropy[2])(void* loss, void* p, const void* x, const int64_t* labels, int64_t rows,
+                                     int64_t cols);
   // dx = (p - onehot(label)) * g_i
-  void (*sparse_cross_entropy_grad[2])(void* dx, const void* p, const int64_t* labels, const void* g, int64_t rows, int64_t cols);
+  void (*sparse_cross_entropy_grad[2])(void* dx, const void* p, const int64_t* labels, const void* g, int64_t rows,
+                                       int64_t cols);
   // loss[i] = -sum_k t_ik log softmax(x_i)_k with t of the same shape; p as above. dx = (p * sum_k t_ik - t) * g_i
   void (*cross_entropy[2])(void* loss, void* p, const void* x, const void* t, int64_t rows, int64_t cols);
   void (*cross_entropy_grad[2])(void* dx, const void* p, const void* t, const void* g, int64_t rows, int64_t cols);
 };
 
-// ---- random numbers: element i of a stream is a function of (seed, counter, i) alone (base/philox.h) -----------------
+// ---- random numbers: element i of a stream is a function of (seed, counter, i) alone (base/philox.h)
+// -----------------
 struct RandomKernels {
   // 64 random bits per element, elements [first, first + n).
   void (*bits)(uint64_t* out, uint64_t seed, uint64_t counter, int64_t first, int64_t n);
   void (*uniform[2])(void* out, uint64_t seed, uint64_t counter, int64_t first, int64_t n);  // [0, 1)
   void (*normal[2])(void* out, uint64_t seed, uint64_t counter, int64_t first, int64_t n);   // mean 0, variance 1
   // out = keep ? x * scale : 0, with keep where uniform >= rate of element first + i.
-  void (*dropout[2])(void* out, const void* x, double rate, double scale, uint64_t seed, uint64_t counter, int64_t first,
-                     int64_t n);
+  void (*dropout[2])(void* out, const void* x, double rate, double scale, uint64_t seed, uint64_t counter,
+                     int64_t first, int64_t n);
 };
 
-// ---- optimizer updates, one pass over n elements. Index 0: F32, 1: F64. All formulas as in Keras 3. -------------------
+// ---- optimizer updates, one pass over n elements. Index 0: F32, 1: F64. All formulas as in Keras 3.
+// -------------------
 struct OptimParams {
-  double lr;                     // learning rate of this step
-  double momentum, rho;          // SGD, RMSprop
-  double beta1, beta2, epsilon;  // Adam
+  double lr;                        // learning rate of this step
+  double momentum, rho;             // SGD, RMSprop
+  double beta1, beta2, epsilon;     // Adam
   double correction1, correction2;  // 1 - beta1^t, 1 - beta2^t
-  double weight_decay;           // decoupled: w -= lr * weight_decay * w before the update
-  double grad_scale;             // g is multiplied by it first (clipping by global norm); 1 for none
-  double clip_value;             // g is clipped to [-clip_value, clip_value]; 0 for none
+  double weight_decay;              // decoupled: w -= lr * weight_decay * w before the update
+  double grad_scale;                // g is multiplied by it first (clipping by global norm); 1 for none
+  double clip_value;                // g is clipped to [-clip_value, clip_value]; 0 for none
   int nesterov, centered, amsgrad;
 };
 struct OptimKernels {
   void (*sgd[2])(void* w, void* velocity /* null without momentum */, const void* g, int64_t n, const OptimParams*);
-  void (*rmsprop[2])(void* w, void* mean_square, void* mean /* centered */, void* velocity /* momentum */, const void* g,
-                     int64_t n, const OptimParams*);
+  void (*rmsprop[2])(void* w, void* mean_square, void* mean /* centered */, void* velocity /* momentum */,
+                     const void* g, int64_t n, const OptimParams*);
   void (*adam[2])(void* w, void* m, void* v, void* vhat /* amsgrad */, const void* g, int64_t n, const OptimParams*);
 };
 
-// ---- convolution: products whose left operand is read through tables. Index 0: F32, 1: F64. ---------------------------
-// C[m, n] (+)= A[m, k] B[k, n], then bias and relu, with A(i, p) = a[row[i] + column[p]], and row i of C at c[c_place[i]].
-// An element of C is one chain of multiply-adds over p in rising order. All offsets are in elements; k may be 0.
+// ---- convolution: products whose left operand is read through tables. Index 0: F32, 1: F64.
+// --------------------------- C[m, n] (+)= A[m, k] B[k, n], then bias and relu, with A(i, p) = a[row[i] + column[p]],
+// and row i of C at c[c_place[i]]. An element of C is one chain of multiply-adds over p in rising order. All offsets
+// are in elements; k may be 0.
 struct TableProduct {
   int64_t m, n, k;
   const void* a;
   const int64_t *row, *column;
-  const void* b;  // element (p, j) is b[p * b_row + j]; packed: strip s of `strip` columns begins at b + s * strip * k
-  int64_t b_row;
+  const void* b;  // element (p, j) is b[b_place[p] + j]
+  const int64_t* b_place;
+  int64_t b_strip;  // packed: strip s of `strip` columns begins at b + s * b_strip; 0: not packed
   void* c;
   const int64_t* c_place;
   const void* bias;  // null, or n elements
-  bool b_packed, accumulate, relu;
+  bool accumulate, relu;
 };
 struct ConvKernels {
   void (*multiply[2])(const TableProduct&);
@@ -136,9 +143,10 @@ struct ConvKernels {
   int strip[2];  // columns of a packed strip
 };
 
-// ---- pooling. Index 0: F32, 1: F64. ----------------------------------------------------------------------------------
-// A run of positions whose windows hold the same cells: position i has those at x[i * x_step + cell[t] + channel] and its
-// result at y[i * y_step + channel]. cells >= 1.
+// ---- pooling. Index 0: F32, 1: F64.
+// ---------------------------------------------------------------------------------- A run of positions whose windows
+// hold the same cells: position i has those at x[i * x_step + cell[t] + channel] and its result at y[i * y_step +
+// channel]. cells >= 1.
 struct PoolRun {
   int64_t positions, channels, x_step, y_step;
   const int64_t* cell;

@@ -1,7 +1,7 @@
 // The op table: what an op is, and the single door through which every op is called.
-// Invariants: an Op is declared once (a line of kernels/elementwise.def or a REGISTER_OP in cpp/ops/*.cpp); eager calls,
-// recorded programs, gradients, the Python binding, its stub, the docs row and the tests all derive from it. A vjp is written
-// with ops (it calls apply), so gradients can be recorded, traced and differentiated again.
+// Invariants: an Op is declared once (a line of kernels/elementwise.def or a REGISTER_OP in cpp/ops/*.cpp); eager
+// calls, recorded programs, gradients, the Python binding, its stub, the docs row and the tests all derive from it. A
+// vjp is written with ops (it calls apply), so gradients can be recorded, traced and differentiated again.
 #pragma once
 
 #include <cstddef>
@@ -132,13 +132,17 @@ struct Call {
 
 struct TensorParam {
   const char* name;
-  enum Kind : std::uint8_t { required, optional, list } kind = required;  // a list is a variable number; only the last may be
+  enum Kind : std::uint8_t {
+    required,
+    optional,
+    list
+  } kind = required;     // a list is a variable number; only the last may be
   bool mutated = false;  // the op writes into it
 };
 struct AttrParam {
   const char* name;
   AttrKind kind;
-  Attr default_value;     // of kind none: None, or no default if `required`
+  Attr default_value;  // of kind none: None, or no default if `required`
   bool required = false;
   bool nullable = false;  // None may be passed
 };
@@ -151,23 +155,26 @@ struct Op {
   std::vector<TensorParam> tensors;
   std::vector<AttrParam> attrs;
   Fusion fusion = Fusion::none;
-  const char* fused = nullptr;  // of class gemm: the op that also takes a bias (last tensor) and an activation (last attribute)
+  const char* fused =
+      nullptr;      // of class gemm: the op that also takes a bias (last tensor) and an activation (last attribute)
   int opcode = -1;  // ElementwiseOp of a line of elementwise.def
 
   // Output types and shapes, or an exception. An op that only mutates has no outputs.
   void (*infer)(const Call& call, std::vector<Output>& outputs) = nullptr;
-  // Fills the task; inputs and outputs have shapes, strides and dtypes but perhaps no memory yet. Outputs are contiguous.
+  // Fills the task; inputs and outputs have shapes, strides and dtypes but perhaps no memory yet. Outputs are
+  // contiguous.
   void (*lower)(const Call& call, Task& task) = nullptr;
   // Ops that only make another view of input 0 have this in place of infer and lower.
   Tensor (*view)(const Call& call) = nullptr;
-  // Cotangents of the inputs from those of the outputs (an output that plays no part has an empty one). Leave an input's empty
-  // if it has no derivative. `needs[i]`: whether anyone asks for input i. Null: not differentiable.
+  // Cotangents of the inputs from those of the outputs (an output that plays no part has an empty one). Leave an
+  // input's empty if it has no derivative. `needs[i]`: whether anyone asks for input i. Null: not differentiable.
   void (*vjp)(const Call& call, const Tensor* g, const bool* needs, Tensor* grads) = nullptr;
-  // Which tensors the vjp reads; the others are not kept alive between forward and backward (their heads are, without data).
-  std::uint32_t saves_inputs = ~0u;   // bit i: input i (the last bit stands for all from 31 on)
+  // Which tensors the vjp reads; the others are not kept alive between forward and backward (their heads are, without
+  // data).
+  std::uint32_t saves_inputs = ~0u;  // bit i: input i (the last bit stands for all from 31 on)
   std::uint32_t saves_outputs = 0;
-  // Brings the inputs into the form that infer, lower, view and vjp expect (one dtype, a layout), with ops. apply() calls it
-  // first; false, and `prepared` left alone, where nothing needs doing.
+  // Brings the inputs into the form that infer, lower, view and vjp expect (one dtype, a layout), with ops. apply()
+  // calls it first; false, and `prepared` left alone, where nothing needs doing.
   bool (*prepare)(const Call& call, std::vector<Tensor>& prepared) = nullptr;
   // Whether the numbers depend on more than the inputs (never merged or dropped by a program).
   bool has_effect() const {
@@ -191,8 +198,8 @@ const Op* register_op(Op op);
 Tensor apply(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs);  // ops of one output
 std::vector<Tensor> apply_all(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs);
 
-// ---- ops as C++ functions, for vjps and composites (ops/functions.cpp) ------------------------------------------------
-// Elementwise inputs must already have one dtype; shapes broadcast.
+// ---- ops as C++ functions, for vjps and composites (ops/functions.cpp)
+// ------------------------------------------------ Elementwise inputs must already have one dtype; shapes broadcast.
 Tensor apply(ElementwiseOp op, const Tensor& a);
 Tensor apply(ElementwiseOp op, const Tensor& a, const Tensor& b);
 Tensor apply(ElementwiseOp op, const Tensor& a, const Tensor& b, const Tensor& c);

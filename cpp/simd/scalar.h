@@ -67,7 +67,6 @@ struct Scalar {
   friend CR_INLINE Scalar sign(Scalar a) { return Scalar(static_cast<T>((a.v > T(0)) - (a.v < T(0)))); }
   friend CR_INLINE Scalar floor(Scalar a) { return a; }
   friend CR_INLINE Scalar ceil(Scalar a) { return a; }
-  friend CR_INLINE Scalar rint(Scalar a) { return a; }
   friend CR_INLINE Scalar trunc(Scalar a) { return a; }
 };
 

@@ -59,9 +59,7 @@ class Tensor:
     def ravel(self, *args: Any, **options: Any) -> Tensor: ...
     def flatten(self, *args: Any, **options: Any) -> Tensor: ...
     def copy(self, *args: Any, **options: Any) -> Tensor: ...
-    def astype(
-        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
-    ) -> Any: ...
+    def astype(self, dtype: Any, order: str = 'K', casting: str = 'unsafe', subok: bool = True, copy: bool = True) -> Any: ...
     def numpy(self) -> npt.NDArray[Any]: ...
     def view(self, *args: Any, **options: Any) -> Tensor: ...
     def tolist(self) -> Any: ...
@@ -81,14 +79,7 @@ class Tensor:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any: ...
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any: ...
-    def __dlpack__(
-        self,
-        *,
-        stream: None = None,
-        max_version: tuple[int, int] | None = None,
-        dl_device: tuple[int, int] | None = None,
-        copy: bool | None = None,
-    ) -> Any: ...
+    def __dlpack__(self, *, stream: None = None, max_version: tuple[int, int] | None = None, dl_device: tuple[int, int] | None = None, copy: bool | None = None) -> Any: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
     @property
     def shape(self) -> tuple[int, ...]: ...
@@ -302,18 +293,7 @@ class ops:
         """Absolute value |a|."""
 
     @staticmethod
-    def adam_update(
-        lr: ArrayLike,
-        iterations: ArrayLike,
-        *tensors: ArrayLike | Sequence[ArrayLike],
-        count: int,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        epsilon: float = 1e-07,
-        amsgrad: bool = False,
-        weight_decay: float = 0.0,
-        clip_value: float = 0.0,
-    ) -> Any:
+    def adam_update(lr: ArrayLike, iterations: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], count: int, beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-07, amsgrad: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0) -> Any:
         """Adam with bias correction for step t = iterations + 1, as Keras 3. tensors: count weights, gradients, first moments, second moments [, greatest second moments]."""
 
     @staticmethod
@@ -381,24 +361,11 @@ class ops:
         """dst[...] += src, in place: converted to dst's dtype and broadcast to its shape."""
 
     @staticmethod
-    def avg_pool(
-        x: ArrayLike,
-        window: int | Sequence[int],
-        strides: int | Sequence[int],
-        padding_low: int | Sequence[int],
-        padding_high: int | Sequence[int],
-    ) -> Tensor:
+    def avg_pool(x: ArrayLike, window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Tensor:
         """The mean of each window's cells over the spatial axes of x (batch, spatial..., channels), without padding."""
 
     @staticmethod
-    def avg_pool_grad(
-        g: ArrayLike,
-        shape: int | Sequence[int],
-        window: int | Sequence[int],
-        strides: int | Sequence[int],
-        padding_low: int | Sequence[int],
-        padding_high: int | Sequence[int],
-    ) -> Any:
+    def avg_pool_grad(g: ArrayLike, shape: int | Sequence[int], window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Any:
         """The gradient of avg_pool's x, of the given shape, from g, that of its result."""
 
     @staticmethod
@@ -434,56 +401,19 @@ class ops:
         """The tensors joined along an axis they have."""
 
     @staticmethod
-    def conv(
-        x: ArrayLike,
-        kernel: ArrayLike,
-        strides: int | Sequence[int],
-        padding_low: int | Sequence[int],
-        padding_high: int | Sequence[int],
-        dilation: int | Sequence[int],
-        groups: int = 1,
-    ) -> Tensor:
+    def conv(x: ArrayLike, kernel: ArrayLike, strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int], dilation: int | Sequence[int], groups: int = 1) -> Tensor:
         """Convolution of x (batch, spatial..., c_in) with kernel (window..., c_in / groups, c_out), one entry of each attribute for a spatial axis: y[o] = sum over w of x[o * stride - padding_low + w * dilation] kernel[w]."""
 
     @staticmethod
-    def conv_bias_act(
-        x: ArrayLike,
-        kernel: ArrayLike,
-        bias: ArrayLike | None = None,
-        *,
-        strides: int | Sequence[int],
-        padding_low: int | Sequence[int],
-        padding_high: int | Sequence[int],
-        dilation: int | Sequence[int],
-        groups: int = 1,
-        activation: int = -1,
-    ) -> Tensor:
+    def conv_bias_act(x: ArrayLike, kernel: ArrayLike, bias: ArrayLike | None = None, *, strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int], dilation: int | Sequence[int], groups: int = 1, activation: int = -1) -> Tensor:
         """activation(conv(x, kernel) + bias), as programs fuse it; `activation` is a unary elementwise opcode or -1."""
 
     @staticmethod
-    def conv_input_grad(
-        g: ArrayLike,
-        kernel: ArrayLike,
-        shape: int | Sequence[int],
-        strides: int | Sequence[int],
-        padding_low: int | Sequence[int],
-        padding_high: int | Sequence[int],
-        dilation: int | Sequence[int],
-        groups: int = 1,
-    ) -> Any:
+    def conv_input_grad(g: ArrayLike, kernel: ArrayLike, shape: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int], dilation: int | Sequence[int], groups: int = 1) -> Any:
         """The gradient of conv's x, of the given shape, from g, that of its result: transposed convolution."""
 
     @staticmethod
-    def conv_kernel_grad(
-        x: ArrayLike,
-        g: ArrayLike,
-        shape: int | Sequence[int],
-        strides: int | Sequence[int],
-        padding_low: int | Sequence[int],
-        padding_high: int | Sequence[int],
-        dilation: int | Sequence[int],
-        groups: int = 1,
-    ) -> Any:
+    def conv_kernel_grad(x: ArrayLike, g: ArrayLike, shape: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int], dilation: int | Sequence[int], groups: int = 1) -> Any:
         """The gradient of conv's kernel, of the given shape, from g, that of its result."""
 
     @staticmethod
@@ -699,37 +629,15 @@ class ops:
         """Greatest element along the axes; nan if there is one. Its gradient is shared among ties."""
 
     @staticmethod
-    def max_pool(
-        x: ArrayLike,
-        window: int | Sequence[int],
-        strides: int | Sequence[int],
-        padding_low: int | Sequence[int],
-        padding_high: int | Sequence[int],
-    ) -> Tensor:
+    def max_pool(x: ArrayLike, window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Tensor:
         """The greatest cell of each window over the spatial axes of x (batch, spatial..., channels); nan if one is."""
 
     @staticmethod
-    def max_pool_grad(
-        x: ArrayLike,
-        y: ArrayLike,
-        g: ArrayLike,
-        window: int | Sequence[int],
-        strides: int | Sequence[int],
-        padding_low: int | Sequence[int],
-        padding_high: int | Sequence[int],
-    ) -> Any:
+    def max_pool_grad(x: ArrayLike, y: ArrayLike, g: ArrayLike, window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Any:
         """The gradient of max_pool's x from g, that of y = max_pool(x): the first greatest cell's."""
 
     @staticmethod
-    def max_pool_pick(
-        x: ArrayLike,
-        y: ArrayLike,
-        u: ArrayLike,
-        window: int | Sequence[int],
-        strides: int | Sequence[int],
-        padding_low: int | Sequence[int],
-        padding_high: int | Sequence[int],
-    ) -> Tensor:
+    def max_pool_pick(x: ArrayLike, y: ArrayLike, u: ArrayLike, window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Tensor:
         """The entries of u where y = max_pool(x) found the first greatest cells of x."""
 
     @staticmethod
@@ -761,7 +669,7 @@ class ops:
         """a != b."""
 
     @staticmethod
-    def one_hot(indices: ArrayLike, depth: int, dtype: Any = "float32") -> Tensor:
+    def one_hot(indices: ArrayLike, depth: int, dtype: Any = 'float32') -> Tensor:
         """1 at the index along a new last axis of length `depth`, 0 elsewhere; all 0 for an index outside it."""
 
     @staticmethod
@@ -785,11 +693,11 @@ class ops:
         """Random uint64."""
 
     @staticmethod
-    def random_normal(key: ArrayLike, shape: int | Sequence[int], dtype: Any = "float32") -> Tensor:
+    def random_normal(key: ArrayLike, shape: int | Sequence[int], dtype: Any = 'float32') -> Tensor:
         """Floats of the normal distribution with mean 0 and variance 1."""
 
     @staticmethod
-    def random_uniform(key: ArrayLike, shape: int | Sequence[int], dtype: Any = "float32") -> Tensor:
+    def random_uniform(key: ArrayLike, shape: int | Sequence[int], dtype: Any = 'float32') -> Tensor:
         """Floats evenly spread over [0, 1)."""
 
     @staticmethod
@@ -817,17 +725,7 @@ class ops:
         """Nearest whole number, halves to even."""
 
     @staticmethod
-    def rmsprop_update(
-        lr: ArrayLike,
-        *tensors: ArrayLike | Sequence[ArrayLike],
-        count: int,
-        rho: float = 0.9,
-        momentum: float = 0.0,
-        epsilon: float = 1e-07,
-        centered: bool = False,
-        weight_decay: float = 0.0,
-        clip_value: float = 0.0,
-    ) -> Any:
+    def rmsprop_update(lr: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], count: int, rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-07, centered: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0) -> Any:
         """RMSprop as Keras 3 (epsilon under the root). tensors: count weights, gradients, mean squares [, means if centered] [, velocities if momentum > 0]."""
 
     @staticmethod
@@ -835,15 +733,7 @@ class ops:
         """1 / sqrt(a)."""
 
     @staticmethod
-    def sgd_update(
-        lr: ArrayLike,
-        *tensors: ArrayLike | Sequence[ArrayLike],
-        count: int,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        weight_decay: float = 0.0,
-        clip_value: float = 0.0,
-    ) -> Any:
+    def sgd_update(lr: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], count: int, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0) -> Any:
         """w -= lr g, or v = momentum v - lr g; w += v (nesterov: w += momentum v - lr g). tensors: count weights, gradients [, velocities]."""
 
     @staticmethod
@@ -871,25 +761,15 @@ class ops:
         """Hyperbolic sine."""
 
     @staticmethod
-    def slice(
-        x: ArrayLike, starts: int | Sequence[int], stops: int | Sequence[int], steps: int | Sequence[int]
-    ) -> Tensor:
+    def slice(x: ArrayLike, starts: int | Sequence[int], stops: int | Sequence[int], steps: int | Sequence[int]) -> Tensor:
         """x[start:stop:step] for every axis; a stop of -1 with a negative step is before the start."""
 
     @staticmethod
-    def slice_grad(
-        g: ArrayLike, shape: int | Sequence[int], starts: int | Sequence[int], steps: int | Sequence[int]
-    ) -> Any:
+    def slice_grad(g: ArrayLike, shape: int | Sequence[int], starts: int | Sequence[int], steps: int | Sequence[int]) -> Any:
         """Zeros of a shape with g at start, start + step, ... of every axis: the gradient of slice."""
 
     @staticmethod
-    def slice_update(
-        x: ArrayLike,
-        value: ArrayLike,
-        starts: int | Sequence[int],
-        stops: int | Sequence[int],
-        steps: int | Sequence[int],
-    ) -> Tensor:
+    def slice_update(x: ArrayLike, value: ArrayLike, starts: int | Sequence[int], stops: int | Sequence[int], steps: int | Sequence[int]) -> Tensor:
         """A copy of x in which x[start:stop:step], for every axis, is replaced by the value."""
 
     @staticmethod

@@ -204,7 +204,6 @@ Wide integer_reference(ElementwiseOp op, T a_, T b_) {
       return a > 0 ? a : 0;
     case ElementwiseOp::floor:
     case ElementwiseOp::ceil:
-    case ElementwiseOp::rint:
     case ElementwiseOp::trunc:
       return a;
     case ElementwiseOp::bitwise_and:

@@ -38,7 +38,6 @@ DOMAINS: dict[str, tuple[tuple[float, float], ...]] = {
 }
 
 FORMULAS: dict[str, Callable[..., Any]] = {
-    "rint": lambda a: np.rint(a).astype(a.dtype),  # NumPy makes floats of whole numbers
     "rsqrt": lambda a: 1 / np.sqrt(a),
     "erf": special.erf,
     "erfc": special.erfc,
@@ -61,7 +60,7 @@ NATIVE: dict[str, tuple[str, ...]] = {
     ),
     **dict.fromkeys(
         ("subtract", "floor_divide", "remainder", "fmod", "power", "negative", "sign", "square", "relu")
-        + ("floor", "ceil", "rint", "trunc"),
+        + ("floor", "ceil", "trunc"),
         NUMBERS,
     ),
     **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "invert"), BOOL + INTEGERS),

@@ -232,7 +232,7 @@ def einsum(
     kind = numpy.dtype(dtype) if dtype is not None else tensors[0].dtype if tensors else None
     if dtype is None and any(x.dtype != kind for x in tensors):
         kind = numpy.result_type(*[x.dtype for x in tensors])
-    if not tensors or kind.kind == "b":
+    if kind is None or kind.kind == "b":
         return call_numpy("einsum", numpy.einsum, (subscripts, *operands), {"out": out})
     plan = _planned(subscripts, tuple([x.shape for x in tensors]))
     values = [x if x.dtype == kind else ops.cast(x, kind) for x in tensors]
@@ -242,7 +242,7 @@ def einsum(
     return result if out is None else write_out("einsum", result, out)
 
 
-def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
+def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: Any = False) -> Any:
     """The cheapest order to join the operands in, and a text about it."""
     return numpy.einsum_path(*to_numpy(operands), optimize=optimize, einsum_call=einsum_call)
 

@@ -228,14 +228,10 @@ def arange(
     start_or_stop: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, like: Any = None
 ) -> Any:
     """The numbers from ``start`` (0) up to ``stop``, which is left out, ``step`` apart."""
+    args: Any = (start_or_stop, stop, step) if stop is not None else (0, start_or_stop, step)
     if type(start_or_stop) is int and device is None:
-        result = (
-            numpy.arange(start_or_stop, stop, step, dtype)
-            if stop is not None
-            else numpy.arange(0, start_or_stop, step, dtype)
-        )
+        result = numpy.arange(*args, dtype)
         return _core.from_numpy(result) if result.dtype in _DTYPES else result
-    args = (start_or_stop, stop, step) if stop is not None else (0, start_or_stop, step)
     return call_numpy("arange", numpy.arange, args, {"dtype": dtype, "device": device})
 
 
@@ -300,7 +296,7 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
     return tuple(ops.copy(x) for x in grids) if copy else tuple(grids)
 
 
-def indices(dimensions: Any, dtype: Any = int, sparse: bool = False) -> Any:
+def indices(dimensions: Any, dtype: Any = int, sparse: Any = False) -> Any:
     """The index of every place of a grid, one leading axis for its coordinates."""
     return to_tensors(numpy.indices(to_numpy(dimensions), dtype, sparse))
 
@@ -333,18 +329,24 @@ def diagflat(v: Any, k: int = 0) -> Any:
     return diag(ops.reshape(v, (-1,)), k)
 
 
+def _lower(m: Tensor, k: int) -> Any:
+    """The mask of the elements on and below the k-th diagonal."""
+    rows, columns = m.shape[-2:]
+    return numpy.arange(rows)[:, None] + k >= numpy.arange(columns)
+
+
 @native
 def tril(m: Any, k: int = 0) -> Any:
     """The lower triangle; zeros above the k-th diagonal."""
     m = tensor(m)
-    return ops.where(numpy.tri(*m.shape[-2:], k=k, dtype=bool), m, _core.zeros((), m.dtype))
+    return ops.where(_lower(m, k), m, _core.zeros((), m.dtype))
 
 
 @native
 def triu(m: Any, k: int = 0) -> Any:
     """The upper triangle; zeros below the k-th diagonal."""
     m = tensor(m)
-    return ops.where(numpy.tri(*m.shape[-2:], k=k - 1, dtype=bool), _core.zeros((), m.dtype), m)
+    return ops.where(_lower(m, k - 1), _core.zeros((), m.dtype), m)
 
 
 @native

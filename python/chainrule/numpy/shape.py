@@ -564,10 +564,10 @@ def _pad_widths(pad_width: Any, ndim: int) -> list[list[int]]:
         for axis, width in pad_width.items():
             widths[axis] = (width, width) if isinstance(width, int) else tuple(width)
         pad_width = widths
-    widths = numpy.asarray(to_numpy(pad_width))
-    if widths.dtype.kind not in "iu":
+    given = numpy.asarray(to_numpy(pad_width))
+    if given.dtype.kind not in "iu":
         raise TypeError("`pad_width` must be of integral type.")
-    pairs = numpy.broadcast_to(widths, (ndim, 2))
+    pairs = numpy.broadcast_to(given, (ndim, 2))
     if (pairs < 0).any():
         raise ValueError("index can't contain negative values")
     return pairs.tolist()
@@ -581,7 +581,7 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     NumPy's and have no gradient.
     """
     x = tensor(array)
-    picks = {"edge", "wrap", "reflect", "symmetric"}
+    picks: dict[str, Any] = {name: name for name in ("edge", "wrap", "reflect", "symmetric")}
     if mode == "constant":
         widths = _pad_widths(pad_width, x.ndim)
         values = numpy.asarray(to_numpy(kwargs.get("constant_values", 0)))
@@ -597,7 +597,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     elif isinstance(mode, str) and mode in picks and not kwargs and x.size:
         for axis, width in enumerate(_pad_widths(pad_width, x.ndim)):
             if width != [0, 0]:
-                x = ops.take(x, numpy.pad(numpy.arange(x.shape[axis]), width, mode=mode), axis)
+                places: Any = numpy.arange(x.shape[axis])
+                x = ops.take(x, numpy.pad(places, (width[0], width[1]), mode=picks[mode]), axis)
         return x
     return call_numpy("pad", numpy.pad, (array, pad_width, mode), kwargs)
 

@@ -230,7 +230,8 @@ def arange(
     """The numbers from ``start`` (0) up to ``stop``, which is left out, ``step`` apart."""
     args: Any = (start_or_stop, stop, step) if stop is not None else (0, start_or_stop, step)
     if type(start_or_stop) is int and device is None:
-        result = numpy.arange(*args, dtype)
+        make: Any = numpy.arange
+        result = make(*args, dtype)
         return _core.from_numpy(result) if result.dtype in _DTYPES else result
     return call_numpy("arange", numpy.arange, args, {"dtype": dtype, "device": device})
 

@@ -20,9 +20,9 @@ constexpr int kMostRows = kDenseRows, kMostVectors = 4;
 template <class T>
 struct Tile {
   const T* a;
-  const int64_t *row, *column, *c_place;
+  const int64_t *row, *column, *b_place, *c_place;
   const T* b;
-  int64_t b_row, k;
+  int64_t k;
   T* c;
   const T* bias;
   int last_lanes;  // lanes of the last vector of a row that exist, 1 .. kLanes
@@ -49,11 +49,10 @@ CR_INLINE void multiply_tile(const Tile<T>& t) {
     CR_UNROLL(8)
     for (int j = 0; j < NV; ++j) c[i][j] = t.accumulate ? load_some<T, NV, Whole>(t.c + t.c_place[i], j, last) : V{};
   }
-  const T* b = t.b;
-  const int64_t b_row = t.b_row;
-  const int64_t *column = t.column, *const end = column + t.k;
-  for (; column < end; ++column, b += b_row) {
-    const int64_t offset = *column;
+  const int64_t *const column = t.column, *const b_place = t.b_place;
+  for (int64_t p = 0; p < t.k; ++p) {
+    const int64_t offset = column[p];
+    const T* b = t.b + b_place[p];
     V x[NV];
     CR_UNROLL(8)
     for (int j = 0; j < NV; ++j) x[j] = load_some<T, NV, Whole>(b, j, last);
@@ -133,7 +132,7 @@ void multiply(const TableProduct& g) {
   Tile<T> t;
   t.k = g.k;
   t.column = g.column;
-  t.b_row = g.b_packed ? kStrip : g.b_row;
+  t.b_place = g.b_place;
   t.accumulate = g.accumulate;
   t.relu = g.relu;
   for (int64_t j = 0; j < g.n; j += kStrip) {
@@ -141,7 +140,7 @@ void multiply(const TableProduct& g) {
     const int vectors = static_cast<int>((cols + W - 1) / W);
     t.last_lanes = static_cast<int>(cols - (vectors - 1) * W);
     t.a = static_cast<const T*>(g.a) + (Dense ? 0 : j);
-    t.b = static_cast<const T*>(g.b) + (g.b_packed ? j * g.k : j);
+    t.b = static_cast<const T*>(g.b) + (g.b_strip ? j / kStrip * g.b_strip : j);
     t.c = static_cast<T*>(g.c) + j;
     t.bias = g.bias ? static_cast<const T*>(g.bias) + j : nullptr;
     for (int64_t q = 0; q < panels; ++q) {

@@ -12,9 +12,10 @@ namespace {
 
 using std::int64_t;
 
-// A chunk has about this many flops, and there are at least so many chunks where the work allows it.
-constexpr double kSerialFlops = 200e3, kLeastChunkFlops = 500e3, kMostChunkFlops = 4e6;
-constexpr double kChunks = 64;
+// Work is cut into so many chunks, if they are no smaller and no larger than this. A kernel that doesn't stay in the
+// second-level cache is read again by every chunk: then there are fewer.
+constexpr double kSerialFlops = 200e3, kLeastChunkFlops = 500e3, kMostChunkFlops = 32e6;
+constexpr double kChunks = 32, kLargeKernelChunks = 16;
 // Source rows copied for a block, and the partial sums of a kernel gradient.
 constexpr int64_t kBlockBytes = 256 << 10, kPartialBytes = 8 << 20;
 constexpr int64_t kMostParts = 32, kMostBlockPositions = 512;
@@ -64,28 +65,73 @@ int64_t channels_of_group(const ConvPlan& plan) {
   return plan.shape.depthwise() ? 1 : plan.source_channels / plan.shape.groups;
 }
 
+// Maximal runs of positions with the same taps inside the source.
+void find_ranges(ConvAxis& axis, int64_t length) {
+  for (int64_t i = 0; i < axis.count; ++i) {
+    const int64_t at = axis.source_first + i * axis.source_step;
+    const auto inside = [&](const ConvTap& tap) { return at + tap.offset >= 0 && at + tap.offset < length; };
+    const auto first = std::find_if(axis.taps.begin(), axis.taps.end(), inside);
+    const int64_t begin = first - axis.taps.begin(),
+                  end = std::find_if_not(first, axis.taps.end(), inside) - axis.taps.begin();
+    if (axis.ranges.empty() || axis.ranges.back().first_tap != begin || axis.ranges.back().end_tap != end)
+      axis.ranges.push_back({i, i, begin, end});
+    axis.ranges.back().end = i + 1;
+  }
+}
+
+// The tables of the positions in one range of each axis.
+ConvClass make_class(const ConvPlan& plan, const ConvPhase& phase, const ConvRange& z, const ConvRange& y,
+                     const ConvRange& x) {
+  const int64_t own = channels_of_group(plan), out = plan.shape.c_out / plan.shape.groups;
+  const int64_t strip = kernels().conv.strip[kernel_of(plan)];
+  const int64_t row = plan.shape.depthwise() || !plan.pack ? plan.shape.c_out : strip;
+  const int64_t rows = plan.shape.depthwise() ? 1 : plan.part == ConvPart::input_grad ? out : own;
+  const ConvAxis* axis = phase.axis;
+  const auto counts = [&](int d) { return static_cast<int64_t>(axis[d].taps.size()); };
+  ConvClass c;
+  c.first = 0;
+  for (int64_t i = z.first_tap; i < z.end_tap; ++i)
+    for (int64_t j = y.first_tap; j < y.end_tap; ++j)
+      for (int64_t k = x.first_tap; k < x.end_tap; ++k) {
+        const int64_t offset = axis[0].taps[static_cast<std::size_t>(i)].offset * phase.pitch[0] +
+                               axis[1].taps[static_cast<std::size_t>(j)].offset * phase.pitch[1] +
+                               axis[2].taps[static_cast<std::size_t>(k)].offset * phase.pitch[2];
+        if (c.columns.empty()) c.first = offset;
+        const int64_t tap = (i * counts(1) + j) * counts(2) + k;
+        for (int64_t channel = 0; channel < own; ++channel) {
+          c.columns.push_back(offset - c.first + channel);
+          c.places.push_back((tap * rows + channel) * row);
+        }
+      }
+  return c;
+}
+
 void finish_phase(const ConvPlan& plan, ConvPhase& phase, int64_t most_positions) {
   const Conv& s = plan.shape;
-  int64_t taps = 1;
-  for (ConvAxis& axis : phase.axis) {
-    taps *= static_cast<int64_t>(axis.taps.size());
-    if (axis.taps.empty()) continue;
-    const auto [least, most] = std::minmax(axis.taps.front().offset, axis.taps.back().offset);
-    axis.least = least;
-    axis.most = most;
-  }
+  const bool sums = plan.part == ConvPart::kernel_grad;
   phase.bordered = false;
   for (int d = 0; d < kConvAxes; ++d) {
-    const ConvAxis& axis = phase.axis[d];
-    const int64_t last = axis.source_first + (axis.count - 1) * axis.source_step;
-    phase.bordered |= axis.source_first + axis.least < 0 || last + axis.most >= plan.source_length[d];
+    ConvAxis& axis = phase.axis[d];
+    if (!axis.taps.empty()) {
+      const auto [least, most] = std::minmax(axis.taps.front().offset, axis.taps.back().offset);
+      axis.least = least;
+      axis.most = most;
+    }
+    find_ranges(axis, plan.source_length[d]);
+    const int64_t taps = static_cast<int64_t>(axis.taps.size());
+    phase.bordered |=
+        sums && !(axis.ranges.size() == 1 && axis.ranges[0].first_tap == 0 && axis.ranges[0].end_tap == taps);
+    if (sums) axis.ranges = {{0, axis.count, 0, taps}};
   }
-  phase.bordered &= taps > 0;
-  phase.lines = s.images * phase.axis[0].count * phase.axis[1].count;
   const ConvAxis &depth = phase.axis[0], &height = phase.axis[1], &width = phase.axis[2];
+  for (const ConvTap& z : depth.taps)
+    for (const ConvTap& y : height.taps)
+      for (const ConvTap& x : width.taps) phase.cells.push_back((z.cell * s.window[1] + y.cell) * s.window[2] + x.cell);
+  phase.depth = static_cast<int64_t>(phase.cells.size()) * channels_of_group(plan);
 
   // Blocks of lines: as large as the limits allow.
   const int64_t channels = plan.source_channels, size = size_of(plan);
+  phase.lines = s.images * depth.count * height.count;
   phase.block_lines = std::clamp<int64_t>(ceil_div(most_positions, width.count), 1, phase.lines);
   const int64_t row = ((width.count - 1) * width.source_step + width.most - width.least + 1) * channels;
   const auto set_slab = [&] {
@@ -99,23 +145,12 @@ void finish_phase(const ConvPlan& plan, ConvPhase& phase, int64_t most_positions
     phase.block_lines = phase.block_lines > 2 * height.count ? phase.block_lines / 2 : phase.block_lines - 1;
     set_slab();
   }
-  if (taps == 0) {
-    std::fill_n(phase.pitch, kConvAxes, 0);
-  } else {
-    phase.pitch[2] = channels;
-    phase.pitch[1] = phase.bordered ? row : plan.source_length[2] * channels;
-    phase.pitch[0] = phase.pitch[1] * (phase.bordered ? phase.slab_rows : plan.source_length[1]);
-  }
-
-  const int64_t own = channels_of_group(plan);
-  for (const ConvTap& z : depth.taps)
-    for (const ConvTap& y : height.taps)
-      for (const ConvTap& x : width.taps) {
-        phase.cells.push_back((z.cell * s.window[1] + y.cell) * s.window[2] + x.cell);
-        const int64_t offset = (z.offset - depth.least) * phase.pitch[0] + (y.offset - height.least) * phase.pitch[1] +
-                               (x.offset - width.least) * phase.pitch[2];
-        for (int64_t c = 0; c < own; ++c) phase.columns.push_back(offset + c);
-      }
+  phase.pitch[2] = channels;
+  phase.pitch[1] = phase.bordered ? row : plan.source_length[2] * channels;
+  phase.pitch[0] = phase.pitch[1] * (phase.bordered ? phase.slab_rows : plan.source_length[1]);
+  for (const ConvRange& z : depth.ranges)
+    for (const ConvRange& y : height.ranges)
+      for (const ConvRange& x : width.ranges) phase.classes.push_back(make_class(plan, phase, z, y, x));
 }
 
 double flops_of(const Conv& s) {
@@ -142,7 +177,7 @@ GemmPlan plan_pointwise(const ConvPlan& plan) {
 void plan_sums(ConvPlan& plan) {
   const Conv& s = plan.shape;
   const double flops = flops_of(s);
-  const int64_t rows = static_cast<int64_t>(plan.phases[0].columns.size()), lines = plan.phases[0].lines;
+  const int64_t rows = plan.phases[0].depth, lines = plan.phases[0].lines;
   const int64_t bytes = std::max<int64_t>(1, s.window_size() * (s.c_in / s.groups) * s.c_out * size_of(plan));
   const int64_t most = std::clamp<int64_t>(kPartialBytes / bytes, 1, kMostParts);
   plan.parts = std::clamp<int64_t>(std::min(lines, static_cast<int64_t>(flops / kLeastChunkFlops)), 1, most);
@@ -195,47 +230,83 @@ void copy_slab(const ConvPlan& plan, const ConvPhase& phase, const void* source,
   }
 }
 
-// Where the windows of some lines of positions begin and where their results go.
+// Where the windows of some lines of positions begin and where their results go, class after class.
 struct Block {
   const void* source;
   int64_t positions;
   const int64_t *row, *place;
+  const int64_t* class_end;
 };
 Block make_block(const ConvPlan& plan, const ConvPhase& phase, const void* source, int64_t begin, int64_t end) {
   const ConvAxis &z = phase.axis[0], &y = phase.axis[1], &x = phase.axis[2];
   const int64_t *length = plan.source_length, *result = plan.result_length;
-  Block block{source, (end - begin) * x.count, nullptr, nullptr};
-  int64_t* row = static_cast<int64_t*>(thread_scratch(kTableSlot, static_cast<std::size_t>(2 * block.positions) * 8));
-  int64_t* place = row + block.positions;
+  const int64_t classes = static_cast<int64_t>(phase.classes.size()),
+                width_ranges = static_cast<int64_t>(x.ranges.size());
+  Block block{source, (end - begin) * x.count, nullptr, nullptr, nullptr};
+  int64_t* const row =
+      static_cast<int64_t*>(thread_scratch(kTableSlot, static_cast<std::size_t>(2 * block.positions + classes) * 8));
+  int64_t *const place = row + block.positions, *const next = place + block.positions;
   block.row = row;
   block.place = place;
+  block.class_end = next;
+  const auto range_at = [](const ConvAxis& axis, int64_t i) {
+    std::size_t r = 0;
+    while (axis.ranges[r].end <= i) ++r;
+    return r;
+  };
+  // Calls part(line of the run, its first class) for each line.
+  const auto for_lines = [&](int64_t depth, int64_t first, int64_t last, auto&& part) {
+    const std::size_t row_of_classes = range_at(z, depth) * y.ranges.size();
+    for (int64_t h = first; h < last; ++h)
+      part(h, static_cast<int64_t>(row_of_classes + range_at(y, h)) * width_ranges);
+  };
+
+  // How many positions each class has, then where it begins; filling it moves that to where it ends.
+  int64_t runs = 0;
+  std::fill_n(next, classes, 0);
+  for_runs(phase, begin, end, [&](int64_t, int64_t depth, int64_t first, int64_t last) {
+    ++runs;
+    for_lines(depth, first, last, [&](int64_t, int64_t c) {
+      for (const ConvRange& range : x.ranges) next[c++] += range.end - range.begin;
+    });
+  });
+  int64_t total = 0;
+  for (int64_t c = 0; c < classes; ++c) {
+    const int64_t count = next[c];
+    next[c] = total;
+    total += count;
+  }
   char* copied = nullptr;
   if (phase.bordered) {
-    int64_t runs = 0;
-    for_runs(phase, begin, end, [&](int64_t, int64_t, int64_t, int64_t) { ++runs; });
     copied =
         static_cast<char*>(thread_scratch(kBlockSlot, static_cast<std::size_t>(runs * phase.slab * size_of(plan))));
     block.source = copied;
   }
   int64_t slab = 0;
   for_runs(phase, begin, end, [&](int64_t image, int64_t depth, int64_t first, int64_t last) {
-    int64_t base = slab * phase.slab;
+    int64_t base;
     if (phase.bordered) {
+      base = slab * phase.slab;
       copy_slab(plan, phase, source, image, depth, first, last, at(copied, base, size_of(plan)));
+      base -= z.least * phase.pitch[0] + y.least * phase.pitch[1] + x.least * phase.pitch[2];
     } else {
-      base = image * length[0] * phase.pitch[0] + (z.source_first + z.least + depth * z.source_step) * phase.pitch[0] +
-             (y.source_first + y.least + first * y.source_step) * phase.pitch[1] +
-             (x.source_first + x.least) * phase.pitch[2];
+      base = (image * length[0] + z.source_first + depth * z.source_step) * phase.pitch[0] +
+             (y.source_first + first * y.source_step) * phase.pitch[1] + x.source_first * phase.pitch[2];
     }
     const int64_t plane = (image * result[0] + z.out_first + depth * z.out_step) * result[1];
-    for (int64_t h = first; h < last; ++h) {
+    for_lines(depth, first, last, [&](int64_t h, int64_t c) {
       const int64_t line = base + (h - first) * y.source_step * phase.pitch[1];
       const int64_t out_line = (plane + y.out_first + h * y.out_step) * result[2] + x.out_first;
-      for (int64_t w = 0; w < x.count; ++w) {
-        *row++ = line + w * x.source_step * phase.pitch[2];
-        *place++ = (out_line + w * x.out_step) * plan.result_channels;
+      for (const ConvRange& range : x.ranges) {
+        const int64_t from = line + phase.classes[static_cast<std::size_t>(c)].first;
+        int64_t to = next[c];
+        for (int64_t w = range.begin; w < range.end; ++w, ++to) {
+          row[to] = from + w * x.source_step * phase.pitch[2];
+          place[to] = (out_line + w * x.out_step) * plan.result_channels;
+        }
+        next[c++] = to;
       }
-    }
+    });
     ++slab;
   });
   return block;
@@ -253,7 +324,7 @@ void pack_kernels(const ConvPlan& plan, const void* kernel, void* packed) {
   const int64_t in = s.c_in / s.groups, out = s.c_out / s.groups;
   for (const ConvPhase& phase : plan.phases) {
     char* to = at(packed, phase.packed_at, size);
-    const int64_t taps = static_cast<int64_t>(phase.cells.size()), k = static_cast<int64_t>(phase.columns.size());
+    const int64_t taps = static_cast<int64_t>(phase.cells.size()), k = phase.depth;
     if (s.depthwise()) {
       for (int64_t t = 0; t < taps; ++t)
         std::memcpy(at(to, t * s.c_out, size), at(kernel, phase.cells[static_cast<std::size_t>(t)] * s.c_out, size),
@@ -300,36 +371,32 @@ void run_positions(const ConvPlan& plan, const void* source, const void* kernel,
     const int64_t end = std::min(begin + phase->block_lines, phase->lines);
     const Block block = make_block(plan, *phase, source, begin, end);
     TableProduct product{};
-    product.m = block.positions;
-    product.k = static_cast<int64_t>(phase->columns.size());
-    product.row = block.row;
-    product.column = phase->columns.data();
-    product.c_place = block.place;
     product.relu = plan.relu;
-    if (s.depthwise()) {
-      product.n = s.c_out;
-      product.a = block.source;
-      product.b = at(packed, plan.pack ? phase->packed_at : 0, size);
-      product.b_row = s.c_out;
-      product.c = result;
-      product.bias = bias;
-      table.multiply_channels[kernel_of(plan)](product);
-    } else {
-      product.n = plan.result_channels / s.groups;
-      product.b_packed = plan.pack;
-      product.b_row = s.c_out;
-      for (int64_t group = 0; group < s.groups; ++group) {
+    product.n = s.depthwise() ? s.c_out : plan.result_channels / s.groups;
+    product.b_strip = plan.pack && !s.depthwise() ? strip * phase->depth : 0;
+    const int64_t groups = s.depthwise() ? 1 : s.groups;
+    const int64_t group_size = plan.pack ? ceil_div(product.n, strip) * strip * phase->depth : product.n;
+    int64_t first = 0;
+    for (std::size_t c = 0; c < phase->classes.size(); ++c) {
+      product.m = block.class_end[c] - first;
+      if (product.m == 0) continue;
+      product.k = static_cast<int64_t>(phase->classes[c].columns.size());
+      product.row = block.row + first;
+      product.c_place = block.place + first;
+      product.column = phase->classes[c].columns.data();
+      product.b_place = phase->classes[c].places.data();
+      for (int64_t group = 0; group < groups; ++group) {
         product.a = at(block.source, group * (plan.source_channels / s.groups), size);
-        product.b = plan.pack
-                        ? at(packed, phase->packed_at + group * ceil_div(product.n, strip) * strip * product.k, size)
-                        : at(packed, group * product.n, size);
+        product.b = at(packed, phase->packed_at + group * group_size, size);
         product.c = at(result, group * product.n, size);
         product.bias = bias ? at(bias, group * product.n, size) : nullptr;
-        table.multiply[kernel_of(plan)](product);
+        (s.depthwise() ? table.multiply_channels : table.multiply)[kernel_of(plan)](product);
       }
+      first = block.class_end[c];
     }
     // Only the forward direction has an activation, and there the positions of a block follow each other.
-    if (s.activation && !plan.relu) activate(plan, at(result, block.place[0], size), block.positions * s.c_out);
+    if (s.activation && !plan.relu)
+      activate(plan, at(result, begin * phase->axis[2].count * s.c_out, size), block.positions * s.c_out);
   });
 }
 
@@ -340,7 +407,7 @@ void run_sums(const ConvPlan& plan, const void* x, const void* g, void* result) 
   const Conv& s = plan.shape;
   const ConvKernels& table = kernels().conv;
   const ConvPhase& phase = plan.phases[0];
-  const int64_t size = size_of(plan), rows = static_cast<int64_t>(phase.columns.size());
+  const int64_t size = size_of(plan), rows = phase.depth;
   const int64_t count = s.window_size() * (s.c_in / s.groups) * s.c_out;
   void* sums =
       plan.parts == 1 ? result : thread_scratch(kSharedSlot, static_cast<std::size_t>(plan.parts * count * size));
@@ -352,29 +419,20 @@ void run_sums(const ConvPlan& plan, const void* x, const void* g, void* result) 
     for (int64_t i = 0; i < blocks; ++i) {
       const int64_t begin = first + (last - first) * i / blocks, end = first + (last - first) * (i + 1) / blocks;
       const Block block = make_block(plan, phase, x, begin, end);
-      const void* cotangent = at(g, begin * phase.axis[2].count * s.c_out, size);
       TableProduct product{};
       product.m = bottom - top;
+      product.n = s.depthwise() ? s.c_out : s.c_out / s.groups;
       product.k = block.positions;
-      product.row = phase.columns.data() + top;
+      product.row = phase.classes[0].columns.data() + top;
       product.column = block.row;
-      product.b_row = s.c_out;
+      product.b_place = block.place;
       product.c_place = plan.places.data() + top;
       product.accumulate = i > 0;
-      if (s.depthwise()) {
-        product.n = s.c_out;
-        product.a = block.source;
-        product.b = cotangent;
-        product.c = at(sums, part * count, size);
-        table.multiply_channels[kernel_of(plan)](product);
-        continue;
-      }
-      product.n = s.c_out / s.groups;
-      for (int64_t group = 0; group < s.groups; ++group) {
+      for (int64_t group = 0; group < (s.depthwise() ? 1 : s.groups); ++group) {
         product.a = at(block.source, group * (s.c_in / s.groups), size);
-        product.b = at(cotangent, group * product.n, size);
+        product.b = at(g, group * product.n, size);
         product.c = at(sums, part * count + group * product.n, size);
-        table.multiply[kernel_of(plan)](product);
+        (s.depthwise() ? table.multiply_channels : table.multiply)[kernel_of(plan)](product);
       }
     }
   });
@@ -423,7 +481,9 @@ ConvPlan plan_conv(const Conv& shape, ConvPart part) {
   }
 
   const double flops = flops_of(s);
-  const double chunk = std::clamp(flops / kChunks, kLeastChunkFlops, kMostChunkFlops);
+  const bool large = s.window_size() * (s.c_in / s.groups) * s.c_out * size_of(plan) > cache_sizes().l2 / 4;
+  const double chunk = large ? std::max(flops / kLargeKernelChunks, kLeastChunkFlops)
+                             : std::clamp(flops / kChunks, kLeastChunkFlops, kMostChunkFlops);
   const int64_t most_positions =
       part == ConvPart::kernel_grad ? kMostBlockPositions
       : flops < kSerialFlops
@@ -450,11 +510,9 @@ ConvPlan plan_conv(const Conv& shape, ConvPart part) {
         }
         finish_phase(plan, phase, most_positions);
         phase.first_chunk = plan.chunks;
-        phase.chunks = ceil_div(phase.lines, phase.block_lines);
         phase.packed_at = plan.packed_size;
-        plan.chunks += phase.chunks;
-        plan.packed_size += static_cast<int64_t>(phase.columns.size()) *
-                            (s.depthwise() ? s.c_out : s.groups * ceil_div(columns, strip) * strip);
+        plan.chunks += ceil_div(phase.lines, phase.block_lines);
+        plan.packed_size += phase.depth * (s.depthwise() ? s.c_out : s.groups * ceil_div(columns, strip) * strip);
         plan.phases.push_back(std::move(phase));
       }
   if (part == ConvPart::kernel_grad) plan_sums(plan);

@@ -1,8 +1,9 @@
 // Convolution with one to three spatial axes and its two gradients, float32 and float64, channels last.
 // Invariants: arrays are contiguous: x (images, in..., c_in), kernel (window..., c_in / groups, c_out), y (images,
-// out..., c_out). No patch matrix is made: tiles read x (or a few of its rows in thread scratch, with their border of
-// zeros) through tables of offsets. Work is cut by shape alone and every sum has one fixed order, so the bits don't
-// depend on the number of threads.
+// out..., c_out). No patch matrix is made: tiles read x through tables of offsets, and positions at a border, where
+// cells of the window are missing, have tables of their own (the kernel gradient copies a few rows of x between zeros
+// instead). Work is cut by shape alone and every sum has one fixed order, so the bits don't depend on the number of
+// threads.
 #pragma once
 
 #include <cstdint>
@@ -36,24 +37,36 @@ enum class ConvPart : std::uint8_t { forward, input_grad, kernel_grad };
 struct ConvTap {
   std::int64_t offset, cell;  // cell: its place in the window
 };
+// Positions [begin, end) of an axis that have the taps [first_tap, end_tap) inside the source.
+struct ConvRange {
+  std::int64_t begin, end, first_tap, end_tap;
+};
 struct ConvAxis {
   std::int64_t count = 0, out_first = 0, out_step = 1, source_first = 0, source_step = 1;
   std::vector<ConvTap> taps;
+  std::vector<ConvRange> ranges;
   std::int64_t least = 0, most = 0;  // tap offsets
 };
 
-// Positions whose windows hold the same taps: all of them in the forward direction; in the direction of the input
+// Positions that have the same taps inside the source, one range of each axis.
+struct ConvClass {
+  std::vector<std::int64_t> columns;  // offset in the source of each (tap, channel of a group), from the first one
+  std::vector<std::int64_t> places;   // of the matching rows of the kernel
+  std::int64_t first;                 // offset of the first column from the position
+};
+
+// Positions that meet the same cells of the window: all of them in the forward direction; in the direction of the input
 // gradient those of one remainder by the strides.
 struct ConvPhase {
   ConvAxis axis[kConvAxes];
-  std::vector<std::int64_t> cells;    // window cells in the order of the taps
-  std::vector<std::int64_t> columns;  // offset in the source of each (tap, channel of a group)
-  bool bordered;                      // windows reach outside the source: its rows are copied between zeros
-  std::int64_t pitch[kConvAxes];      // elements from one source coordinate to the next
-  std::int64_t lines, block_lines;    // rows of positions (image, axis 0, axis 1), and how many are handled together
-  std::int64_t slab_rows, slab;       // of a bordered block: rows and elements copied for one image and place on axis 0
-  std::int64_t first_chunk, chunks;
-  std::int64_t packed_at;  // elements from the start of the packed kernels
+  std::vector<std::int64_t> cells;  // of the taps, in their order
+  std::vector<ConvClass> classes;   // by range of axis 0, 1, 2; one for all with a border of zeros
+  std::int64_t pitch[kConvAxes];    // elements from one source coordinate to the next
+  std::int64_t lines, block_lines;  // rows of positions (image, axis 0, axis 1); how many are handled together
+  std::int64_t first_chunk, packed_at, depth;  // depth: rows of the packed kernel, which begins at packed_at
+  // kernel_grad alone:
+  bool bordered;                 // windows reach outside the source: its rows are copied between zeros
+  std::int64_t slab_rows, slab;  // rows and elements copied for one image and place on axis 0
 };
 
 struct ConvPlan {

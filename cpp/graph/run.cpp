@@ -154,8 +154,11 @@ std::string Program::describe() const {
     text << (unit.instruction.outputs.empty() ? "" : " = ");
     if (unit.instruction.op) {
       text << unit.instruction.op->name;
-      if (std::strcmp(unit.instruction.op->name, "matmul_bias_act") == 0 && unit.instruction.attrs[0].integer >= 0)
-        text << "<" << elementwise_op(static_cast<ElementwiseOp>(unit.instruction.attrs[0].integer)).name << ">";
+      // Products that took an activation in (Op::fused) carry its opcode as their last attribute.
+      const std::vector<AttrParam>& attrs = unit.instruction.op->attrs;
+      if (!attrs.empty() && std::strcmp(attrs.back().name, "activation") == 0 &&
+          unit.instruction.attrs.back().integer >= 0)
+        text << "<" << elementwise_op(static_cast<ElementwiseOp>(unit.instruction.attrs.back().integer)).name << ">";
     } else {
       text << "fused[";
       for (std::size_t m = 0; m < unit.members.size(); ++m) text << (m ? " " : "") << unit.members[m].op->name;

@@ -151,8 +151,7 @@ bool same_operand(const SlotView& a, const SlotView& b) {
 // Collects elementwise instructions until somebody needs a result; groups that wait never depend on each other.
 class Grouper {
  public:
-  Grouper(std::size_t n_slots, const std::vector<int>& output_slots, std::vector<int> uses)
-      : made_by_(n_slots, -1), uses_(std::move(uses)), output_slots_(output_slots) {}
+  Grouper(std::size_t n_slots, std::vector<int> uses) : made_by_(n_slots, -1), uses_(std::move(uses)) {}
 
   void add(const Instruction& instruction) {
     if (!is_elementwise(instruction)) {
@@ -244,7 +243,6 @@ class Grouper {
   std::vector<Group> groups_;
   std::vector<int> made_by_;  // slot -> group; a closed group's slots are ordinary memory
   std::vector<int> uses_;
-  const std::vector<int>& output_slots_;
 };
 
 }  // namespace
@@ -254,7 +252,7 @@ std::vector<Unit> fuse(const std::vector<Instruction>& instructions, const std::
   std::vector<Instruction> list = drop_unused(instructions, slots.size(), output_slots);
   list = drop_repeated(list, slots.size(), output_slots);
   list = fuse_epilogues(std::move(list), slots.size(), output_slots);
-  Grouper grouper(slots.size(), output_slots, count_uses(list, slots.size(), output_slots));
+  Grouper grouper(slots.size(), count_uses(list, slots.size(), output_slots));
   for (const Instruction& instruction : list) grouper.add(instruction);
   grouper.flush_all();
   return std::move(grouper.units);

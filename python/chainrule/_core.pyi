@@ -453,6 +453,14 @@ class ops:
         """a where a > 0, else b * (e^a - 1)."""
 
     @staticmethod
+    def embedding(table: ArrayLike, indices: ArrayLike, layer: str = '') -> Tensor:
+        """Row indices[...] of a table (rows, columns); `layer` is named in the error for an index outside it."""
+
+    @staticmethod
+    def embedding_grad(g: ArrayLike, indices: ArrayLike, rows: int, layer: str = '') -> Any:
+        """The gradient of embedding by its table: zeros (rows, columns), row indices[...] += g[...]."""
+
+    @staticmethod
     def equal(a: ArrayLike, b: ArrayLike) -> Tensor:
         """a == b."""
 

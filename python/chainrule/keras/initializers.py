@@ -65,7 +65,7 @@ def _filled(shape: Sequence[int], value: Any, dtype: Any) -> Any:
     return chainrule.asarray(np.full(tuple(shape), value, standardize_dtype(dtype)))
 
 
-@_add("zeros")
+@_add("zeros", "zero")
 class Zeros(Initializer):
     """All 0."""
 
@@ -73,7 +73,7 @@ class Zeros(Initializer):
         return _filled(shape, 0, dtype)
 
 
-@_add("ones")
+@_add("ones", "one")
 class Ones(Initializer):
     """All 1."""
 
@@ -129,7 +129,7 @@ class RandomInitializer(Initializer):
         return {"seed": serialize_keras_object(seed) if isinstance(seed, random.SeedGenerator) else seed}
 
 
-@_add("random_normal")
+@_add("random_normal", "normal")
 class RandomNormal(RandomInitializer):
     """Normal with the given mean and standard deviation."""
 
@@ -159,7 +159,7 @@ class TruncatedNormal(RandomInitializer):
         return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
 
 
-@_add("random_uniform")
+@_add("random_uniform", "uniform")
 class RandomUniform(RandomInitializer):
     """Uniform in [minval, maxval)."""
 

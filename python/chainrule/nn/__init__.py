@@ -38,7 +38,7 @@ from .activations import (
     tanh_shrink,
     threshold,
 )
-from .layers import dense, dropout
+from .layers import dense, dropout, embedding
 from .losses import (
     binary_cross_entropy,
     sigmoid_cross_entropy,
@@ -52,6 +52,7 @@ __all__ = [
     "dense",
     "dropout",
     "elu",
+    "embedding",
     "exponential",
     "gelu",
     "glu",

@@ -1,4 +1,4 @@
-"""The dense layer and dropout as functions."""
+"""The dense layer, embedding and dropout as functions."""
 
 from __future__ import annotations
 
@@ -18,3 +18,16 @@ def dense(x: Any, kernel: Any, bias: Any = None) -> Any:
 def dropout(x: Any, key: Any, rate: float) -> Any:
     """x * mask / (1 - rate), the mask 0 with probability ``rate``; ``key``: a uint64 tensor (seed, counter)."""
     return _op.dropout(x, key, rate)
+
+
+def embedding(indices: Any, table: Any) -> Any:
+    """Rows of a table (rows, columns) by number: indices of any shape -> (..., columns).
+
+    Indices are of an integer type, or floats, which are truncated; a negative one counts from the end.
+
+    Raises:
+        IndexError: an index outside the table.
+
+    Example: ``nn.embedding([2, 0], [[1.0], [2.0], [3.0]])  # [[3.], [1.]]``
+    """
+    return _op.embedding(table, indices)

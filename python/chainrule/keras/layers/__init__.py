@@ -15,6 +15,7 @@ from .conv import (
     SeparableConv2D,
 )
 from .core import Activation, Dense, Identity, Input, InputLayer, Lambda
+from .embedding import Embedding
 from .input_spec import InputSpec
 from .merge import (
     Add,
@@ -101,6 +102,7 @@ __all__ = [
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dropout",
+    "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",

@@ -15,6 +15,7 @@ from chainrule import _core, nn
 
 from .activations import logits_of
 from .config import epsilon, standardize_dtype
+from .masking import get_mask
 from .naming import snake_case, unique_name
 from .registry import Registry, deserialize_keras_object, serialize_keras_object
 from .variables import as_float, convert_to_tensor
@@ -40,10 +41,8 @@ def match_ranks(x1: Any, x2: Any) -> tuple[Any, Any]:
 
 def reduce_weighted(values: Any, sample_weight: Any, reduction: str | None, mask: Any = None) -> Any:
     """The weighted values reduced: their sum, or their sum over their number (or over the sum of the weights)."""
-    count: Any = values.size
     if mask is not None:
-        mask = as_float(mask, values.dtype)
-        values, count = values * mask, _op.maximum(_op.sum(mask), epsilon())
+        sample_weight = masked_weights(sample_weight, mask, values.dtype, reduction)
     if sample_weight is not None:
         sample_weight = convert_to_tensor(sample_weight, values.dtype)
         values, sample_weight = match_ranks(values, sample_weight)
@@ -56,7 +55,24 @@ def reduce_weighted(values: Any, sample_weight: Any, reduction: str | None, mask
         return _op.sum(values)
     if reduction == "mean_with_sample_weight" and sample_weight is not None:
         return _op.sum(values) / _op.maximum(_op.sum(sample_weight), epsilon())
-    return _op.mean(values) if mask is None else _op.sum(values) / count
+    return _op.mean(values)
+
+
+def masked_weights(sample_weight: Any, mask: Any, dtype: Any, reduction: str | None) -> Any:
+    """Sample weights in which what the mask doesn't count weighs 0.
+
+    For the mean of all values the others are scaled by how many entries the mask has for one that counts.
+    """
+    mask = as_float(mask, dtype)
+    if reduction in ("mean", "sum_over_batch_size"):
+        valid = _op.sum(mask)
+        mask = mask * (mask.size / _op.maximum(valid, 1.0))
+    if sample_weight is None:
+        return mask
+    weights = convert_to_tensor(sample_weight, dtype)
+    mask, weights = match_ranks(mask, weights)
+    short, long = sorted((mask, weights), key=lambda x: x.ndim)
+    return _op.reshape(short, tuple(short.shape) + (1,) * (long.ndim - short.ndim)) * long
 
 
 def _operands(y_true: Any, y_pred: Any, name: str) -> tuple[Any, Any]:
@@ -383,10 +399,16 @@ class Loss:
         return None
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The reduced loss; ``sample_weight`` multiplies the loss of each sample."""
+        """The reduced loss; ``sample_weight`` multiplies the loss of each sample.
+
+        Steps that the mask of ``y_pred`` doesn't count don't enter.
+        """
+        mask, ignored = get_mask(y_pred), self.compute_mask(y_true)
         if self._dtype is not None:
             y_pred = convert_to_tensor(y_pred, self._dtype)
-        return reduce_weighted(self.call(y_true, y_pred), sample_weight, self.reduction, self.compute_mask(y_true))
+        if ignored is not None:
+            mask = ignored if mask is None else _op.logical_and(mask, ignored)
+        return reduce_weighted(self.call(y_true, y_pred), sample_weight, self.reduction, mask)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

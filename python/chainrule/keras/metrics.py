@@ -17,7 +17,8 @@ from chainrule import _core
 from . import losses
 from .activations import logits_of
 from .config import standardize_dtype
-from .losses import match_ranks
+from .losses import masked_weights, match_ranks
+from .masking import get_mask
 from .naming import snake_case, unique_name
 from .registry import Registry, deserialize_keras_object, serialize_keras_object
 from .variables import Variable, as_float, convert_to_tensor
@@ -186,7 +187,10 @@ class MeanMetricWrapper(Mean):
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
+        mask = get_mask(y_pred)
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
+        if mask is not None:
+            sample_weight = masked_weights(sample_weight, mask, values.dtype, "sum")
         ignored = self._fn_kwargs.get("ignore_class")
         if ignored is not None:
             valid = as_float(_op.not_equal(convert_to_tensor(y_true), ignored), values.dtype)

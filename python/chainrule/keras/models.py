@@ -16,6 +16,7 @@ from chainrule import _core
 from . import saving
 from .layers.base import Layer, context, structure_version
 from .layers.core import InputLayer, flatten_advice
+from .masking import get_mask, masks_of, set_mask
 from .registry import Registry, deserialize_keras_object, serialize_keras_object
 from .summary import print_summary
 from .symbolic import Graph, KerasTensor, flatten
@@ -38,6 +39,7 @@ class Model(Trainer, Layer):
     """
 
     _generic_config = True
+    _passes_masks = True
     _graph: Graph | None
 
     def __init__(self, *args: Any, inputs: Any = None, outputs: Any = None, **kwargs: Any) -> None:
@@ -174,10 +176,10 @@ class Model(Trainer, Layer):
             raise NotImplementedError(
                 f"{type(self).__name__} must define call(inputs), or be made with inputs and outputs."
             )
-        return self._graph.run(self._graph_inputs(inputs))
+        return self._graph.run(self._graph_inputs(inputs, mask))
 
-    def _graph_inputs(self, inputs: Any) -> list[Any]:
-        """The inputs in the graph's order, checked and in the declared types."""
+    def _graph_inputs(self, inputs: Any, mask: Any = None) -> list[Any]:
+        """The inputs in the graph's order, checked, in the declared types and with their masks."""
         graph = self._graph
         assert graph is not None
         if isinstance(inputs, dict) and not isinstance(graph.inputs, dict):
@@ -192,11 +194,16 @@ class Model(Trainer, Layer):
                 f"Model {self.name!r} has {len(graph.input_tensors)} inputs {[t.name for t in graph.input_tensors]}, "
                 f"got {len(values)} arrays."
             )
+        masks = [get_mask(value) for value in values] if mask is None else flatten(mask)
         checked = []
-        for tensor, value in zip(graph.input_tensors, values, strict=True):
+        for tensor, value, own in zip(graph.input_tensors, values, masks, strict=True):
             value = self._match(tensor, value)
             if not isinstance(value, KerasTensor) and value.dtype != tensor.dtype:
                 value = _core.ops.cast(value, tensor.dtype)
+            if own is not None and get_mask(value) is not own:
+                if isinstance(value, Tensor):  # the caller's own tensor stays as it is
+                    value = _core.ops.reshape(value, value.shape)
+                set_mask(value, own)
             checked.append(value)
         return checked
 
@@ -252,7 +259,8 @@ class Model(Trainer, Layer):
             and (not kwargs or (len(kwargs) == 1 and "training" in kwargs))
             and not _core.recording()
             and not _core.tracing()
-            and not (self._run_eagerly or self._untraceable)
+            and not (self._run_eagerly or self._untraceable or self._masked)
+            and get_mask(args[0]) is None
         ):
             x = args[0]
             key = (x.shape, x.dtype)
@@ -269,7 +277,10 @@ class Model(Trainer, Layer):
             if len(self._called_once) >= 256:
                 self._called_once.clear()
             self._called_once[key] = True
-        return super().__call__(*args, **kwargs)
+        outputs = super().__call__(*args, **kwargs)
+        if masks_of(outputs) is not None:
+            self._masked = True
+        return outputs
 
     def _init_trainer(self) -> None:
         super()._init_trainer()
@@ -446,10 +457,13 @@ class Sequential(Model):
         """The layers one after the other."""
         if self._graph is None:
             x = inputs
+            if mask is not None and get_mask(x) is not mask:
+                x = _core.ops.reshape(x, x.shape)
+                set_mask(x, mask)
             for layer in self.layers:
                 x = layer(x)
             return x
-        return self._graph.run(self._graph_inputs(inputs))
+        return self._graph.run(self._graph_inputs(inputs, mask))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The outputs' shape for inputs of that shape."""

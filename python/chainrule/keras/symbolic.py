@@ -88,6 +88,7 @@ class KerasTensor:
         self.name = name or unique_name("keras_tensor")
         self.node: Node | None = None
         self.index = 0
+        self._keras_mask: Any = None  # of masking.py
 
     @property
     def ndim(self) -> int:

@@ -21,6 +21,7 @@ from .data import ArrayData, BatchSource, apply_class_weight, is_array_data, spl
 from .debug import FiniteCheck
 from .fitting import FitRun, is_due, run_steps
 from .layers.base import observe_outputs, structure_version
+from .masking import masks_of
 from .metrics import Mean, Metric, read_scalar
 from .progress import Progress, resolve_verbose
 from .steps import make_loop, predict_step, run_batch
@@ -50,6 +51,7 @@ class Trainer:
         self._loss_tracker = Mean(name="loss")
         self._run_eagerly = False
         self._untraceable = False
+        self._masked = False  # whether the outputs have masks, which a recorded forward pass doesn't give
         self._output_shapes: list[tuple[int, ...]] = []
         self._step_logs: dict[str, Any] = {}  # what a train_step of the model's own returns beside its metrics
         self._step_programs: dict[Any, Any] = {}
@@ -562,6 +564,7 @@ class Trainer:
             def forward(placeholder: Any) -> list[Any]:
                 outputs = predict_step(self, placeholder)
                 self._forward_structure = map_structure(lambda leaf: None, outputs)
+                self._masked = self._masked or masks_of(outputs) is not None
                 # An output that is the input itself gets memory of its own.
                 return [_op.copy(y) if y is placeholder else y for y in flatten(outputs)]
 

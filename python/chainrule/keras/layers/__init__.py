@@ -14,7 +14,7 @@ from .conv import (
     SeparableConv1D,
     SeparableConv2D,
 )
-from .core import Activation, Dense, Identity, Input, InputLayer, Lambda
+from .core import Activation, Dense, Identity, Input, InputLayer, Lambda, Masking
 from .embedding import Embedding
 from .input_spec import InputSpec
 from .merge import (
@@ -72,6 +72,7 @@ from .spatial import (
     ZeroPadding2D,
     ZeroPadding3D,
 )
+from .wrappers import TimeDistributed, Wrapper
 
 serialize = registry.serialize
 deserialize = registry.deserialize
@@ -125,6 +126,7 @@ __all__ = [
     "Lambda",
     "Layer",
     "LeakyReLU",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",
@@ -143,9 +145,11 @@ __all__ = [
     "SeparableConv2D",
     "Softmax",
     "Subtract",
+    "TimeDistributed",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

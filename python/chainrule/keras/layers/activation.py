@@ -17,6 +17,8 @@ _op = _core.ops
 class _Elementwise(Layer):
     """A layer without weights whose outputs have the inputs' shape."""
 
+    supports_masking = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.built = True
@@ -108,6 +110,8 @@ class PReLU(Layer):
 
     ``shared_axes``: axes (1 is the first of a sample) along which alpha is the same.
     """
+
+    supports_masking = True
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from chainrule import _core
 
 from .. import constraints, initializers, regularizers
 from ..config import floatx, standardize_dtype
+from ..masking import get_mask, masks_of, set_mask
 from ..metrics import Metric
 from ..naming import snake_case, unique_name
 from ..registry import Registry
@@ -89,10 +91,24 @@ def observe_outputs(observer: Callable[[Any, Any], None]) -> Iterator[None]:
 
 
 @functools.cache
+def _argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a method's parameters in order, without self."""
+    return tuple(inspect.signature(function).parameters)[1:]
+
+
+@functools.cache
 def _parameters(function: Callable[..., Any]) -> tuple[frozenset[str], bool]:
     """(names of the parameters, whether there is a ``**kwargs``)."""
     parameters = inspect.signature(function).parameters.values()
     return frozenset(p.name for p in parameters), any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _is_tensors(x: Any) -> bool:
+    """Whether ``x`` is a tensor or a structure of nothing but tensors (symbolic ones too)."""
+    if isinstance(x, (list, tuple, dict)):
+        leaves = [leaf for leaf in flatten(x) if leaf is not None]
+        return bool(leaves) and all(isinstance(leaf, (Tensor, KerasTensor)) for leaf in leaves)
+    return isinstance(x, (Tensor, KerasTensor))
 
 
 def _shape_of(x: Any) -> Any:
@@ -103,7 +119,7 @@ class Layer:
     """Base class of layers and models.
 
     Subclasses create weights in ``__init__`` or ``build(input_shape)`` with :meth:`add_weight`, and compute in
-    ``call(inputs)``, which may take ``training``.
+    ``call(inputs)``, which may take ``training`` and ``mask`` (the mask of the inputs).
 
     Args:
         trainable: whether training may change its weights.
@@ -122,6 +138,9 @@ class Layer:
 
     _generic_config = True  # get_config of this very class describes subclasses by their constructors' arguments
     _keeps_integers = False  # whether integer inputs stay integers instead of becoming the compute type
+    _passes_masks = False  # whether masks go through without its doing, as through a model
+    #: Whether outputs get the mask that :meth:`compute_mask` gives; True where a subclass defines that method.
+    supports_masking = False
     _init_arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Layer:
@@ -131,6 +150,8 @@ class Layer:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls):
+            cls.supports_masking = True
         if "build" in vars(cls):
             cls.build = _marks_built(vars(cls)["build"])  # type: ignore[method-assign]
 
@@ -206,9 +227,11 @@ class Layer:
 
     def _tracked(self, kind: type) -> Iterator[Any]:
         for name, value in self.__dict__.items():
+            if name in _BOOKKEEPING:
+                continue  # a nested model's loss tracker is none of the outer one's metrics
             if isinstance(value, kind):
                 yield value
-            elif isinstance(value, (list, tuple, dict)) and name not in _BOOKKEEPING:
+            elif isinstance(value, (list, tuple, dict)):
                 yield from _search(value, kind)
 
     def _flatten_layers(self, include_self: bool = True) -> Iterator[Layer]:
@@ -381,30 +404,86 @@ class Layer:
         symbolic = any_symbolic([list(args), kwargs])
         if not symbolic:
             args = tuple(map_structure(self._convert, arg) for arg in args)
+            if kwargs:
+                kwargs = {name: self._convert_option(name, value) for name, value in kwargs.items()}
         if not self.built:
-            self._ensure_built(args)
+            self._ensure_built(args or tuple(kwargs.values())[:1])
         if args and self.input_spec is not None:
             self._check_inputs(args[0])
+        options, mask = self._with_masks(args, kwargs)
         if symbolic:
             if training is not None and "training" in names:
-                kwargs["training"] = training
-            outputs = self.compute_output_spec(*args, **kwargs)
+                kwargs["training"] = options["training"] = training
+            outputs = self.compute_output_spec(*args, **options)
             node = Node(self, args, kwargs, outputs)
             self._nodes.append(node)
+            self._mask_outputs(args, outputs, mask)
             return outputs
         outer, context.training = context.training, training
         try:
             if "training" in names:
-                kwargs["training"] = training
-            outputs = self.call(*args, **kwargs)
+                options["training"] = training
+            outputs = self.call(*args, **options)
         finally:
             context.training = outer
+        self._mask_outputs(args, outputs, mask)
         if self.activity_regularizer is not None:
             for output in flatten(outputs):
                 self.add_loss(self.activity_regularizer(output))
         if context.observer is not None:
             context.observer(self, outputs)
         return outputs
+
+    def _with_masks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+        """(the keyword arguments of ``call`` with the masks that travel with its arguments, that of the first one).
+
+        A single tensor argument's mask goes to the parameter ``mask``; of several, that of ``x`` goes to ``x_mask``.
+        """
+        names = _argument_names(type(self).call)
+        if len(args) == 1 and not kwargs:
+            mask = masks_of(args[0])
+            return ({"mask": mask} if mask is not None and "mask" in names else {}), mask
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        options = dict(kwargs)
+        tensors = {name: value for name, value in given.items() if _is_tensors(value)}
+        for name, value in tensors.items():
+            target = "mask" if len(tensors) == 1 else f"{name}_mask"
+            mask = masks_of(value)
+            if mask is not None and target in names and given.get(target) is None:
+                options[target] = mask
+        first = options.get("mask")
+        return options, first if first is not None else masks_of(next(iter(given.values()), None))
+
+    def _mask_outputs(self, args: tuple[Any, ...], outputs: Any, mask: Any) -> None:
+        """Gives the outputs the masks of :meth:`compute_mask`, unless ``call`` did."""
+        if not self.supports_masking:
+            if mask is not None and not self._passes_masks:
+                warnings.warn(
+                    f"Layer {self.name!r} ({type(self).__name__}) got an input with a mask, but doesn't support "
+                    f"masking: what follows will not see the mask.",
+                    stacklevel=3,
+                )
+            return
+        if mask is None and type(self).compute_mask is Layer.compute_mask:
+            return
+        leaves = flatten(outputs)
+        if all(get_mask(leaf) is not None for leaf in leaves):
+            return
+        found = self.compute_mask(args[0] if args else None, mask)
+        if found is not None:
+            for leaf, one in zip(leaves, flatten(found), strict=False):
+                if get_mask(leaf) is None:
+                    set_mask(leaf, one)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the outputs (a list for several outputs), given that of the inputs; None: no step is masked."""
+        return previous_mask
+
+    def _convert_option(self, name: str, value: Any) -> Any:
+        """A keyword argument of ``call`` as a tensor if it is an array; masks become truth values."""
+        if name == "mask" or name.endswith("_mask"):
+            return map_structure(lambda leaf: leaf if leaf is None else convert_to_tensor(leaf, "bool"), value)
+        return map_structure(lambda leaf: self._convert(leaf) if hasattr(leaf, "__array__") else leaf, value)
 
     def _convert(self, x: Any) -> Any:
         """A tensor in the layer's compute type, if it is a float array and the layer casts."""
@@ -420,7 +499,9 @@ class Layer:
         if self.autocast and x.dtype != self._dtype:
             kind = x.dtype.kind
             if kind == "f" or kind in "iub" and not self._keeps_integers:
-                return _op.cast(x, self._dtype)
+                mask = get_mask(x)
+                x = _op.cast(x, self._dtype)
+                set_mask(x, mask)
         return x
 
     def _check_inputs(self, inputs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Input, Dense, Activation, Lambda, Identity."""
+"""Input, Dense, Activation, Identity, Masking, Lambda."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from chainrule import _core
 
-from .. import activations, constraints, initializers, regularizers
+from .. import activations, constraints, initializers, ops, regularizers
 from ..config import floatx, standardize_dtype
+from ..masking import set_mask
 from ..naming import unique_name
 from ..registry import deserialize_keras_object, serialize_keras_object
 from ..symbolic import KerasTensor, Node, flatten
@@ -103,6 +104,8 @@ class Dense(Layer):
 
     Example: ``Dense(128, activation="relu")``.
     """
+
+    supports_masking = True
 
     def __init__(
         self,
@@ -215,6 +218,8 @@ def flatten_advice(shape: tuple[int | None, ...], wanted: int | None) -> str:
 class Activation(Layer):
     """An activation function as a layer: ``Activation("relu")``."""
 
+    supports_masking = True
+
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
@@ -234,6 +239,7 @@ class Activation(Layer):
 class Identity(Layer):
     """The inputs as they are."""
 
+    supports_masking = True
     _keeps_integers = True
 
     def __init__(self, **kwargs: Any) -> None:
@@ -248,12 +254,43 @@ class Identity(Layer):
 
 
 @registry.add
+class Masking(Layer):
+    """Masks the steps of (batch, steps, features) all of whose features equal ``mask_value``, and sets them to 0.
+
+    Example::
+
+        model = keras.Sequential([keras.Input((None, 8)), keras.layers.Masking(), keras.layers.LSTM(32)])
+    """
+
+    def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.mask_value = mask_value
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        counted = _op.any(_op.not_equal(inputs, self.mask_value), axis=-1, keepdims=True)
+        outputs = _op.where(counted, inputs, 0.0)
+        set_mask(outputs, _op.squeeze(counted, axis=-1))
+        return outputs
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return ops.any(ops.not_equal(inputs, self.mask_value), axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "mask_value": self.mask_value}
+
+
+@registry.add
 class Lambda(Layer):
     """A function as a layer: ``Lambda(lambda x: x ** 2)``.
 
     Args:
         function: ``function(inputs, **arguments) -> outputs``, made of ``keras.ops`` and operators.
         output_shape: the outputs' shape without the batch axis; None: found by running the function on zeros.
+        mask: the mask of the outputs, or a function ``mask(inputs, mask_of_inputs)`` that gives it.
         arguments: further keyword arguments of the function.
     """
 
@@ -270,16 +307,24 @@ class Lambda(Layer):
         super().__init__(**kwargs)
         if not callable(function):
             raise ValueError(f"Lambda needs a function, got {function!r}.")
-        if mask is not None:
-            raise ValueError("Lambda: mask is not supported; write a Layer instead.")
+        self.mask = mask
+        self.supports_masking = mask is not None
         self.function, self.arguments = function, dict(arguments or {})
         self._output_shape = output_shape
-        self._takes_training = "training" in inspect.signature(function).parameters
+        parameters = inspect.signature(function).parameters
+        self._takes_training, self._takes_mask = "training" in parameters, "mask" in parameters
         self.built = True
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        options = {**self.arguments, "training": training} if self._takes_training else self.arguments
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        options = dict(self.arguments)
+        if self._takes_training:
+            options["training"] = training
+        if self._takes_mask:
+            options["mask"] = mask
         return self.function(inputs, **options)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def compute_output_spec(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         if self._output_shape is None:
@@ -293,9 +338,16 @@ class Lambda(Layer):
             **super().get_config(),
             "function": serialize_keras_object(self.function),
             "output_shape": self._output_shape,
+            "mask": serialize_keras_object(self.mask),
             "arguments": self.arguments,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Lambda:
-        return cls(**{**config, "function": deserialize_keras_object(config["function"])})
+        return cls(
+            **{
+                **config,
+                "function": deserialize_keras_object(config["function"]),
+                "mask": deserialize_keras_object(config.get("mask")),
+            }
+        )

@@ -9,13 +9,18 @@ import numpy as np
 
 from chainrule import _core
 
+from .. import ops
+from ..masking import get_mask
 from .base import Layer, registry
 
 _op = _core.ops
 
 
 class _Merge(Layer):
-    """Combines a list of at least two inputs whose shapes broadcast."""
+    """Combines a list of at least two inputs whose shapes broadcast.
+
+    A step of the output counts where one of the inputs' counts, if all inputs have masks; else there is no mask.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -27,6 +32,11 @@ class _Merge(Layer):
 
     def _merge(self, inputs: list[Any]) -> Any:
         raise NotImplementedError
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        if previous_mask is None or any(mask is None for mask in previous_mask):
+            return None
+        return functools.reduce(ops.logical_or, previous_mask)
 
     def _check_list(self, inputs: Any) -> None:
         if not isinstance(inputs, (list, tuple)) or len(inputs) < 2:
@@ -81,20 +91,37 @@ class Average(_Merge):
         return functools.reduce(_op.add, inputs) * (1.0 / len(inputs))
 
 
+class _Extremum(_Merge):
+    """The greatest or least of the inputs; a masked step of an input has no say against one that counts."""
+
+    _choose: Any  # the op
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        output = inputs[0]
+        mask = get_mask(output)
+        for x in inputs[1:]:
+            other, here = get_mask(x), mask
+            mask = None if here is None or other is None else _op.logical_or(here, other)
+            if other is not None:
+                x = _op.where(_op.expand_dims(other, -1), x, output)
+            if here is not None:
+                output = _op.where(_op.expand_dims(here, -1), output, x)
+            output = type(self)._choose(output, x)
+        return output
+
+
 @registry.add
-class Maximum(_Merge):
+class Maximum(_Extremum):
     """The greatest."""
 
-    def _merge(self, inputs: list[Any]) -> Any:
-        return functools.reduce(_op.maximum, inputs)
+    _choose = staticmethod(_op.maximum)
 
 
 @registry.add
-class Minimum(_Merge):
+class Minimum(_Extremum):
     """The least."""
 
-    def _merge(self, inputs: list[Any]) -> Any:
-        return functools.reduce(_op.minimum, inputs)
+    _choose = staticmethod(_op.minimum)
 
 
 @registry.add
@@ -107,6 +134,18 @@ class Concatenate(_Merge):
 
     def _merge(self, inputs: list[Any]) -> Any:
         return _op.concatenate(inputs, axis=self.axis)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        if previous_mask is None or all(mask is None for mask in previous_mask):
+            return None
+        masks = []
+        for x, mask in zip(inputs, previous_mask, strict=True):
+            if mask is None:
+                mask = ops.ones_like(x, dtype="bool")
+            elif len(mask.shape) < len(x.shape):
+                mask = ops.logical_or(ops.expand_dims(mask, -1), ops.zeros_like(x, dtype="bool"))
+            masks.append(mask)
+        return ops.any(ops.concatenate(masks, axis=self.axis), axis=-1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         self._check_list(input_shape)

@@ -187,9 +187,20 @@ class GlobalMaxPooling3D(_GlobalMaxPooling):
 
 @registry.add
 class GlobalAveragePooling1D(_GlobalAveragePooling):
-    """The mean of each channel: (batch, steps, channels) -> (batch, channels)."""
+    """The mean of each channel: (batch, steps, channels) -> (batch, channels), over the steps that the mask counts."""
 
     rank = 1
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is None:
+            return super().call(inputs)
+        counted = _op.expand_dims(mask, 2 if self.data_format == "channels_last" else 1)
+        steps = 1 if self.data_format == "channels_last" else 2
+        total = _op.sum(_op.where(counted, inputs, 0.0), axis=steps, keepdims=self.keepdims)
+        return total / _op.sum(_op.cast(counted, inputs.dtype), axis=steps, keepdims=self.keepdims)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return None
 
 
 @registry.add

@@ -17,6 +17,8 @@ _op = _core.ops
 class _Random(Layer):
     """A layer with a stream of random numbers, active in training only."""
 
+    supports_masking = True
+
     def __init__(self, seed: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.seed = seed
@@ -97,6 +99,8 @@ class GaussianDropout(_Random):
 @registry.add
 class ActivityRegularization(Layer):
     """Adds l1 * sum |x| + l2 * sum x^2 of its inputs to the loss."""
+
+    supports_masking = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)

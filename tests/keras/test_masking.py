@@ -162,6 +162,15 @@ class TestModels:
         np.testing.assert_allclose(model(tensor, mask=mask).numpy(), expected, rtol=1e-6)
         assert get_mask(tensor) is None
 
+    def test_embedding(self) -> None:
+        x = np.array([[3, 1, 0], [2, 0, 0]])
+        symbolic = keras.Input((None,), dtype="int32")
+        y = layers.Embedding(5, 2, mask_zero=True)(symbolic)
+        model = keras.Model(symbolic, [y, layers.GlobalAveragePooling1D()(y)])
+        rows, mean = model(x)
+        np.testing.assert_array_equal(get_mask(rows).numpy(), x != 0)
+        np.testing.assert_allclose(mean.numpy()[1], rows.numpy()[1, 0], rtol=1e-6)
+
     def test_symbolic_tensors_have_symbolic_masks(self) -> None:
         y = layers.Dense(2)(layers.Masking()(keras.Input((5, 3))))
         assert get_mask(y).shape == (None, 5)

@@ -6,11 +6,9 @@ import operator
 import warnings
 from typing import Any
 
-import numpy as np
-
 from chainrule import _core
 
-from .. import constraints, initializers, regularizers
+from .. import constraints, initializers, ops, regularizers
 from .base import Layer, registry
 
 _op = _core.ops
@@ -92,7 +90,7 @@ class Embedding(Layer):
         """True where the index is not 0, if ``mask_zero``; else None."""
         if not self.mask_zero:
             return None
-        return _op.not_equal(inputs, np.zeros((), inputs.dtype))
+        return ops.not_equal(inputs, 0)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape, self.output_dim)

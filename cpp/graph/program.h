@@ -13,6 +13,12 @@
 
 namespace chainrule {
 
+// ---- rewrite.cpp ---------------------------------------------------------------------------------------------------
+
+// Takes the gradient of relu through that of the max-pooling behind it, where there are fewer elements: the same bits.
+void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<Slot>& slots,
+                            const std::vector<int>& output_slots);
+
 // ---- fuse.cpp ------------------------------------------------------------------------------------------------------
 
 // One thing to run: an instruction, or a group of elementwise instructions over one shape (`members`, then op is null).
@@ -21,8 +27,9 @@ struct Unit {
   std::vector<Instruction> members;  // of a group, in order
 };
 
-// Drops what nobody needs, gives matrix products their bias and activation, groups elementwise runs.
-std::vector<Unit> fuse(const std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
+// Drops what nobody needs, rewrites (which may add slots), gives matrix products their bias and activation, groups
+// elementwise runs.
+std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector<Slot>& slots,
                        const std::vector<int>& output_slots);
 
 // Fills the task of a group (block by block through all members, intermediates staying in cache).

@@ -283,6 +283,7 @@ CR_FUNCTION2(greater)
 CR_FUNCTION2(greater_equal)
 CR_FUNCTION2(less)
 CR_FUNCTION2(less_equal)
+CR_FUNCTION2(relu_grad)
 #undef CR_FUNCTION1
 #undef CR_FUNCTION2
 

@@ -20,6 +20,8 @@ constexpr double kChunks = 32, kLargeKernelChunks = 16;
 constexpr int64_t kBlockBytes = 256 << 10, kPartialBytes = 8 << 20;
 constexpr int64_t kMostParts = 32, kMostBlockPositions = 512;
 constexpr int64_t kKernelRowBlock = 56;
+// With so few positions, copying the kernel costs more than it saves.
+constexpr int64_t kFewPositions = 512;
 
 // Scratch slots of a thread (runtime/threads.h).
 constexpr int kSharedSlot = 0;  // on the calling thread: packed kernels, partial sums
@@ -491,7 +493,7 @@ ConvPlan plan_conv(const Conv& shape, ConvPart part) {
           : std::max<int64_t>(1, static_cast<int64_t>(chunk / flops * static_cast<double>(positions)));
   const int64_t remainders[] = {backward ? s.stride[0] : 1, backward ? s.stride[1] : 1, backward ? s.stride[2] : 1};
   const int64_t strip = kernels().conv.strip[kernel_of(plan)];
-  plan.pack = backward || (part == ConvPart::forward && s.groups == 1 && s.c_out > strip);
+  plan.pack = backward || (part == ConvPart::forward && s.groups == 1 && s.c_out > strip && positions > kFewPositions);
   const int64_t columns = plan.result_channels / s.groups;
   for (int64_t z = 0; z < remainders[0]; ++z)
     for (int64_t y = 0; y < remainders[1]; ++y)

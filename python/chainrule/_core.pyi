@@ -717,6 +717,10 @@ class ops:
         """max(0, a)."""
 
     @staticmethod
+    def relu_grad(a: ArrayLike, b: ArrayLike) -> Any:
+        """b where a > 0, else 0: the gradient of relu, from its argument or its result a and the cotangent b."""
+
+    @staticmethod
     def remainder(a: ArrayLike, b: ArrayLike) -> Tensor:
         """Remainder with the sign of the divisor (Python's %); x % 0 is 0 for integers."""
 

@@ -9,6 +9,7 @@
 #include "graph/program.h"
 #include "graph/tape.h"
 #include "ops/functions.h"
+#include "ops/support.h"
 #include "runtime/threads.h"
 
 namespace chainrule {
@@ -130,6 +131,26 @@ TEST(Program, GivesWhatEagerOpsGive) {
   }
   EXPECT_NE(program->describe().find("matmul_bias_act<tanh>"), std::string::npos) << program->describe();
   EXPECT_NE(program->describe().find("fused["), std::string::npos) << program->describe();
+}
+
+TEST(Program, ReluGradientGoesBehindThePool) {
+  const Attrs pairs = {Attr::of(Shape{2, 2}), Attr::of(Shape{1, 2}), Attr::of(Shape{0, 1}), Attr::of(Shape{0, 0})};
+  const auto f = [&](const std::vector<Tensor>& in) -> std::vector<Tensor> {
+    const Recording on;
+    watch(in[0]);
+    const Tensor y = call_op("max_pool", {apply(ElementwiseOp::relu, in[0])}, pairs);
+    const Tensor gradient = backward({y}, {in[1]}, {in[0]})[0];
+    unwatch(in[0]);
+    return {gradient};
+  };
+  const Tensor half = fn::full(DType::F32, {2, 5, 6, 3}, 0.8);
+  const std::vector<Tensor> inputs = {apply(ElementwiseOp::subtract, ramp({2, 5, 6, 3}, DType::F32), half),
+                                      ramp({2, 4, 3, 3}, DType::F32)};
+  const auto program = record(f, {{DType::F32, {2, 5, 6, 3}}, {DType::F32, {2, 4, 3, 3}}});
+  const std::string text = program->describe();
+  EXPECT_NE(text.find(":float32(2, 4, 3, 3) = relu_grad("), std::string::npos) << text;
+  EXPECT_EQ(text.find(":float32(2, 5, 6, 3) = relu_grad("), std::string::npos) << text;
+  EXPECT_EQ(values(program->run(inputs.data())[0]), values(f(inputs)[0]));
 }
 
 TEST(Program, LargeGroupsOverSeveralThreads) {

@@ -43,6 +43,7 @@ FORMULAS: dict[str, Callable[..., Any]] = {
     "erfc": special.erfc,
     "sigmoid": special.expit,
     "relu": lambda a: np.maximum(a, 0),
+    "relu_grad": lambda a, b: np.where(a > 0, b, 0),
     "softplus": lambda a: np.logaddexp(0, a),
     "silu": lambda a: a * special.expit(a),
     "gelu": lambda a: a * special.ndtr(a),

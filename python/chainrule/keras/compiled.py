@@ -106,6 +106,9 @@ class CompiledMetrics:
                         metric.name = f"weighted_{metric.name}"
                     if len(names) > 1:
                         metric.name = f"{names[i]}_{metric.name}"
+                    if not metric.variables:  # those that depend on the shapes are made at the first update
+                        metric.update_state(y_true[i], y_pred[i])
+                        metric.reset_state()
                     self.entries.append((i, metric, weighted))
         self.built = True
 

@@ -227,7 +227,7 @@ Attrs read_attributes(const Op& op, const Arguments& given) {
 // These keep a second output for their gradient.
 bool shows_first_output_only(const Op& op) {
   return std::strcmp(op.name, "sparse_softmax_cross_entropy") == 0 ||
-         std::strcmp(op.name, "softmax_cross_entropy") == 0;
+         std::strcmp(op.name, "softmax_cross_entropy") == 0 || std::strcmp(op.name, "ctc_loss") == 0;
 }
 
 PyObject* wrap_outputs(const Op& op, std::vector<Tensor> outputs) {

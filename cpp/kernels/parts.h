@@ -17,6 +17,7 @@ void fill_random(RandomKernels& table);        // random.cpp
 void fill_optimizers(OptimKernels& table);     // optim.cpp
 void fill_convolutions(ConvKernels& table);    // conv.cpp
 void fill_pools(PoolKernels& table);           // pool.cpp
+void fill_ctc(CtcKernels& table);              // ctc.cpp
 
 // The finished table of this level; kernels/table.cpp. Extern and called from runtime/cpu.cpp.
 const Kernels& table();

@@ -24,6 +24,7 @@ const Kernels& table() {
     fill_optimizers(k.optim);
     fill_convolutions(k.conv);
     fill_pools(k.pool);
+    fill_ctc(k.ctc);
     return k;
   }();
   return kernels;

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/dtype.h"
+#include "kernels/ctc.h"
 
 namespace chainrule {
 
@@ -175,6 +176,7 @@ struct Kernels {
   OptimKernels optim;
   ConvKernels conv;
   PoolKernels pool;
+  CtcKernels ctc;
 };
 
 }  // namespace chainrule

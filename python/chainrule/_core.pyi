@@ -433,6 +433,14 @@ class ops:
         """Hyperbolic cosine."""
 
     @staticmethod
+    def ctc_beam_decode(log_probabilities: ArrayLike, lengths: ArrayLike, beam_width: int = 100, top_paths: int = 1, blank: int = 0) -> Tensor:
+        """The most probable labellings, by beam search over log-probabilities (batch, steps, classes) with lengths (batch,): labels (top_paths, batch, steps) behind which stands -1, and log-probabilities (batch, top_paths)."""
+
+    @staticmethod
+    def ctc_loss(logits: ArrayLike, labels: ArrayLike, input_lengths: ArrayLike, label_lengths: ArrayLike, blank: int = 0) -> Tensor:
+        """-log sum over alignments of their probability, for each sequence; logits (batch, steps, classes), labels (batch, most labels), lengths (batch,). Infinite, with gradient zero, where no alignment exists."""
+
+    @staticmethod
     def cumprod(x: ArrayLike, axis: int | None = None) -> Tensor:
         """Running product along an axis, or of the flattened tensor (None); whole numbers as 64-bit integers."""
 

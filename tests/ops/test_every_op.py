@@ -216,7 +216,9 @@ def test_recorded_is_eager(name: str):
         def call(*placeholders: Any, mutated=mutated, n=n, attrs=case.attrs) -> list[Any]:
             rest = iter(placeholders)
             result = op(*(mutated[i] if i in mutated else next(rest) for i in range(n)), **attrs)
-            return [] if result is None else [result]
+            if result is None:
+                return []
+            return list(result) if isinstance(result, (list, tuple)) else [result]
 
         inputs_recorded = [_core.asarray(x) for x in inputs]
         program = _core.record(call, [(x.shape, x.dtype) for i, x in enumerate(inputs_recorded) if i not in mutated])

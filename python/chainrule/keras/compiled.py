@@ -158,8 +158,9 @@ class CompiledMetrics:
 
 
 def check_labels(loss: Any, targets: Any, outputs_shape: tuple[int, ...], output: str) -> None:
-    """ValueError if a label of a sparse cross-entropy is not one of the model's classes."""
-    if not isinstance(loss, LossFunctionWrapper) or loss.fn is not losses_module.sparse_categorical_crossentropy:
+    """ValueError if a label of a sparse cross-entropy or of CTC is not one of the model's classes."""
+    checked = (losses_module.sparse_categorical_crossentropy, losses_module.ctc)
+    if not isinstance(loss, LossFunctionWrapper) or loss.fn not in checked:
         return
     labels = np.asarray(targets)
     if labels.dtype.kind == "b" or not labels.size:
@@ -171,7 +172,7 @@ def check_labels(loss: Any, targets: Any, outputs_shape: tuple[int, ...], output
         wrong = labels != np.floor(labels)
         if wrong.any():
             raise ValueError(
-                f"sparse_categorical_crossentropy needs whole class numbers, but the targets of {output!r} hold "
+                f"{loss.fn.__name__} needs whole class numbers, but the targets of {output!r} hold "
                 f"{labels[wrong].flat[0]}. For numbers to be predicted use loss='mse'."
             )
     low, high = labels.min(), labels.max()

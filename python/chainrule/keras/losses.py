@@ -364,6 +364,33 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
     return 1.0 - both / (both + alpha * false_negative + beta * false_positive + epsilon())
 
 
+# ---- sequences ------------------------------------------------------------------------------------------------------
+
+
+def ctc(y_true: Any, y_pred: Any) -> Any:
+    """-log of the probability of the labels, summed over their alignments to the steps (Graves et al. 2006).
+
+    Targets (batch, most labels) are class numbers; 0 is the blank, which fills the rows up. Predictions
+    (batch, steps, classes) are logits.
+    """
+    from . import ops
+
+    y_true, y_pred = convert_to_tensor(y_true), convert_to_tensor(y_pred)
+    if y_true.ndim != 2:
+        raise ValueError(
+            f"ctc: the targets must be class numbers of shape (batch, most labels), filled up with 0, got shape "
+            f"{tuple(y_true.shape)}."
+        )
+    if y_pred.ndim != 3:
+        raise ValueError(
+            f"ctc: the model's outputs must be logits of shape (batch, steps, classes), got shape "
+            f"{tuple(y_pred.shape)}."
+        )
+    label_length = _op.sum(_op.cast(_op.not_equal(y_true, 0), "int64"), axis=-1)
+    output_length = _op.broadcast_to(y_pred.shape[1], (y_pred.shape[0],))
+    return ops.ctc_loss(y_true, y_pred, label_length, output_length)
+
+
 # ---- classes -------------------------------------------------------------------------------------------------------
 
 
@@ -522,4 +549,5 @@ CategoricalFocalCrossentropy = _make(
 KLDivergence = _make("KLDivergence", kl_divergence, "kl_divergence", "kld", "KLD")
 Poisson = _make("Poisson", poisson, "poisson")
 Dice = _make("Dice", dice, "dice")
+CTC = _make("CTC", ctc, "ctc")
 Tversky = _make("Tversky", tversky, "tversky")

@@ -38,6 +38,7 @@ from .activations import (
     tanh_shrink,
     threshold,
 )
+from .ctc import ctc_beam_decode, ctc_greedy_decode, ctc_loss
 from .layers import dense, dropout, embedding
 from .losses import (
     binary_cross_entropy,
@@ -49,6 +50,9 @@ from .losses import (
 __all__ = [
     "binary_cross_entropy",
     "celu",
+    "ctc_beam_decode",
+    "ctc_greedy_decode",
+    "ctc_loss",
     "dense",
     "dropout",
     "elu",

@@ -96,6 +96,43 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     return nn.sparse_softmax_cross_entropy(output, target)
 
 
+def _whole(x: Any) -> Any:
+    """Class numbers or lengths, which may come as floats, as integers."""
+    x = convert_to_tensor(x)
+    return x if x.dtype.kind in "iu" else core.cast(x, "int64")
+
+
+@symbolic
+def ctc_loss(target: Any, output: Any, target_length: Any, output_length: Any, mask_index: int = 0) -> Any:
+    """-log p(target | output) for each sequence, output being logits (batch, steps, classes); mask_index: the blank."""
+    return nn.ctc_loss(as_real(output), _whole(target), _whole(output_length), _whole(target_length), mask_index)
+
+
+@symbolic
+def ctc_decode(
+    inputs: Any,
+    sequence_lengths: Any,
+    strategy: str = "greedy",
+    beam_width: int = 100,
+    top_paths: int = 1,
+    merge_repeated: bool = True,
+    mask_index: int | None = 0,
+) -> tuple[Any, Any]:
+    """Labels (paths, batch, steps), -1 behind the last, and scores of logits (batch, steps, classes).
+
+    ``"greedy"``: one path, scores (batch, 1) minus the sum of the greatest logits. ``"beam_search"``: ``top_paths``
+    paths, scores (batch, top_paths) their log-probabilities. ``mask_index`` None: the last class.
+    """
+    inputs, sequence_lengths = as_real(inputs), _whole(sequence_lengths)
+    blank = inputs.shape[-1] - 1 if mask_index is None else mask_index
+    if strategy == "greedy":
+        labels, score = nn.ctc_greedy_decode(inputs, sequence_lengths, blank, merge_repeated)
+        return core.expand_dims(labels, 0), core.expand_dims(core.negative(score), -1)
+    if strategy == "beam_search":
+        return nn.ctc_beam_decode(inputs, sequence_lengths, beam_width, top_paths, blank)
+    raise ValueError(f"ctc_decode: strategy must be 'greedy' or 'beam_search', got {strategy!r}.")
+
+
 def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
     """``true_fn()`` if the value is true, else ``false_fn()``. Needs the value: models that use it run unrecorded."""
     return true_fn() if pred else false_fn()

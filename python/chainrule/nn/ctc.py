@@ -81,7 +81,7 @@ def ctc_beam_decode(
         _op.ctc_beam_decode(
             _op.log_softmax(logits, axis=-1), lengths, beam_width=beam_width, top_paths=top_paths, blank=blank
         )
-    )  # type: ignore[return-value]
+    )
 
 
 def _shapes(logits: Any, labels: Any = None) -> tuple[int, int, int]:

@@ -67,7 +67,12 @@ const NumpyTypes& import_numpy() {
   return *load_numpy_types(module.get());
 }
 
-bool swapped(const NumpyDtype* dtype) { return dtype->byte_order != '=' && dtype->byte_order != '|'; }
+// The machine's own order may be spelled out: files of HDF5 make such dtypes.
+bool swapped(const NumpyDtype* dtype) {
+  const std::uint16_t one = 1;
+  const char native = *reinterpret_cast<const unsigned char*>(&one) == 1 ? '<' : '>';
+  return dtype->byte_order != '=' && dtype->byte_order != '|' && dtype->byte_order != native;
+}
 
 // NumPy's type numbers; C long is 64 bits wide on every platform we build for. -1 if it is none of ours.
 int dtype_index(const NumpyDtype* dtype) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import sys
 
 import numpy as np
 import pytest
@@ -176,3 +177,16 @@ def test_functions_of_numpy() -> None:
         == np.linalg.eigvals(chainrule.asarray([[0.0, 1], [-1, 0]])).dtype
     )
     np.testing.assert_allclose(t, x)
+
+
+def test_byte_order_spelled_out() -> None:
+    """The machine's own order spelled out is shared; the other one is copied into it."""
+    native = np.arange(6, dtype="float32").reshape(2, 3)
+    spelled = native.view(native.dtype.newbyteorder(sys.byteorder))
+    assert spelled.dtype.byteorder in "<>"
+    tensor = chainrule.asarray(spelled)
+    assert tensor.dtype == np.float32
+    spelled[0, 0] = 7
+    assert float(tensor[0, 0]) == 7
+    other = native.astype(native.dtype.newbyteorder("S"))
+    np.testing.assert_array_equal(chainrule.asarray(other).numpy(), native)

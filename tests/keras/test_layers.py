@@ -308,6 +308,8 @@ def test_serialization(module):
     registry = home._registry
     skipped = {"MeanMetricWrapper", "Constant"}
     classes = {v for v in registry._objects.values() if isinstance(v, type) and v.__name__ not in skipped}
+    if module == "metrics":  # those that need arguments are in test_metrics.py
+        classes = {cls for cls in classes if not cls.__name__.endswith("IoU") and "At" not in cls.__name__}
     for cls in classes:
         original = cls()
         again = home.deserialize(home.serialize(original))

@@ -226,7 +226,7 @@ def test_weights_in_files(tmp_path):
     with pytest.raises(ValueError, match="2 weights|holds 4 weights"):
         keras.Sequential([keras.Input((6,)), layers.Dense(4)]).load_weights(path)
     with pytest.raises(ValueError, match="weights.npz"):
-        model.save_weights(tmp_path / "model.weights.h5")
+        model.save_weights(tmp_path / "model.ckpt")
     (tmp_path / "bad.npz").write_bytes(path.read_bytes()[:100])
     with pytest.raises(ValueError, match="damaged"):
         model.load_weights(tmp_path / "bad.npz")

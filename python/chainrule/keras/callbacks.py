@@ -310,12 +310,14 @@ class EarlyStopping(_Monitor):
 
 
 class ModelCheckpoint(_Monitor):
-    """Saves weights after epochs (or every ``save_freq`` batches).
+    """Saves the model, or its weights, after epochs (or every ``save_freq`` batches).
 
     Args:
-        filepath: a path; ``{epoch}`` and names of logs in braces are filled in: ``"w-{epoch:02d}-{val_loss:.2f}.npz"``.
+        filepath: a path; ``{epoch}`` and names of logs in braces are filled in:
+            ``"m-{epoch:02d}-{val_loss:.2f}.keras"``.
+            It ends in ``.keras`` for whole models, in ``.weights.h5`` or ``.npz`` for weights.
         save_best_only: only when ``monitor`` improved.
-        save_weights_only: must be True here: whole models can't be saved yet.
+        save_weights_only: the weights alone.
         save_freq: "epoch" or a number of batches.
         initial_value_threshold: only better values than this count as improvement.
     """
@@ -334,8 +336,12 @@ class ModelCheckpoint(_Monitor):
         super().__init__(monitor, mode, 0.0, initial_value_threshold)
         self.filepath, self.verbose = os.fspath(filepath), verbose
         self.save_best_only, self.save_weights_only, self.save_freq = save_best_only, save_weights_only, save_freq
-        if not save_weights_only:
-            raise ValueError("ModelCheckpoint: only save_weights_only=True is supported.")
+        endings = (".weights.h5", ".npz") if save_weights_only else (".keras",)
+        if not self.filepath.endswith(endings):
+            raise ValueError(
+                f"ModelCheckpoint: with save_weights_only={save_weights_only} filepath must end in "
+                f"{' or '.join(map(repr, endings))}, got {self.filepath!r}."
+            )
         if save_freq != "epoch" and not isinstance(save_freq, int):
             raise ValueError(f"ModelCheckpoint: save_freq must be 'epoch' or a number of batches, got {save_freq!r}.")
         self._batches = self._epoch = 0
@@ -366,9 +372,12 @@ class ModelCheckpoint(_Monitor):
             raise KeyError(
                 f"ModelCheckpoint: {self.filepath!r} uses {error}, but the logs are {sorted(logs or {})}."
             ) from None
-        self.model.save_weights(path)
+        if self.save_weights_only:
+            self.model.save_weights(path)
+        else:
+            self.model.save(path)
         if self.verbose:
-            print(f"Epoch {epoch + 1}: weights saved to {path}")
+            print(f"Epoch {epoch + 1}: {'weights' if self.save_weights_only else 'model'} saved to {path}")
 
 
 class TerminateOnNaN(Callback):

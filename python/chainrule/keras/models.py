@@ -14,12 +14,12 @@ import numpy as np
 from chainrule import _core
 
 from . import saving
-from .layers.base import Layer, context, structure_version
+from .layers.base import Layer, context, map_shapes, structure_version
 from .layers.core import InputLayer, flatten_advice
 from .masking import get_mask, masks_of, set_mask
 from .registry import Registry, deserialize_keras_object, serialize_keras_object
 from .summary import print_summary
-from .symbolic import Graph, KerasTensor, flatten
+from .symbolic import Graph, KerasTensor, flatten, map_structure
 from .training import Trainer
 from .variables import Tensor
 
@@ -168,6 +168,8 @@ class Model(Trainer, Layer):
 
     def _ensure_built(self, args: tuple[Any, ...]) -> None:
         # A subclass's layers build themselves when call reaches them.
+        if not self.built and args:
+            self._build_shape = map_structure(lambda leaf: tuple(getattr(leaf, "shape", ())), args[0])
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -293,6 +295,40 @@ class Model(Trainer, Layer):
 
     # ---- weights, description, configuration
 
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+        """Writes the whole model to a ``.keras`` file; see :func:`chainrule.keras.saving.save_model`."""
+        saving.save_model(self, filepath, overwrite, zipped, **kwargs)
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether its layers stand in a graph or a row, rather than in a ``call`` of its own."""
+        return self._graph is not None
+
+    @property
+    def class_name(self) -> str:
+        """The class in configurations: "Functional" for a graph."""
+        return "Functional" if type(self) is Model and self._graph is not None else type(self).__name__
+
+    def get_build_config(self) -> dict[str, Any]:
+        """What :meth:`build_from_config` needs to make the weights."""
+        shape = self.input_shape if self._graph is not None else self.__dict__.get("_build_shape")
+        return {"input_shape": shape}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Makes the weights for the input shape that :meth:`get_build_config` gave."""
+        shape = config.get("input_shape")
+        if shape is None or self.built:
+            return
+        try:
+            self.build(map_shapes(tuple, shape))
+        except NotImplementedError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"Model {self.name!r} can't be built for inputs of shape {shape} ({error}). Give "
+                f"{type(self).__name__} a build_from_config, or make it, call it on data and use load_weights."
+            ) from error
+
     def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: Any = None) -> None:
         """Writes all weights to a file; see :func:`chainrule.keras.saving.save_weights`."""
         saving.save_weights(self, filepath, overwrite, max_shard_size)
@@ -328,8 +364,8 @@ class Model(Trainer, Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A model made with ``config``, with new weights."""
-        if "layers" in config and "input_layers" in config and cls is Model:
-            return saving.graph_from_config(config, custom_objects)
+        if "layers" in config and "input_layers" in config:
+            return saving.graph_from_config(config, custom_objects, cls)
         return cls(**config)
 
 
@@ -368,6 +404,10 @@ class Sequential(Model):
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._rebuild()
+
+    @property
+    def is_graph(self) -> bool:
+        return True
 
     @property
     def layers(self) -> list[Layer]:
@@ -474,17 +514,23 @@ class Sequential(Model):
 
     def get_config(self) -> dict[str, Any]:
         """The layers' configurations."""
-        return {
+        config = {
             "name": self.name,
             "trainable": self._trainable,
             "layers": [serialize_keras_object(x) for x in self._layer_list],
         }
+        if self._graph is not None:
+            config["build_input_shape"] = self.input_shape
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Sequential:
         """A model with the same layers and new weights."""
         layers = [deserialize_keras_object(layer, custom_objects) for layer in config["layers"]]
-        return cls(layers, trainable=config.get("trainable", True), name=config.get("name"))
+        model = cls(layers, trainable=config.get("trainable", True), name=config.get("name"))
+        if config.get("build_input_shape") and not model.is_graph:
+            model.build(tuple(config["build_input_shape"]))
+        return model
 
 
 def clone_model(model: Model, input_tensors: Any = None, clone_function: Any = None, **kwargs: Any) -> Model:
@@ -508,7 +554,8 @@ def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = No
 
 
 registry = Registry("model", "keras.models", Model)
-for _class in (Model, Sequential):
-    registry.add(_class)
+registry.add(Model, "Functional")
+registry.add(Sequential)
+load_model, save_model = saving.load_model, saving.save_model
 
-__all__ = ["Model", "Sequential", "clone_model", "model_from_json"]
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]

@@ -16,6 +16,19 @@ from typing import Any
 
 import numpy as np
 
+# The modules whose classes a configuration may name.
+_FAMILIES = (
+    "activations",
+    "constraints",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "optimizers",
+    "regularizers",
+)
+
 _registries: list[Registry] = []
 _custom_objects: dict[str, Any] = {}
 _registered_names: dict[Any, str] = {}
@@ -177,10 +190,11 @@ def serialize_keras_object(target: Any) -> Any:
         return target.name
     if hasattr(target, "get_config"):
         cls = type(target)
-        home = next((r.module for r in _registries if r.find(cls.__name__) is cls), None)
+        name = getattr(target, "class_name", cls.__name__)
+        home = next((r.module for r in _registries if r.find(name) is cls), None)
         return {
-            "module": home,
-            "class_name": cls.__name__,
+            "module": "keras.src.models.functional" if name == "Functional" else home,
+            "class_name": name,
             "config": target.get_config(),
             "registered_name": None if home else get_registered_name(cls),
         }
@@ -228,7 +242,25 @@ def deserialize_keras_object(
         target = _find(class_name, config, registry)
         if not inspect.isclass(target):
             return target
+        inner = _fitted(target, inner)
         return target.from_config(inner) if hasattr(target, "from_config") else target(**inner)
+
+
+def _fitted(target: type, config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration without the options that ``target`` doesn't have and that are off: other versions write them.
+
+    An unknown option that is on stays, and the constructor refuses it.
+    """
+    parameters = inspect.signature(target.__init__).parameters.values()  # type: ignore[misc]
+    known = {p.name for p in parameters}
+    for base in target.__mro__[1:]:
+        if any(p.kind is p.VAR_KEYWORD for p in parameters) and "__init__" in vars(base):
+            known |= set(inspect.signature(base.__init__).parameters)  # type: ignore[misc]
+    config = {k: v for k, v in config.items() if k in known or (v is not None and v is not False)}
+    policy = config.get("dtype")
+    if isinstance(policy, dict) and policy.get("class_name") == "DTypePolicy":
+        config["dtype"] = policy["config"]["name"]
+    return config
 
 
 def _find(name: str, config: dict[str, Any], registry: Registry | None) -> Any:
@@ -236,8 +268,9 @@ def _find(name: str, config: dict[str, Any], registry: Registry | None) -> Any:
     if registered and registered in _custom_objects:
         return _custom_objects[registered]
     module = config.get("module") or ""
-    if module.startswith("keras."):
-        importlib.import_module(f".{module.removeprefix('keras.')}", __package__)  # files its classes
+    family = module.removeprefix("keras.").removeprefix("src.").split(".")[0]
+    for part in [family] if family in _FAMILIES else _FAMILIES if not registry else []:
+        importlib.import_module(f".{part}", __package__)  # files its classes
     candidates = [registry] if registry else [r for r in _registries if r.module == module] or _registries
     for candidate in candidates:
         found = candidate.find(name)

@@ -7,6 +7,7 @@ about every 50 ms so that Ctrl-C and the progress bar work. Without epoch callba
 from __future__ import annotations
 
 import contextlib
+import inspect
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from .layers.base import observe_outputs, structure_version
 from .masking import masks_of
 from .metrics import Mean, Metric, read_scalar
 from .progress import Progress, resolve_verbose
+from .registry import deserialize_keras_object, serialize_keras_object
 from .steps import make_loop, predict_step, run_batch
 from .symbolic import flatten, map_structure, pack_like
 from .variables import Tensor, convert_to_tensor
@@ -110,6 +112,18 @@ class Trainer:
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
         }
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """What :meth:`compile` was told, as a configuration for :meth:`compile_from_config`."""
+        config = {} if self._compile_config is None else dict(self._compile_config)
+        config["optimizer"] = self.optimizer
+        return serialize_keras_object(config)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as :meth:`get_compile_config` tells."""
+        parameters = inspect.signature(type(self).compile).parameters
+        known = {key: value for key, value in config.items() if key in parameters}
+        self.compile(**deserialize_keras_object(known))
 
     @property
     def compiled(self) -> bool:

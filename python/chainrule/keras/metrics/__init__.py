@@ -27,9 +27,9 @@ from .base import (
     get,
     has_table,
     read_scalar,
-    registry,
     serialize,
 )
+from .base import registry as _registry
 from .confusion import (
     AUC,
     F1Score,
@@ -84,7 +84,7 @@ from .regression import (
 )
 
 for _function in (huber, binary_focal_crossentropy, categorical_focal_crossentropy):
-    registry.add(_function)
+    _registry.add(_function)
 
 __all__ = [
     "AUC",

@@ -43,6 +43,9 @@ class Optimizer:
     """
 
     _slots: tuple[str, ...] = ()  # names of the per-variable slots, all starting at 0
+    _slot_groups: tuple[
+        tuple[str, ...], ...
+    ] = ()  # of what Keras makes together, variable by variable: files keep its order
 
     def __init__(
         self,
@@ -146,9 +149,12 @@ class Optimizer:
             return
         self._trainable = list(variables)
         self._index = {id(v): i for i, v in enumerate(variables)}
-        self._slot_values: dict[str, list[Variable]] = {
-            name: [self.add_variable_from_reference(v, name) for v in variables] for name in self._slots
-        }
+        self._slot_values: dict[str, list[Variable]] = {name: [] for name in self._slots}
+        for group in self._slot_groups or (self._slots,):
+            names = [name for name in group if name in self._slots]
+            for variable in variables:
+                for name in names:
+                    self._slot_values[name].append(self.add_variable_from_reference(variable, name))
         if self.use_ema:
             self._averages = [self.add_variable_from_reference(v, "average", v) for v in variables]
         self.built = True

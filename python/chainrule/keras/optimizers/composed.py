@@ -125,8 +125,8 @@ class Nadam(Optimizer):
 
     def build(self, variables: Sequence[Variable]) -> None:
         if not self.built:
-            self._product = self.add_variable((), "ones", "float32", name="product")
             super().build(variables)
+            self._product = self.add_variable((), "ones", "float32", name="product")
 
     def _schedule(self, t: Any) -> Any:
         return self.beta_1 * (1.0 - 0.5 * _op.power(0.96, t))

@@ -76,6 +76,7 @@ class RMSprop(FusedOptimizer):
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
         self.rho, self.momentum, self.epsilon, self.centered = rho, momentum, epsilon, centered
+        self._slot_groups = (("velocity",), ("momentum",), ("average_gradient",))
         self._slots = ("velocity", *(("average_gradient",) if centered else ()), *(("momentum",) if momentum else ()))
 
     def _fused_update(self, rate: Any, tensors: list[Any], options: dict[str, Any]) -> None:
@@ -112,6 +113,7 @@ class Adam(FusedOptimizer):
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
         self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
+        self._slot_groups = (("momentum", "velocity"), ("velocity_hat",))
         self._slots = ("momentum", "velocity", *(("velocity_hat",) if amsgrad else ()))
 
     def _fused_update(self, rate: Any, tensors: list[Any], options: dict[str, Any]) -> None:

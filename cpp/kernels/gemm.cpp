@@ -22,11 +22,15 @@ constexpr int kTileRows = 6, kTileVectors = 2;
 constexpr int strip_vectors(int rows) { return rows == 1 ? 8 : rows == 2 ? 4 : rows == 3 ? 3 : 2; }
 #endif
 constexpr int kMaxStripVectors = 8;
+// Tiles that can pack B on the way: those of several panels. A lone panel would never read the copy.
+template <int H, int NV>
+constexpr bool kStores = H > kTileRows / 2 && NV <= kTileVectors;
 
 template <class T>
 struct Tile {
   const T *a, *b;
   int64_t a_row, a_col, b_row, k;
+  T* store;  // null, or where the strip of B is packed as it is read: kTileVectors vectors to the next p
   T* c;
   int64_t c_row;
   const T* next_c;  // null, or where the next tile begins: its rows are fetched while this one is computed
@@ -40,6 +44,49 @@ using TileFn = void (*)(const Tile<T>&);
 template <class T>
 CR_INLINE Vector<T> relu(Vector<T> v) {
   return v < Vector<T>{} ? Vector<T>{} : v;  // keeps nan
+}
+
+// Steps of k that lie between a line's prefetch into the first-level cache and its use.
+constexpr int kAhead = 10;
+
+enum class RowsOfA { adjacent, apart };
+
+// c += A B over all of k. Rows of A that are adjacent (packed or transposed) are read at constant offsets from one
+// pointer; rows apart need a pointer for every three, which the pins keep the compiler from turning into one for each.
+template <class T, int H, int NV, bool Whole, RowsOfA Rows, bool Store>
+CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)[H][NV]) {
+  constexpr int W = kLanes<T>, kPointers = Rows == RowsOfA::adjacent ? 1 : (H + 2) / 3;
+  constexpr int kLine = 64 / static_cast<int>(sizeof(T));
+  using V = Vector<T>;
+  const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row;
+  const T *a[kPointers], *b = t.b;
+  T* store_to = t.store;
+  CR_UNROLL(8)
+  for (int g = 0; g < kPointers; ++g) a[g] = t.a + 3 * g * a_row;
+  const int64_t b_ahead = kAhead * b_row;
+  for (int64_t p = t.k; p > 0; --p) {
+    V x[NV];
+    CR_UNROLL(8)
+    for (int j = 0; j < NV; ++j) {
+      x[j] = Whole || j < NV - 1 ? load(b + j * W) : last.load(b + j * W);
+      if (j * W % kLine == 0) __builtin_prefetch(b + b_ahead + j * W, 0, 3);
+      if (Store) store(store_to + j * W, x[j]);
+    }
+    if (Rows == RowsOfA::adjacent) __builtin_prefetch(a[0] + kAhead * kTileRows, 0, 3);
+    CR_UNROLL(16)
+    for (int i = 0; i < H; ++i) {
+      const V y = broadcast(Rows == RowsOfA::adjacent ? a[0][i] : a[i / 3][i % 3 * a_row]);
+      CR_UNROLL(8)
+      for (int j = 0; j < NV; ++j) c[i][j] += y * x[j];
+    }
+    CR_UNROLL(8)
+    for (int g = 0; g < kPointers; ++g) {
+      a[g] += a_col;
+      asm("" : "+r"(a[g]));
+    }
+    b += b_row;
+    if (Store) store_to += kTileVectors * W;
+  }
 }
 
 template <class T, int H, int NV, bool Whole>
@@ -67,24 +114,20 @@ CR_INLINE void multiply_tile(const Tile<T>& t) {
   if (t.next_c) {
     CR_UNROLL(16)
     for (int i = 0; i < H; ++i) {
-      __builtin_prefetch(t.next_c + i * t.c_row, 0, 2);
-      if (NV > 1) __builtin_prefetch(t.next_c + i * t.c_row + (NV - 1) * W, 0, 2);
+      __builtin_prefetch(t.next_c + i * t.c_row, 1, 2);
+      if (NV > 1) __builtin_prefetch(t.next_c + i * t.c_row + (NV - 1) * W, 1, 2);
     }
   }
-  const T *a = t.a, *b = t.b;
-  const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row;
-  for (int64_t p = t.k; p > 0; --p) {
-    V x[NV];
-    CR_UNROLL(8)
-    for (int j = 0; j < NV; ++j) x[j] = Whole || j < NV - 1 ? load(b + j * W) : last.load(b + j * W);
-    CR_UNROLL(16)
-    for (int i = 0; i < H; ++i) {
-      const V y = broadcast(a[i * a_row]);
-      CR_UNROLL(8)
-      for (int j = 0; j < NV; ++j) c[i][j] += y * x[j];
+  if (kStores<H, NV> && t.store) {
+    if (t.a_row == 1) {
+      multiply<T, H, NV, Whole, RowsOfA::adjacent, kStores<H, NV>>(t, last, c);
+    } else {
+      multiply<T, H, NV, Whole, RowsOfA::apart, kStores<H, NV>>(t, last, c);
     }
-    a += a_col;
-    b += b_row;
+  } else if (t.a_row == 1) {
+    multiply<T, H, NV, Whole, RowsOfA::adjacent, false>(t, last, c);
+  } else {
+    multiply<T, H, NV, Whole, RowsOfA::apart, false>(t, last, c);
   }
   if (t.bias) {
     CR_UNROLL(8)
@@ -199,15 +242,20 @@ void pack(void* dst_, int64_t width, const void* src_, int64_t lane_step, int64_
 // A finished tile, `rows` by `cols` with row step `width`, into a C whose unit stride runs along the tile's rows.
 template <class T>
 void store_transposed(const T* tile, int64_t width, int64_t rows, int64_t cols, T* c, int64_t c_row, const T* bias,
-                      bool accumulate, bool relu_too) {
+                      bool relu_too) {
   constexpr int W = kLanes<T>;
   transpose_lanes(tile, width, rows, cols, [=](int64_t j, int64_t i, Vector<T> v) __attribute__((always_inline)) {
     const Partial<T> some(static_cast<int>(rows - i < W ? rows - i : W));
-    T* p = c + j * c_row + i;
-    if (accumulate) v += some.load(p);
     if (bias) v += some.load(bias + i);
     if (relu_too) v = relu<T>(v);
-    some.store(p, v);
+    some.store(c + j * c_row + i, v);
+  });
+}
+// And back: what is there before products are added to it.
+template <class T>
+void load_transposed(T* tile, int64_t width, int64_t rows, int64_t cols, const T* c, int64_t c_row) {
+  transpose_lanes(c, c_row, cols, rows, [=](int64_t i, int64_t j, Vector<T> v) __attribute__((always_inline)) {
+    store(tile + i * width + j, v);
   });
 }
 
@@ -217,41 +265,54 @@ void multiply_block(const GemmBlock& g) {
   constexpr int W = kLanes<T>, kTileCols = kTileVectors * W;
   const int64_t panels = gemm_panels(g.m, kTileRows);
   const int64_t height = g.m / panels, taller = g.m % panels;
-  const int64_t strip =
-      g.b_packed || g.c_transposed ? kTileCols : strip_vectors(static_cast<int>(taller ? height + 1 : height)) * W;
+  const int64_t strip = g.b_packed || g.b_store || g.c_transposed
+                            ? kTileCols
+                            : strip_vectors(static_cast<int>(taller ? height + 1 : height)) * W;
   alignas(CR_GEMM_VECTOR_BYTES) T buffer[kTileRows * kTileCols];
   Tile<T> t;
   t.k = g.k;
-  t.a_row = g.a_packed ? 1 : g.a_row;
-  t.a_col = g.a_packed ? kTileRows : g.a_col;
-  t.b_row = g.b_packed ? kTileCols : g.b_row;
+  t.a_row = g.a_packed || g.a_store ? 1 : g.a_row;
+  t.a_col = g.a_packed || g.a_store ? kTileRows : g.a_col;
   t.c_row = g.c_transposed ? kTileCols : g.c_row;
-  t.accumulate = g.accumulate && !g.c_transposed;
+  t.accumulate = g.accumulate;
   t.relu = g.relu && !g.c_transposed;
   t.bias = nullptr;
-  const T* b = static_cast<const T*>(g.b);
-  const T* bias = static_cast<const T*>(g.bias);
-  for (int64_t j = 0; j < g.n; j += strip) {
-    const int64_t cols = g.n - j < strip ? g.n - j : strip;
-    const int vectors = static_cast<int>((cols + W - 1) / W);
-    t.last_lanes = static_cast<int>(cols - (vectors - 1) * W);
-    t.b = g.b_packed ? b + j * g.k : b + j;
-    if (bias && !g.c_transposed) t.bias = bias + j;
-    const T* a = static_cast<const T*>(g.a);
-    int64_t i = 0;
-    for (int64_t q = 0; q < panels; ++q) {
-      const int64_t rows = height + (q < taller);
-      t.a = a;
-      t.c = g.c_transposed ? buffer : static_cast<T*>(g.c) + i * g.c_row + j;
-      t.next_c = !g.prefetch_c ? nullptr : q + 1 < panels ? t.c + rows * g.c_row : static_cast<T*>(g.c) + j + strip;
-      kTiles<T>.of[rows - 1][vectors - 1](t);
-      if (g.c_transposed) {
-        store_transposed(buffer, kTileCols, rows, cols, static_cast<T*>(g.c) + j * g.c_row + i, g.c_row,
-                         bias ? bias + i : nullptr, g.accumulate, g.relu);
+  const T *a = static_cast<const T*>(g.a), *bias = static_cast<const T*>(g.bias);
+  int64_t i = 0;
+  for (int64_t q = 0; q < panels; ++q) {
+    const int64_t rows = height + (q < taller);
+    if (g.a_store) pack<T>(g.a_store, kTileRows, a, g.a_row, g.a_col, rows, g.k);
+    t.a = g.a_store ? static_cast<const T*>(g.a_store) : a;
+    for (int64_t j = 0; j < g.n; j += strip) {
+      const int64_t cols = g.n - j < strip ? g.n - j : strip;
+      const int vectors = static_cast<int>((cols + W - 1) / W);
+      t.last_lanes = static_cast<int>(cols - (vectors - 1) * W);
+      T* const copy = g.b_store ? static_cast<T*>(g.b_store) + j * g.k : nullptr;
+      const T* const b = static_cast<const T*>(g.b) + (g.b_packed ? j * g.k : j * g.b_col);
+      t.store = nullptr;
+      if (g.b_packed || (copy && q > 0)) {
+        t.b = g.b_packed ? b : copy;
+        t.b_row = kTileCols;
+      } else if (copy && (g.b_col != 1 || rows <= kTileRows / 2)) {
+        pack<T>(copy, kTileCols, b, g.b_col, g.b_row, cols, g.k);
+        t.b = copy;
+        t.b_row = kTileCols;
+      } else {
+        t.b = b;
+        t.b_row = g.b_row;
+        t.store = copy;
       }
-      a += g.a_packed ? kTileRows * g.k : rows * g.a_row;
-      i += rows;
+      if (bias && !g.c_transposed) t.bias = bias + j;
+      t.c = g.c_transposed ? buffer : static_cast<T*>(g.c) + i * g.c_row + j;
+      t.next_c = !g.prefetch_c ? nullptr : j + strip < g.n ? t.c + strip : static_cast<T*>(g.c) + (i + rows) * g.c_row;
+      T* const across = static_cast<T*>(g.c) + j * g.c_row + i;
+      if (g.c_transposed && g.accumulate) load_transposed(buffer, kTileCols, rows, cols, across, g.c_row);
+      kTiles<T>.of[rows - 1][vectors - 1](t);
+      if (g.c_transposed)
+        store_transposed(buffer, kTileCols, rows, cols, across, g.c_row, bias ? bias + i : nullptr, g.relu);
     }
+    a += g.a_packed ? kTileRows * g.k : rows * g.a_row;
+    i += rows;
   }
 }
 

@@ -1,14 +1,15 @@
 // The GEMM entries of the kernel table. Owned by kernels/gemm.cpp (fills it) and tensor/gemm.cpp (the five loops).
 // Invariants: all strides are in elements. An element of C is one chain of multiply-adds over k in rising order,
 // started from 0 or from the element itself: how rows, columns and k are cut into tiles and blocks changes no bit.
-// Two exceptions, both fixed by the shape alone: c_transposed adds the element last, and dot_rows runs several chains.
+// One exception, fixed by the shape alone: dot_rows runs several chains.
 #pragma once
 
 #include <stdint.h>
 
 namespace chainrule {
 
-// C[m, n] (+)= A[m, k] B[k, n], then bias and relu. k may be 0.
+// C[m, n] (+)= A[m, k] B[k, n], then bias and relu. k may be 0. Panels of rows are the outer loop, strips of columns
+// the inner one, so B should fit in the second-level cache.
 struct GemmBlock {
   int64_t m, n, k;
   // A in place: element (i, p) is a[i * a_row + p * a_col]. A packed (a_packed): panel q of `tile_rows` rows begins at
@@ -16,10 +17,15 @@ struct GemmBlock {
   // read.
   const void* a;
   int64_t a_row, a_col;
-  // B in place: element (p, j) is b[p * b_row + j]. B packed (b_packed): strip s of `tile_cols` columns begins at
-  // b + s * tile_cols * k, `tile_cols` elements to the next p; b_row is not read.
+  // B in place: element (p, j) is b[p * b_row + j * b_col], b_col being 1 unless b_store is given. B packed (b_packed):
+  // strip s of `tile_cols` columns begins at b + s * tile_cols * k, `tile_cols` elements to the next p; b_row, b_col
+  // are not read.
   const void* b;
-  int64_t b_row;
+  int64_t b_row, b_col;
+  // Null, or room for a packed panel of A, into which each panel in place is copied before it is multiplied.
+  void* a_store;
+  // Null, or room for all of B packed, into which B in place is copied while the first panel reads it.
+  void* b_store;
   // Element (i, j) of C is c[i * c_row + j], or c[j * c_row + i] when c_transposed.
   void* c;
   int64_t c_row;

@@ -15,11 +15,13 @@ using std::int64_t;
 // Below this many flops a product stays on the calling thread: it takes about as long as handing half of it over.
 constexpr double kSerialFlops = 200e3;
 // Chunks are no smaller than this and about this many for each thread, so that a delayed thread holds up little.
-constexpr double kChunkFlops = 100e3;
+constexpr double kChunkFlops = 4e6;
 constexpr int64_t kChunksPerThread = 8;
-// With this many rows of A, copying B costs little beside what it saves.
-constexpr int64_t kPackingPays = 512;
-
+// Packing, in multiples of the time that one use of the copy takes: a panel of A by one strip, a strip of B by one
+// panel.
+constexpr double kPackACost = 0.4, kStoreBCost = 0.3, kPackBCost = 0.9, kInPlaceCost = 0.05;
+// Fewer elements than this are packed on the calling thread.
+constexpr int64_t kPackSerial = 32 << 10;
 // Products of a batch from this size on are run one after the other, by all threads together.
 constexpr double kLargeFlops = 20e6;
 
@@ -45,19 +47,26 @@ Range part(int64_t i, int64_t parts, int64_t units, int64_t unit, int64_t total)
 struct Grid {
   int64_t rows, cols;
 };
-Grid grid_of(int64_t panels, int64_t strips, int64_t least_rows, double flops) {
-  Grid grid{std::min(least_rows, panels), 1};
+// The grid of least cost: what the busiest thread computes, and what each chunk packs for itself.
+Grid grid_of(int64_t panels, int64_t strips, double flops, double pack_a, double pack_b) {
   const int64_t threads = num_threads();
-  if (threads == 1 || flops < kSerialFlops) return grid;
-  const int64_t chunks = std::min<int64_t>(kChunksPerThread * threads, static_cast<int64_t>(flops / kChunkFlops));
-  if (strips >= panels) {
-    grid.cols = std::min(strips, std::max<int64_t>(1, chunks / grid.rows));
-    grid.rows = std::max(grid.rows, std::min(panels, chunks / grid.cols));
-  } else {
-    grid.rows = std::max(grid.rows, std::min(panels, chunks));
-    grid.cols = std::min(strips, std::max<int64_t>(1, chunks / grid.rows));
+  if (threads == 1 || flops < kSerialFlops) return {1, 1};
+  const int64_t wanted =
+      std::clamp<int64_t>(static_cast<int64_t>(flops / kChunkFlops), threads, kChunksPerThread * threads);
+  Grid best{1, 1};
+  double least = 1e300;
+  for (int64_t rows = 1; rows <= std::min(wanted, panels); ++rows) {
+    const int64_t cols = std::min(strips, ceil_div(wanted, rows));
+    const auto height = static_cast<double>(ceil_div(panels, rows)),
+               width = static_cast<double>(ceil_div(strips, cols));
+    const double cost =
+        height * width * static_cast<double>(ceil_div(rows * cols, threads)) * (1 + pack_a / width + pack_b / height);
+    if (cost < least) {
+      least = cost;
+      best = {rows, cols};
+    }
   }
-  return grid;
+  return best;
 }
 
 void activate(const GemmPlan& plan, void* c, int64_t rows, int64_t cols) {
@@ -85,6 +94,8 @@ GemmBlock block_of(const GemmPlan& plan, const void* a, const void* b, void* c, 
   block.a_col = s.a_col;
   block.b = b;
   block.b_row = s.b_row;
+  block.b_col = s.b_col;
+  block.b_packed = s.b_packed;
   block.c = c;
   block.c_row = s.c_row;
   block.bias = bias;
@@ -100,6 +111,12 @@ void run_one_call(const GemmPlan& plan, const void* a, const void* b, void* c, c
 }
 
 // ---- one row or one column ----------------------------------------------------------------------
+int64_t row_chunks(int64_t units, double flops) {
+  const int64_t threads = num_threads();
+  if (threads == 1 || flops < kSerialFlops) return 1;
+  return std::min({units, 4 * threads, static_cast<int64_t>(flops / (kSerialFlops / 2))});
+}
+
 void run_dot_rows(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
   const Gemm& s = plan.shape;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
@@ -120,9 +137,9 @@ void run_dot_rows(const GemmPlan& plan, const void* a, const void* b, void* c, c
   all.accumulate = s.accumulate;
   all.relu = plan.relu;
   const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(s.k);
-  const Grid grid = grid_of(ceil_div(rows, 4), 1, 1, flops);
-  parallel_for(grid.rows, [&](int64_t chunk) {
-    const Range r = part(chunk, grid.rows, ceil_div(rows, 4), 4, rows);
+  const int64_t chunks = row_chunks(ceil_div(rows, 4), flops);
+  parallel_for(chunks, [&](int64_t chunk) {
+    const Range r = part(chunk, chunks, ceil_div(rows, 4), 4, rows);
     GemmDotRows dots = all;
     dots.rows = r.end - r.begin;
     dots.matrix = at(of_b ? b : a, r.begin * all.row_step, size);
@@ -149,7 +166,7 @@ void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c,
                 s.k);
   }
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-  const Grid grid = grid_of(panels, strips, ceil_div(s.n, plan.mc), flops);
+  const Grid grid = grid_of(panels, strips, flops, kInPlaceCost, kInPlaceCost);
   parallel_for(grid.rows * grid.cols, [&](int64_t chunk) {
     const Range r = part(chunk / grid.cols, grid.rows, panels, kernel.tile_rows, s.n);
     const Range q = part(chunk % grid.cols, grid.cols, strips, width, s.m);
@@ -172,74 +189,59 @@ void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c,
   });
 }
 
-// ---- the general loops: columns by nc, k by kc, then a grid of rows and columns -----------------
+// ---- the general case: a grid of chunks, each by blocks of columns and of k ----------------------
+// Parts into which a sum of k terms is cut, so that the strip of B of one part takes a sixteenth of the second-level
+// cache at most. It depends on k alone, and packed operands rely on that.
+int64_t k_blocks_of(const GemmKernel& kernel, int64_t k, int64_t size) {
+  return std::max<int64_t>(1, ceil_div(k, std::max<int64_t>(64, cache_sizes().l2 / 16 / (kernel.tile_cols * size))));
+}
+
 void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
-  const bool pack_b = plan.path == GemmPath::packed;
   const int64_t width = kernel.tile_cols, height = kernel.tile_rows;
-  const int64_t k_blocks = std::max<int64_t>(1, ceil_div(s.k, plan.kc)), n_blocks = ceil_div(s.n, plan.nc);
-  const int64_t all_strips = ceil_div(s.n, width), panels = gemm_panels(s.m, height);
-  const int64_t most_k = ceil_div(s.k, k_blocks), most_strips = ceil_div(all_strips, n_blocks);
-  void* shared = pack_b
-                     ? thread_scratch(kSharedSlot, most_strips * width * most_k * size + GemmKernels::kPackSlackBytes)
-                     : nullptr;
-  for (int64_t n_block = 0; n_block < n_blocks; ++n_block) {
-    const Range cols = part(n_block, n_blocks, all_strips, width, s.n);
-    const int64_t strips = ceil_div(cols.end - cols.begin, width);
-    for (int64_t k_block = 0; k_block < k_blocks; ++k_block) {
-      const Range ks = part(k_block, k_blocks, s.k, 1, s.k);
-      const int64_t depth = ks.end - ks.begin;
-      const double flops =
-          2.0 * static_cast<double>(s.m) * static_cast<double>(cols.end - cols.begin) * static_cast<double>(depth);
-      const Grid grid = grid_of(panels, strips, ceil_div(s.m, plan.mc), flops);
-      if (pack_b) {
-        const int64_t packers =
-            grid.rows * grid.cols == 1 ? 1 : std::min<int64_t>(strips, kChunksPerThread * num_threads());
-        parallel_for(packers, [&](int64_t chunk) {
-          for (int64_t q = strips * chunk / packers; q < strips * (chunk + 1) / packers; ++q) {
-            const int64_t j = cols.begin + q * width;
-            kernel.pack(at(shared, q * width * depth, size), width, at(b, ks.begin * s.b_row + j * s.b_col, size),
-                        s.b_col, s.b_row, std::min(width, cols.end - j), depth);
-          }
-        });
-      }
-      parallel_for(grid.rows * grid.cols, [&](int64_t chunk) {
-        const Range r = part(chunk / grid.cols, grid.rows, panels, height, s.m);
-        const Range q = part(chunk % grid.cols, grid.cols, strips, width, cols.end - cols.begin);
-        GemmBlock block =
-            block_of(plan, at(a, r.begin * s.a_row + ks.begin * s.a_col, size), nullptr, nullptr, nullptr);
-        block.m = r.end - r.begin;
-        block.n = q.end - q.begin;
-        block.k = depth;
-        block.c = at(c, r.begin * s.c_row + cols.begin + q.begin, size);
-        if (pack_b) {
-          block.b = at(shared, q.begin * depth, size);
-          block.b_packed = true;
-        } else {
-          block.b = at(b, ks.begin * s.b_row + cols.begin + q.begin, size);
-        }
-        const bool last = k_block == k_blocks - 1;
+  const int64_t strips = ceil_div(s.n, width), panels = gemm_panels(s.m, height);
+  const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
+  const Grid grid = grid_of(panels, strips, flops, plan.pack_a ? kPackACost : kInPlaceCost,
+                            !plan.pack_b   ? kInPlaceCost
+                            : s.b_col == 1 ? kStoreBCost
+                                           : kPackBCost);
+  const int64_t most_k = ceil_div(s.k, plan.k_blocks), most_strips = ceil_div(strips, grid.cols);
+  const int64_t n_blocks = ceil_div(most_strips * width, plan.nc);
+  const int64_t a_bytes = plan.pack_a ? round_up(height * most_k * size + GemmKernels::kPackSlackBytes, 64) : 0;
+  const int64_t b_bytes = plan.pack_b ? ceil_div(most_strips, n_blocks) * width * most_k * size : 0;
+  parallel_for(grid.rows * grid.cols, [&](int64_t chunk) {
+    const Range rows = part(chunk / grid.cols, grid.rows, panels, height, s.m);
+    char* own = a_bytes + b_bytes == 0
+                    ? nullptr
+                    : static_cast<char*>(thread_scratch(
+                          kOwnSlot, static_cast<std::size_t>(a_bytes + b_bytes) + GemmKernels::kPackSlackBytes));
+    const int64_t first = strips * (chunk % grid.cols) / grid.cols, last = strips * (chunk % grid.cols + 1) / grid.cols;
+    for (int64_t n_block = 0; n_block < n_blocks; ++n_block) {
+      const Range columns{(first + (last - first) * n_block / n_blocks) * width,
+                          std::min((first + (last - first) * (n_block + 1) / n_blocks) * width, s.n)};
+      if (columns.begin >= columns.end) continue;
+      for (int64_t k_block = 0; k_block < plan.k_blocks; ++k_block) {
+        const Range ks = part(k_block, plan.k_blocks, s.k, 1, s.k);
+        const bool ends = k_block == plan.k_blocks - 1;
+        GemmBlock block = block_of(plan, at(a, rows.begin * s.a_row + ks.begin * s.a_col, size), nullptr,
+                                   at(c, rows.begin * s.c_row + columns.begin, size),
+                                   bias && ends ? at(bias, columns.begin, size) : nullptr);
+        block.m = rows.end - rows.begin;
+        block.n = columns.end - columns.begin;
+        block.k = ks.end - ks.begin;
+        block.b = s.b_packed ? at(b, ks.begin * strips * width + columns.begin * block.k, size)
+                             : at(b, ks.begin * s.b_row + columns.begin * s.b_col, size);
+        block.a_store = plan.pack_a ? own : nullptr;
+        block.b_store = plan.pack_b ? own + a_bytes : nullptr;
         block.accumulate = s.accumulate || k_block > 0;
-        block.bias = bias && last ? at(bias, cols.begin + q.begin, size) : nullptr;
-        block.relu = plan.relu && last;
-        if (plan.pack_a) {
-          const int64_t own = gemm_panels(block.m, height);
-          void* packed = thread_scratch(kOwnSlot, own * height * depth * size + GemmKernels::kPackSlackBytes);
-          for (int64_t p = 0; p < own; ++p) {
-            const int64_t i = gemm_panel_begin(block.m, own, p);
-            kernel.pack(at(packed, p * height * depth, size), height, at(block.a, i * s.a_row, size), s.a_row, s.a_col,
-                        gemm_panel_begin(block.m, own, p + 1) - i, depth);
-          }
-          block.a = packed;
-          block.a_packed = true;
-        }
+        block.relu = plan.relu && ends;
         kernel.block(block);
-        if (last) activate(plan, block.c, block.m, block.n);
-      });
+        if (ends) activate(plan, block.c, block.m, block.n);
+      }
     }
-  }
+  });
 }
 
 }  // namespace
@@ -260,56 +262,69 @@ GemmPlan plan_gemm(const Gemm& shape) {
     plan.path = GemmPath::nothing;
     return plan;
   }
+  if (s.b_packed) s.b_row = s.b_col = 0;
   if (s.m == 1 && s.b_row == 1 && s.n > 1 && s.k > 1) {
     plan.path = GemmPath::dot_rows_b;
     return plan;
   }
-  if (s.n == 1 && s.a_col == 1 && s.m > 1 && s.k > 1) {
+  if (s.n == 1 && s.a_col == 1 && s.m > 1 && s.k > 1 && !s.b_packed) {
     plan.path = GemmPath::dot_rows_a;
     return plan;
   }
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-  if (flops < kSerialFlops && (s.b_col == 1 || s.k == 0)) {  // too short a call for the divisions below
-    plan.path = GemmPath::in_place;
-    plan.one_call = true;
+  if (flops < kSerialFlops && !s.b_packed && (s.b_col == 1 || s.k == 0)) {  // too short a call for the divisions below
+    plan.path = GemmPath::one_call;
     return plan;
   }
-  const int64_t size = wide ? 8 : 4;
+  const int64_t size = wide ? 8 : 4, width = plan.kernel->tile_cols;
   const CacheSizes& cache = cache_sizes();
-  // A strip of B takes an eighth of the second-level cache and a block of A somewhat less than half; a block of B takes
-  // an eighth of the third level, which others use as well. A large kc matters most: each further one re-reads C.
-  const int64_t width = plan.kernel->tile_cols;
-  plan.kc = std::max<int64_t>(64, cache.l2 / 8 / (width * size));
-  const int64_t depth = std::clamp<int64_t>(s.k, 1, plan.kc);
-  plan.mc = std::max<int64_t>(plan.kernel->tile_rows, cache.l2 * 7 / 16 / (depth * size));
-  plan.nc = s.n;
-  plan.prefetch_c = s.m * s.n * size > cache.l2;
-  if (s.b_col == 1) {
-    // Read in place, the rows of a strip lie b_row apart: when that is a multiple of a large power of two they fall
-    // into few sets of the second-level cache (taken as 16 ways), which then holds only so many of them.
-    const int64_t way = cache.l2 / 16, step = std::abs(s.b_row) * size;
-    const int64_t alignment = step == 0 ? 64 : std::max<int64_t>(64, std::min(way, step & -step));
-    const int64_t rows = std::min(12 * (way / alignment), cache.l2 / 4 / (width * size));
-    const bool reused = s.m >= kPackingPays && s.k * s.n * size > cache.l1d;
-    if (s.k <= rows || !reused) {
-      plan.path = GemmPath::in_place;
-      plan.kc = std::max<int64_t>(rows, 64);
-      return plan;
-    }
-  } else if (s.b_row == 1 && s.m * s.n + s.m * s.k < s.k * s.n && round_up(s.m, width) * s.k * size <= cache.l2 / 2) {
+  if (!s.b_packed && s.b_row == 1 && s.b_col != 1 && s.m <= 4 * width && s.m * s.n + s.m * s.k < s.k * s.n &&
+      round_up(s.m, width) * s.k * size <= cache.l2 / 2) {
     plan.path = GemmPath::transposed;
     return plan;
   }
-  plan.path = GemmPath::packed;
-  plan.pack_a = s.n > 4 * plan.kernel->tile_cols;
-  plan.nc = round_up(std::max<int64_t>(width, cache.l3 / 8 / (depth * size)), width);
+  plan.path = GemmPath::blocks;
+  plan.k_blocks = k_blocks_of(*plan.kernel, s.k, size);
+  // A block of B takes half of the second-level cache.
+  plan.nc =
+      std::max<int64_t>(1, cache.l2 / 2 / (std::max<int64_t>(1, ceil_div(s.k, plan.k_blocks)) * size * width)) * width;
+  plan.prefetch_c = s.m * s.n * size > cache.l2;
+  // Rows that lie a multiple of a large power of two apart fall into few sets of the first-level cache, and evict each
+  // other before they have been used up.
+  const int64_t strips = ceil_div(s.n, width), panels = gemm_panels(s.m, plan.kernel->tile_rows);
+  const bool crowded = s.a_row * size % 2048 == 0;
+  plan.pack_a = strips >= (s.a_row == 1 ? 4 : s.a_col != 1 ? 2 : crowded ? 3 : 12);
+  plan.pack_b = !s.b_packed && (s.b_col != 1 || (panels >= 3 && s.k * s.n * size > cache.l1d / 2));
   return plan;
+}
+
+std::size_t packed_b_bytes(DType dtype, std::int64_t k, std::int64_t n) {
+  const GemmKernel& kernel = kernels().gemm->of[dtype == DType::F64];
+  return static_cast<std::size_t>(round_up(n, kernel.tile_cols) * k) * itemsize(dtype) + GemmKernels::kPackSlackBytes;
+}
+
+void pack_b(DType dtype, std::int64_t k, std::int64_t n, const void* b, std::int64_t b_row, std::int64_t b_col,
+            void* packed) {
+  const GemmKernel& kernel = kernels().gemm->of[dtype == DType::F64];
+  const int64_t size = static_cast<int64_t>(itemsize(dtype)), width = kernel.tile_cols, strips = ceil_div(n, width);
+  if (n == 1) b_col = 1;
+  const int64_t k_blocks = k_blocks_of(kernel, k, size);
+  const int64_t chunks = k * n < kPackSerial ? 1 : std::min(strips, 4 * static_cast<int64_t>(num_threads()));
+  parallel_for(chunks, [&](int64_t chunk) {
+    for (int64_t k_block = 0; k_block < k_blocks; ++k_block) {
+      const Range ks = part(k_block, k_blocks, k, 1, k);
+      for (int64_t q = strips * chunk / chunks; q < strips * (chunk + 1) / chunks; ++q) {
+        kernel.pack(at(packed, ks.begin * strips * width + q * width * (ks.end - ks.begin), size), width,
+                    at(b, ks.begin * b_row + q * width * b_col, size), b_col, b_row, std::min(width, n - q * width),
+                    ks.end - ks.begin);
+      }
+    }
+  });
 }
 
 // ---- running ------------------------------------------------------------------------------------
 void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
   if (!plan.shape.has_bias) bias = nullptr;
-  if (plan.one_call) return run_one_call(plan, a, b, c, bias);
   switch (plan.path) {
     case GemmPath::nothing:
       return;
@@ -318,8 +333,9 @@ void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const
       return run_dot_rows(plan, a, b, c, bias);
     case GemmPath::transposed:
       return run_transposed(plan, a, b, c, bias);
-    case GemmPath::in_place:
-    case GemmPath::packed:
+    case GemmPath::one_call:
+      return run_one_call(plan, a, b, c, bias);
+    case GemmPath::blocks:
       return run_blocks(plan, a, b, c, bias);
   }
 }

@@ -2,8 +2,15 @@
 // Invariants: A and B are read with any row and column strides (so every transposition is free of copies); C has unit
 // column stride and overlaps neither. The sum over k runs in one fixed order for a shape: work is split over m and n
 // only, so the bits don't depend on the number of threads.
+//
+// Choose once, run often: plan_gemm(shape), then run_gemm(plan, a, b, c, bias) for any addresses.
+// Pack once, run often, where many products share B (weights of a recurrent layer, inference): allocate
+// packed_b_bytes(...), fill it with pack_b(...), set Gemm::b_packed in the shape that is planned, and pass the packed
+// block as `b`. It serves every m, every layout of A, and every combination of bias, accumulate and activation; the
+// bits are those of the product with B in place.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/dtype.h"
@@ -14,23 +21,24 @@ namespace chainrule {
 struct GemmKernel;
 
 struct Gemm {
-  DType dtype;                // F32 or F64
-  std::int64_t m, n, k;       // any may be 0; k == 0 gives act(bias)
-  std::int64_t a_row, a_col;  // strides in elements; may be 0 or negative
-  std::int64_t b_row, b_col;
+  DType dtype;                         // F32 or F64
+  std::int64_t m, n, k;                // any may be 0; k == 0 gives act(bias)
+  std::int64_t a_row, a_col;           // strides in elements; may be 0 or negative
+  std::int64_t b_row, b_col;           // not read when b_packed
   std::int64_t c_row;                  // row stride of C
   bool accumulate = false;             // C += A B (before bias and activation)
   bool has_bias = false;               // bias: contiguous, n elements, added to every row
   ElementwiseFn activation = nullptr;  // unary, same dtype; applied to C while it is in cache
+  bool b_packed = false;               // `b` is what pack_b made of B
 };
 
 enum class GemmPath : std::uint8_t {
   nothing,     // m or n is 0
   dot_rows_b,  // one row of A against the contiguous columns of B
   dot_rows_a,  // the contiguous rows of A against one column
-  in_place,    // A and B read where they are
-  transposed,  // C^T = B^T A^T, A^T packed, B^T read where it is: for a transposed B much larger than A and C
-  packed,      // B packed block by block and shared by the threads
+  transposed,  // C^T = B^T A^T, A^T packed, B^T read where it is: for a transposed B and few rows of A
+  one_call,    // small: a single block, in place, on the calling thread
+  blocks,      // the rest: a grid of rows and columns, each cut into blocks that the second-level cache holds
 };
 
 // How a product of this shape will be run; choose once, run many times.
@@ -38,11 +46,10 @@ struct GemmPlan {
   Gemm shape;
   const GemmKernel* kernel;
   GemmPath path;
-  bool relu;                // the activation is relu, which the micro-kernels apply themselves
-  bool pack_a;              // packed path: A is packed too, by each thread for its own rows
-  bool one_call;            // small: a single block on the calling thread
-  bool prefetch_c;          // C is larger than the second-level cache
-  std::int64_t mc, kc, nc;  // block sizes; not set where the path is a single call
+  bool relu;                  // the activation is relu, which the micro-kernels apply themselves
+  bool pack_a, pack_b;        // copied panel by panel and strip by strip just before use, or read in place
+  bool prefetch_c;            // C is larger than the second-level cache
+  std::int64_t k_blocks, nc;  // the sum is cut into k_blocks parts; columns of a block of B. Only on the path `blocks`
 };
 GemmPlan plan_gemm(const Gemm& shape);
 void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias);
@@ -50,6 +57,12 @@ void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const
 inline void gemm(const Gemm& shape, const void* a, const void* b, void* c, const void* bias = nullptr) {
   run_gemm(plan_gemm(shape), a, b, c, bias);
 }
+
+// B (k, n) as the kernels like to read it: strips of columns side by side, padded to whole strips. Depends on k, n, the
+// strides given here and the instruction-set level in use (runtime/cpu.h), on nothing else. pack_b uses all threads.
+std::size_t packed_b_bytes(DType dtype, std::int64_t k, std::int64_t n);
+void pack_b(DType dtype, std::int64_t k, std::int64_t n, const void* b, std::int64_t b_row, std::int64_t b_col,
+            void* packed);
 
 // `batch` independent products of one plan, each with the bits of a run_gemm of its own. Where B is shared (b_step 0)
 // and the rows of A and C follow on from one matrix to the next, a single product of batch * m rows is faster. Strides

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -377,6 +378,60 @@ TEST(Gemm, NanAndInfinityPassThrough) {
       }
     }
   }
+}
+
+// Packed once, B gives the bits of B in place: for any number of rows, layout, epilogue and thread count.
+template <class T>
+void check_packed(std::int64_t n, std::int64_t k, Layout layout) {
+  const Matrix<T> b = random_matrix<T>(k, n, layout);
+  std::vector<unsigned char> packed(packed_b_bytes(kDType<T>, k, n) + 64);
+  void* const aligned = packed.data() + (64 - reinterpret_cast<std::uintptr_t>(packed.data()) % 64) % 64;
+  pack_b(kDType<T>, k, n, b.at(0, 0), b.row, b.col, aligned);
+  for (std::int64_t m : {1, 2, 5, 32, 45, 300}) {
+    Case t = random_case(1, 2);
+    t.m = m, t.n = n, t.k = k, t.b = layout;
+    const Matrix<T> a = random_matrix<T>(m, k, t.a), bias = random_matrix<T>(1, n, Layout::plain);
+    const Matrix<T> before = random_matrix<T>(m, n + t.c_padding, Layout::plain);
+    Gemm g = shape_of(t, a, b);
+    std::vector<T> expected = before.data, got = before.data;
+    // One row in place is a row of dot products, which has an order of its own; a second row does not change the first.
+    if (m == 1) {
+      Case two = t;
+      two.m = 2;
+      Matrix<T> twice = random_matrix<T>(2, k, Layout::plain);
+      for (std::int64_t p = 0; p < k; ++p) twice.data[p] = *a.at(0, p);
+      Gemm both = shape_of(two, twice, b);
+      expected.resize(2 * (n + t.c_padding));
+      gemm(both, twice.at(0, 0), b.at(0, 0), expected.data(), bias.data.data());
+      expected.resize(before.data.size());
+    } else {
+      gemm(g, a.at(0, 0), b.at(0, 0), expected.data(), bias.data.data());
+    }
+    g.b_packed = true;
+    gemm(g, a.at(0, 0), aligned, got.data(), bias.data.data());
+    ASSERT_EQ(0, std::memcmp(got.data(), expected.data(), got.size() * sizeof(T))) << describe(t);
+  }
+}
+
+TEST(Gemm, PackedOnceEqualsInPlace) {
+  const std::string best = kernels().isa;
+  const char* names[8];
+  const int count = available_isas(names, 8), threads = num_threads();
+  for (int i = 0; i < count; ++i) {
+    set_isa(names[i]);
+    for (int n : {1, 3}) {
+      set_num_threads(n);
+      for (const auto [cols, k] : {std::array<std::int64_t, 2>{512, 128}, {33, 7}, {130, 2500}, {9, 1}}) {
+        for (Layout layout : {Layout::plain, Layout::padded_transposed, Layout::every_second}) {
+          check_packed<float>(cols, k, layout);
+          check_packed<double>(cols, k, layout);
+          if (HasFatalFailure()) break;
+        }
+      }
+    }
+    set_num_threads(threads);
+  }
+  set_isa(best.c_str());
 }
 
 TEST(Gemm, BatchEqualsSingleProducts) {

@@ -78,7 +78,7 @@ def test_views_are_views():
 
 
 def test_named_as_in_numpy():
-    assert np.ndarray is chainrule.Tensor
+    assert type(np.zeros(2)) == np.ndarray  # noqa: E721 - as programs have it
     assert isinstance(np.zeros(2), np.ndarray)
     assert np.zeros(2).__array_namespace__() is np
     assert np.float32 is numpy.float32

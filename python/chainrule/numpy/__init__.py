@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as _numpy
 
-from .. import _core
 from . import delegation as _delegation
+from .array_type import flatiter, ndarray  # noqa: F401
 from .contraction import *  # noqa: F403
 from .creation import *  # noqa: F403
 from .dtypes import *  # noqa: F403
@@ -32,12 +32,11 @@ from .shape import *  # noqa: F403
 from .statistics import *  # noqa: F403
 from .ufunc import Ufunc as ufunc  # noqa: F401
 
-ndarray = _core.Tensor
 __version__ = _numpy.__version__
 __array_api_version__ = "2024.12"
 __array_namespace_info__ = _numpy.__array_namespace_info__
 
-_SUBMODULES = frozenset({"fft", "lib", "linalg", "random"})
+_SUBMODULES = frozenset({"emath", "fft", "lib", "linalg", "random"})
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import string
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -29,7 +30,10 @@ def _text(items: Sequence[Any]) -> tuple[str, tuple[Any, ...]]:
     """einsum(a, [0, 1], b, [1, 2], [0, 2]) as subscripts and operands."""
 
     def letters(axes: Any) -> str:
-        return "".join("..." if axis is Ellipsis else _LETTERS[axis] for axis in axes)
+        places = [axis if axis is Ellipsis else operator.index(axis) for axis in axes]
+        if any(axis is not Ellipsis and not 0 <= axis < len(_LETTERS) for axis in places):
+            raise ValueError(f"einsum: axes are numbers from 0 to {len(_LETTERS) - 1}, not {list(axes)}")
+        return "".join("..." if axis is Ellipsis else _LETTERS[axis] for axis in places)
 
     count = len(items) // 2
     text = ",".join(letters(items[2 * i + 1]) for i in range(count))
@@ -209,7 +213,6 @@ def _path(values: list[_Value], right: str) -> list[tuple[int, ...]]:
 
 @native
 def einsum(
-    subscripts: Any,
     *operands: Any,
     out: Any = None,
     optimize: Any = False,
@@ -226,8 +229,9 @@ def einsum(
         >>> np.einsum("ij,ij->i", np.ones((2, 3)), np.ones((2, 3)))
         array([3., 3.])
     """
-    if not isinstance(subscripts, str):
-        subscripts, operands = _text((subscripts, *operands))
+    if not operands:
+        raise ValueError("must specify the einstein sum subscripts string and at least one operand, or the operands")
+    subscripts, operands = (operands[0], operands[1:]) if isinstance(operands[0], str) else _text(operands)
     tensors = [tensor(x) for x in operands]
     kind = numpy.dtype(dtype) if dtype is not None else tensors[0].dtype if tensors else None
     if dtype is None and any(x.dtype != kind for x in tensors):
@@ -239,7 +243,10 @@ def einsum(
     for function, places, args in plan.steps:
         values.append(function(*[values[place] for place in places], *args))
     result = values[-1] if plan.steps else ops.copy(values[-1])
-    return result if out is None else write_out("einsum", result, out)
+    if out is None:
+        return result
+    # NumPy's default "safe" lets a result of its own kind into ``out``; only what was asked for is looser.
+    return write_out("einsum", result, out, casting=casting if casting == "unsafe" else "same_kind")
 
 
 def einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: Any = False) -> Any:

@@ -53,7 +53,6 @@ _COMPUTED = frozenset(
         "isin",
         "isreal",
         "isrealobj",
-        "isscalar",
         "kaiser",
         "lexsort",
         "load",
@@ -80,6 +79,7 @@ _COMPUTED = frozenset(
         "require",
         "result_type",
         "roots",
+        "row_stack",
         "save",
         "savetxt",
         "savez",
@@ -112,6 +112,7 @@ _IN_PLACE = frozenset(["fill_diagonal", "place", "put", "putmask"])
 _SHARED = frozenset(
     [
         "asmatrix",
+        "_CopyMode",
         "base_repr",
         "binary_repr",
         "bmat",
@@ -120,10 +121,11 @@ _SHARED = frozenset(
         "busday_count",
         "busday_offset",
         "busdaycalendar",
+        "char",
         "complex256",
+        "ctypeslib",
         "datetime_as_string",
         "datetime_data",
-        "flatiter",
         "float128",
         "format_float_positional",
         "format_float_scientific",
@@ -196,6 +198,11 @@ class vectorize(numpy.vectorize):  # noqa: N801 - NumPy's name
         return call_numpy("vectorize", super().__call__, args, kwargs)
 
 
+def isscalar(element: Any) -> bool:
+    """Whether it is a number (or text): also what a full reduction or an index of one element gives."""
+    return isinstance(element, numpy.generic) or numpy.isscalar(element)
+
+
 def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, **kwargs: Any) -> Any:
     """A ufunc made of a Python function; its results are arrays of objects, NumPy's own."""
     from .ufunc import Ufunc
@@ -222,7 +229,7 @@ def _in_place(name: str) -> Any:
     return call
 
 
-NAMES = _COMPUTED | _IN_PLACE | _SHARED | {"c_", "frompyfunc", "mgrid", "ogrid", "r_", "vectorize"}
+NAMES = _COMPUTED | _IN_PLACE | _SHARED | {"c_", "frompyfunc", "isscalar", "mgrid", "ogrid", "r_", "vectorize"}
 
 
 def find(name: str) -> Any:
@@ -233,7 +240,7 @@ def find(name: str) -> Any:
         return _in_place(name)
     if name in ("mgrid", "ogrid", "r_", "c_"):
         return _Grid(name, getattr(numpy, name))
-    if name in ("frompyfunc", "vectorize"):
+    if name in ("frompyfunc", "isscalar", "vectorize"):
         return globals()[name]
     if name in _SHARED:
         return getattr(numpy, name, MISSING)

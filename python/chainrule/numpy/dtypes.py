@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy
 from numpy import (  # noqa: F401
     ScalarType,
     byte,
@@ -21,7 +24,6 @@ from numpy import (  # noqa: F401
     errstate,
     euler_gamma,
     exceptions,
-    finfo,
     flexible,
     float16,
     float32,
@@ -29,7 +31,6 @@ from numpy import (  # noqa: F401
     floating,
     generic,
     half,
-    iinfo,
     inexact,
     inf,
     int8,
@@ -78,7 +79,26 @@ from numpy import (  # noqa: F401
 from numpy import bool as bool  # noqa: PLC0414
 from numpy import bool_ as bool_  # noqa: PLC0414
 
+
+def _type_of(value: Any) -> Any:
+    return value if isinstance(value, type) else getattr(value, "dtype", value)
+
+
+class finfo(numpy.finfo):  # noqa: N801 - NumPy's name
+    """numpy.finfo, of arrays too."""
+
+    def __new__(cls, kind: Any) -> Any:
+        return super().__new__(cls, _type_of(kind))
+
+
+class iinfo(numpy.iinfo):  # noqa: N801 - NumPy's name
+    """numpy.iinfo, of arrays too."""
+
+    def __init__(self, int_type: Any) -> None:
+        super().__init__(_type_of(int_type))
+
+
 True_ = bool_(True)
 False_ = bool_(False)
 
-__all__ = [name for name in globals() if not name.startswith("_") and name != "annotations"]
+__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any", "numpy")]

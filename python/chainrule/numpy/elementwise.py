@@ -9,7 +9,7 @@ import numpy
 
 from .. import _core
 from .fallback import Tensor, call_numpy, exports, native, tensor
-from .ufunc import Ufunc, write_out
+from .ufunc import COMPLEX, Ufunc, write_out
 
 ops = _core.ops
 
@@ -120,6 +120,16 @@ def _scaled(factor: float) -> Any:
     return lambda x: ops.multiply(_float(x), factor)
 
 
+def _complex_expm1(x: Any, /, *args: Any, **kwargs: Any) -> Any:
+    """numpy.expm1, with C's values (exp(x) - 1) where a part of a complex number is zero or not finite."""
+    if args or kwargs or not numpy.iscomplexobj(x):
+        return numpy.expm1(x, *args, **kwargs)
+    with numpy.errstate(invalid="ignore"):
+        result = numpy.expm1(x)
+        special = (x.imag == 0) | ~numpy.isfinite(x.real) | ~numpy.isfinite(x.imag)
+        return numpy.where(special, numpy.exp(x) - 1, result)[()]
+
+
 def _divmod(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     return ops.floor_divide(x1, x2), ops.remainder(x1, x2)
 
@@ -138,6 +148,7 @@ def _reciprocal(x: Any) -> Any:
     return ops.reciprocal(x) if x.dtype.kind == "f" else call_numpy("reciprocal", numpy.reciprocal, (x,), {})
 
 
+COMPLEX["expm1"] = _complex_expm1
 heaviside = Ufunc(numpy.heaviside, _heaviside)
 logaddexp2 = Ufunc(numpy.logaddexp2, _logaddexp2)
 float_power = Ufunc(numpy.float_power, _float_power)

@@ -36,6 +36,9 @@ SUPPORTED = frozenset(
 )
 
 
+MAX_DIMS = 16  # of a tensor; NumPy's arrays of more axes stay NumPy's
+
+
 def tensor(value: Any) -> Tensor:
     """The tensor of an array-like; TypeError where the core lacks its dtype."""
     return value if type(value) is Tensor else _core.asarray(value)
@@ -110,7 +113,7 @@ def to_tensors(value: Any) -> Any:
     """The value with every array and NumPy scalar of a dtype of ours as a tensor."""
     kind = type(value)
     if kind is numpy.ndarray:
-        return _core.from_numpy(value) if value.dtype in SUPPORTED else value
+        return _core.from_numpy(value) if value.dtype in SUPPORTED and value.ndim <= MAX_DIMS else value
     if isinstance(value, numpy.generic):
         return _core.asarray(value) if value.dtype in SUPPORTED else value
     if kind is list or kind is tuple:
@@ -175,7 +178,8 @@ def delegated(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> Any:
-    """Marks a function written with ops; given data of a dtype the core doesn't have, NumPy's own is called instead.
+    """Marks a function written with ops; what it doesn't take (a dtype the core lacks, say) goes to NumPy's own, which
+    computes or raises.
 
     Functions whose small calls count have a direct way to their op in a function of their own, and the rest in one of
     the same name with a leading underscore, which is marked.
@@ -191,9 +195,9 @@ def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> An
         try:
             return ours(*args, **kwargs)
         except (TypeError, AttributeError):
-            if takes_foreign(args, kwargs):
-                return call_numpy(name, theirs, args, kwargs)
-            raise
+            if needs_ops(args, tuple(kwargs.values())):
+                raise
+        return call_numpy(name, theirs, args, kwargs)
 
     return _dressed(wrapper, ours, name, "native")
 

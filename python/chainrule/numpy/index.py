@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from .. import _core
 from .creation import asarray
 from .fallback import Tensor, call_numpy, exports, native, needs_ops, takes_foreign, tensor, to_numpy, to_tensors
+from .shape import flip
 from .ufunc import write_out
 
 ops = _core.ops
@@ -193,11 +194,23 @@ def diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
 # ---- in order
 
 
-def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """The elements of every line along an axis in rising order, nan last."""
+def sort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None, descending: bool = False
+) -> Any:
+    """The elements of every line along an axis in rising order, nan last; in falling order if ``descending``.
+
+    ``descending`` is the Array API standard's; NumPy lacks it.
+    """
+    if descending:
+        return _descending(sort, a, axis, kind, order, stable)
     if type(a) is Tensor and a.size <= 128 and axis is not None and kind is None and order is None and stable is None:
         return ops.sort(a, axis)
     return _sort(a, axis, kind, order, stable=stable)
+
+
+def _descending(function: Any, a: Any, axis: Any, kind: Any, order: Any, stable: Any) -> Any:
+    """What ``function`` gives along an axis, backwards."""
+    return flip(function(a, axis, kind, order, stable=stable), -1 if axis is None else axis)
 
 
 @native
@@ -209,8 +222,16 @@ def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable
     return ops.sort(ops.reshape(a, (-1,)), 0) if axis is None else ops.sort(a, axis)
 
 
-def argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    """The indices that sort every line along an axis."""
+def argsort(
+    a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None, descending: bool = False
+) -> Any:
+    """The indices that sort every line along an axis, in falling order if ``descending`` (equal ones as they stand)."""
+    if descending:
+        a = asarray(a)
+        along = -1 if axis is None else axis
+        a = a.reshape((-1,)) if axis is None else a
+        backwards = _descending(argsort, flip(a, along), along, kind, order, True if stable is None else stable)
+        return ops.subtract(a.shape[along] - 1, backwards)
     # Up to 16 elements NumPy's default sort is stable, too; beyond, only itself gives the same order of equal elements.
     if type(a) is Tensor and a.size <= 16 and axis is not None and kind is None and order is None and stable is None:
         return ops.argsort(a, axis)

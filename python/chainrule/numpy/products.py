@@ -37,7 +37,18 @@ def _vecmat(x1: Any, x2: Any) -> Tensor:
 
 
 matmul = Ufunc(numpy.matmul, _matmul)
-vecdot = Ufunc(numpy.vecdot, _vecdot)
+
+
+class _VectorProduct(Ufunc):
+    """vecdot: a ufunc of vectors, whose axis may be any."""
+
+    def __call__(self, x1: Any, x2: Any, /, *args: Any, axis: int = -1, **kwargs: Any) -> Any:
+        if axis != -1:
+            x1, x2 = moveaxis(x1, axis, -1), moveaxis(x2, axis, -1)
+        return super().__call__(x1, x2, *args, **kwargs)
+
+
+vecdot = _VectorProduct(numpy.vecdot, _vecdot)
 matvec = Ufunc(numpy.matvec, _matvec)
 vecmat = Ufunc(numpy.vecmat, _vecmat)
 

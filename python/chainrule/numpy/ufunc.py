@@ -8,6 +8,7 @@ call may hold (``out``, ``where``, ``dtype``, ``casting``, operands of a dtype t
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,8 @@ from .fallback import SUPPORTED, Tensor, call_numpy, needs_ops, takes_foreign, t
 ops = _core.ops
 _OPTIONS = frozenset({"out", "where", "casting", "order", "dtype", "subok", "signature", "sig"})
 _CASTS_DEFAULT = "same_kind"
+# What is called instead of NumPy's ufunc of that name on data of a dtype the core lacks.
+COMPLEX: dict[str, Callable[..., Any]] = {}
 
 
 def _operand_type(x: Any) -> Any:
@@ -78,7 +81,7 @@ def apply_ufunc(ufunc: numpy.ufunc, compute: Callable[..., Any] | None, args: tu
     name, nin, nout = ufunc.__name__, ufunc.nin, ufunc.nout
     wrong = not nin <= len(args) <= nin + nout or not _OPTIONS.issuperset(kwargs)
     if compute is None or wrong or takes_foreign(args, kwargs):
-        return call_numpy(name, ufunc, args, kwargs)
+        return call_numpy(name, COMPLEX.get(name, ufunc), args, kwargs)
     operands = args[:nin]
     outs = args[nin:] or kwargs.get("out")
     outs = (outs,) if not isinstance(outs, tuple) else outs
@@ -216,6 +219,10 @@ class Ufunc:
                 if not takes_foreign(args):
                     raise
         return apply_ufunc(self.numpy_ufunc, self.compute, args, kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.signature(self.numpy_ufunc)
 
     def __getattr__(self, name: str) -> Any:
         return ufunc_attribute(self.numpy_ufunc, self.compute, name)

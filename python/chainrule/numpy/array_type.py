@@ -1,0 +1,123 @@
+"""``chainrule.numpy.ndarray`` and ``flatiter``: the types that programs name.
+
+Arrays are :class:`chainrule.Tensor`. Those of a dtype that the core lacks (complex, float16, strings, objects, dates)
+are ``numpy.ndarray``. A program written for NumPy knows one type for both, and calls it with a shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy
+
+from .. import _core
+from .fallback import Tensor, call_numpy, needs_ops, to_numpy, to_tensors
+
+ops = _core.ops
+
+
+class _ArrayType(type):
+    """Both kinds of arrays are instances of ``ndarray``; both classes count as its equals and subclasses."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return type.__instancecheck__(cls, instance) or (
+            cls is ndarray and isinstance(instance, (Tensor, numpy.ndarray))
+        )
+
+    def __subclasscheck__(cls, subclass: Any) -> bool:
+        return type.__subclasscheck__(cls, subclass) or (
+            cls is ndarray and issubclass(subclass, (Tensor, numpy.ndarray))
+        )
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or (cls is ndarray and (other is Tensor or other is numpy.ndarray))
+
+    def __hash__(cls) -> int:
+        return type.__hash__(cls)
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is ndarray:
+            return call_numpy("ndarray", numpy.ndarray, args, kwargs)
+        return super().__call__(*args, **kwargs)
+
+
+class ndarray(Tensor, metaclass=_ArrayType):  # noqa: N801 - NumPy's name
+    """ndarray(shape, dtype=float, buffer=None, offset=0, strides=None, order=None): as numpy.ndarray makes an array.
+
+    ``isinstance(x, ndarray)`` holds for tensors and for NumPy's own arrays.
+
+    Example:
+        >>> isinstance(np.zeros(3), np.ndarray), isinstance(np.fft.fft(np.zeros(3)), np.ndarray)
+        (True, True)
+    """
+
+
+class flatiter:  # noqa: N801 - NumPy's name
+    """``x.flat``: the elements in row-major order, to read, to write and to go through, as numpy.flatiter."""
+
+    def __init__(self, base: Any) -> None:
+        self.base = base
+        self.index = 0
+
+    def __len__(self) -> int:
+        return int(self.base.size)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        if self.index >= self.base.size:
+            self.index = 0
+            raise StopIteration
+        value = self[self.index]
+        self.index += 1
+        return value
+
+    @property
+    def coords(self) -> tuple[int, ...]:
+        """The index, one number for each axis, of the element that comes next."""
+        return tuple(int(i) for i in numpy.unravel_index(self.index, self.base.shape))
+
+    def __getitem__(self, key: Any) -> Any:
+        if needs_ops(self.base):
+            return ops.reshape(self.base, (-1,))[key]
+        return to_tensors(self.base.numpy().flat[to_numpy(key)])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if needs_ops(self.base, value):
+            flat = ops.copy(ops.reshape(self.base, (-1,)))
+            flat[key] = value
+            self.base[...] = ops.reshape(flat, self.base.shape)
+            return
+        self.base.numpy().flat[to_numpy(key)] = to_numpy(value)
+
+    def copy(self) -> Any:
+        """The elements as an array of one axis."""
+        return self.base.flatten()
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return numpy.asarray(self.base.numpy().ravel(), dtype)
+
+    def _compare(self, other: Any, op: Any) -> Any:
+        return op(self.copy(), other.copy() if isinstance(other, flatiter) else other)
+
+    def __eq__(self, other: object) -> Any:
+        return self._compare(other, ops.equal)
+
+    def __ne__(self, other: object) -> Any:
+        return self._compare(other, ops.not_equal)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._compare(other, ops.less)
+
+    def __le__(self, other: Any) -> Any:
+        return self._compare(other, ops.less_equal)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._compare(other, ops.greater)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._compare(other, ops.greater_equal)
+
+    __hash__ = None  # type: ignore[assignment]

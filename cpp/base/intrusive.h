@@ -9,8 +9,13 @@ namespace chainrule {
 class RefCounted {
  public:
   void retain() const noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
-  // True for the last owner, who must destroy the object.
-  bool release() const noexcept { return count_.fetch_sub(1, std::memory_order_acq_rel) == 1; }
+  // True for the last owner, who must destroy the object. A sole owner needs no atomic subtraction: nobody is left who
+  // could change the count.
+  bool release() const noexcept {
+    return count_.load(std::memory_order_acquire) == 1 || count_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+  }
+  // The first owner's reference to an object that no other thread has seen yet.
+  void retain_first() const noexcept { count_.store(1, std::memory_order_relaxed); }
   int use_count() const noexcept { return count_.load(std::memory_order_relaxed); }
 
  protected:
@@ -31,6 +36,13 @@ class Ref {
   Ref(std::nullptr_t) {}
   explicit Ref(T* object) : object_(object) {
     if (object_) object_->retain();
+  }
+  // Of an object just made.
+  static Ref first(T* object) {
+    object->retain_first();
+    Ref ref;
+    ref.object_ = object;
+    return ref;
   }
   Ref(const Ref& other) : Ref(other.object_) {}
   Ref(Ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}

@@ -16,7 +16,7 @@ PyObject* get_shape(PyObject* self, void*) noexcept {
   return guarded([=] { return shape_to_tuple(handle_of(self).shape()).release(); });
 }
 PyObject* get_dtype(PyObject* self, void*) noexcept {
-  return guarded([=] { return Py_NewRef(dtype_to_python(handle_of(self).dtype())); });
+  return guarded([=] { return Py_NewRef(dtype_to_python(dtype_of(self))); });
 }
 PyObject* get_ndim(PyObject* self, void*) noexcept { return PyLong_FromLong(handle_of(self).ndim()); }
 PyObject* get_size(PyObject* self, void*) noexcept { return PyLong_FromLongLong(handle_of(self).size()); }

@@ -122,6 +122,16 @@ bool is_numpy_scalar(PyObject* object) {
   return types && PyObject_TypeCheck(object, types->scalar);
 }
 
+const void* numpy_scalar_value(PyObject* object, DType& dtype) {
+  const NumpyTypes* types = numpy_types();
+  for (int i = kDTypes - 1; types && i >= 0; --i)
+    if (Py_TYPE(object) == types->scalars[i]) {
+      dtype = static_cast<DType>(i);
+      return reinterpret_cast<const NumpyScalar*>(object)->value;
+    }
+  return nullptr;
+}
+
 DType dtype_from_python(PyObject* object) {
   if (PyUnicode_Check(object)) {
     for (int i = 0; i < kDTypes; ++i)
@@ -181,15 +191,13 @@ void release_python_owner(void* owner) {
 }
 
 Tensor from_numpy_scalar(PyObject* object) {
-  const auto* value = reinterpret_cast<const NumpyScalar*>(object)->value;
-  const NumpyTypes& numpy = *numpy_types();
-  for (int i = 0; i < kDTypes; ++i)
-    if (Py_TYPE(object) == numpy.scalars[i]) {
-      Tensor tensor = Tensor::empty(static_cast<DType>(i), Shape());
-      std::memcpy(tensor.data(), value, itemsize(tensor.dtype()));
-      return tensor;
-    }
-  const Object array = Object::steal(PyObject_CallMethod(numpy.module, "asarray", "O", object));
+  DType dtype;
+  if (const void* value = numpy_scalar_value(object, dtype)) {
+    Tensor tensor = Tensor::empty(dtype, Shape());
+    std::memcpy(tensor.data(), value, itemsize(dtype));
+    return tensor;
+  }
+  const Object array = Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "O", object));
   return from_numpy(array.get());
 }
 

@@ -31,6 +31,8 @@ Operand read_operand(PyObject* object);
 bool handles_operators_itself(PyObject* object);
 bool is_numpy_array(PyObject* object);
 bool is_numpy_scalar(PyObject* object);
+// Where the value of a NumPy scalar of one of our dtypes stands, and which that is; null for other objects.
+const void* numpy_scalar_value(PyObject* object, DType& dtype);
 
 // The 0-d tensor of a Python number in a given dtype; OverflowError if an integer does not fit.
 Tensor weak_scalar(PyObject* number, DType dtype);

@@ -6,6 +6,7 @@
 
 #include "bind/call.h"
 #include "bind/convert.h"
+#include "bind/elementwise_call.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/subscript.h"
@@ -88,37 +89,48 @@ Tensor gather(const Tensor& x, const Subscript& s) {
   return fn::transpose(result, axes);
 }
 
-// The element at `offset` as a 0-d tensor of its own: like NumPy's scalar it does not change when x does.
-Tensor number_at(const Tensor& x, std::int64_t offset) {
+// The element at `offset`: like NumPy's scalar it does not change when x does.
+PyObject* number_at(const Tensor& x, std::int64_t offset) {
   require_values(x, "getitem");
-  Tensor number = Tensor::empty(x.dtype(), Shape());
-  const std::size_t size = itemsize(x.dtype());
-  std::memcpy(number.data(), static_cast<const char*>(x.data()) + offset * static_cast<std::int64_t>(size), size);
-  return number;
+  return wrap_number(x.dtype(),
+                     static_cast<const char*>(x.data()) + offset * static_cast<std::int64_t>(itemsize(x.dtype())));
 }
 
-// x[i] of a tensor outside of any recording; false where i is out of bounds.
-bool row(const Tensor& x, PyObject* key, Tensor& result) {
+// Adds the place of x's index `key` along an axis to the offset; false where key is no int within bounds.
+bool add_index(const Tensor& x, int axis, PyObject* key, std::int64_t& offset) {
+  if (!PyLong_CheckExact(key)) return false;
   int overflow;
   const long long given = PyLong_AsLongLongAndOverflow(key, &overflow);
-  const std::int64_t length = x.length(0), index = given < 0 ? given + length : given;
+  const std::int64_t length = x.length(axis), index = given < 0 ? given + length : given;
   if (overflow || index < 0 || index >= length) return false;
-  const std::int64_t offset = index * x.strides()[0];
-  if (x.ndim() == 1) {
-    result = number_at(x, offset);
-  } else {
-    result = x.view(Shape(x.shape().begin() + 1, x.shape().end()), Strides(x.strides().begin() + 1, x.strides().end()),
-                    offset);
-  }
+  offset += index * x.strides()[axis];
   return true;
+}
+
+// Where the key, one int for each axis, points to; false for other keys.
+bool find_element(const Tensor& x, PyObject* key, std::int64_t& offset) {
+  offset = 0;
+  if (!PyTuple_CheckExact(key)) return x.ndim() == 1 && add_index(x, 0, key, offset);
+  const int n = x.ndim();
+  if (n == 0 || PyTuple_GET_SIZE(key) != n) return false;
+  for (int axis = 0; axis < n; ++axis)
+    if (!add_index(x, axis, PyTuple_GET_ITEM(key, axis), offset)) return false;
+  return true;
+}
+
+PyObject* row(const Tensor& x, std::int64_t offset) {
+  if (x.ndim() == 1) return number_at(x, offset);
+  return wrap(x.view(Shape(x.shape().begin() + 1, x.shape().end()), Strides(x.strides().begin() + 1, x.strides().end()),
+                     offset));
 }
 
 PyObject* subscript(PyObject* self, PyObject* key) noexcept {
   return guarded([=]() -> PyObject* {
     const Tensor& x = handle_of(self);
-    if (PyLong_CheckExact(key) && x.ndim() > 0 && !Trace::current() && is_plain(x)) {
-      Tensor result;
-      if (row(x, key, result)) return wrap(std::move(result));
+    if (!Trace::current() && is_plain(x)) {
+      std::int64_t offset = 0;
+      if (find_element(x, key, offset)) return number_at(x, offset);
+      if (x.ndim() > 0 && add_index(x, 0, key, offset)) return row(x, offset);
     }
     Subscript s;
     parse_subscript(x, key, s);
@@ -128,8 +140,9 @@ PyObject* subscript(PyObject* self, PyObject* key) noexcept {
           "use "
           "where(mask, a, b) instead");
     if (!s.arrays.empty()) return wrap(gather(x, s));
-    if (!s.scalar || Trace::current()) return wrap(basic_part(x, s));  // a program reads the memory anew at every run
-    return wrap(is_plain(x) ? number_at(x, s.offset) : copy_of(basic_part(x, s)));
+    if (!s.scalar) return wrap(basic_part(x, s));
+    if (Trace::current()) return wrap(basic_part(x, s));  // a program reads the memory anew at every run
+    return is_plain(x) ? number_at(x, s.offset) : wrap_result(copy_of(basic_part(x, s)));
   });
 }
 
@@ -376,13 +389,29 @@ void assign_basic(PyObject* self, const Subscript& s, PyObject* object) {
   x.bump_version();
 }
 
+// x's element at the offset = a number of x's dtype, or one that is no other for it; false where it needs more thought.
+bool store_number(const Tensor& x, std::int64_t offset, PyObject* object) {
+  void* place = static_cast<char*>(x.data()) + offset * static_cast<std::int64_t>(itemsize(x.dtype()));
+  alignas(8) unsigned char element[8];
+  if (!read_element(object, x.dtype(), element)) return false;
+  std::memcpy(place, element, itemsize(x.dtype()));
+  x.bump_version();
+  return true;
+}
+
 int assign_subscript(PyObject* self, PyObject* key, PyObject* object) noexcept {
   return guarded_status([=] {
     if (!object) raise(PyExc_ValueError, "cannot delete array elements");
     const Tensor& x = handle_of(self);
+    if (is_number(self))
+      raise_format(PyExc_TypeError, "'%s' object does not support item assignment: it is a number, not an array",
+                   name(x.dtype()));
     if (!x.is_placeholder()) {
       require_writable(x, "assignment destination is read-only");
       require_not_watched(x);
+      std::int64_t offset;
+      if (!Trace::current() && !recording() && find_element(x, key, offset) && store_number(x, offset, object))
+        return 0;
     }
     Subscript s;
     parse_subscript(x, key, s);
@@ -411,6 +440,9 @@ Py_ssize_t length(PyObject* self) noexcept {
 }
 
 PyObject* item_at(PyObject* self, Py_ssize_t index) noexcept {
+  const Tensor& x = handle_of(self);
+  if (x.ndim() > 0 && index >= 0 && index < x.length(0) && !Trace::current() && is_plain(x))
+    return guarded([&] { return row(x, index * x.strides()[0]); });
   PyObject* key = PyLong_FromSsize_t(index);
   if (!key) return nullptr;
   PyObject* result = subscript(self, key);

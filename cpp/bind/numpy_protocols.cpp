@@ -120,7 +120,7 @@ PyObject* call_ufunc_as_op(const Op& op, PyObject* const* inputs, Py_ssize_t cou
     promote_structured(op, operands, static_cast<int>(count), tensors);
     result = run_op(op, tensors, static_cast<int>(count), {});
   }
-  if (!out) return wrap(std::move(result));
+  if (!out) return wrap_result(std::move(result));
   return write_out(op, result, out);
 }
 

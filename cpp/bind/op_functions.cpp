@@ -5,6 +5,7 @@
 
 #include "bind/call.h"
 #include "bind/convert.h"
+#include "bind/elementwise_call.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
@@ -230,28 +231,23 @@ bool shows_first_output_only(const Op& op) {
          std::strcmp(op.name, "softmax_cross_entropy") == 0 || std::strcmp(op.name, "ctc_loss") == 0;
 }
 
-PyObject* wrap_outputs(const Op& op, std::vector<Tensor> outputs) {
-  if (outputs.empty()) return Py_NewRef(Py_None);
-  if (outputs.size() == 1 || shows_first_output_only(op)) return wrap(std::move(outputs[0]));
-  return wrap_all(std::move(outputs));
+// Views, copies and conversions of an array without axes are arrays; what is computed is a number.
+bool makes_arrays(const Op& op) {
+  static const Op* const ops[] = {find_op("copy"), find_op("cast")};
+  return op.view || &op == ops[0] || &op == ops[1];
 }
 
-// An elementwise op of tensors that need no conversion; null where that isn't the case.
-PyObject* call_directly(const Op& op, PyObject* const* arguments, Py_ssize_t count) {
-  if (op.opcode < 0 || count != static_cast<Py_ssize_t>(op.tensors.size()) || count > 2) return nullptr;
-  for (Py_ssize_t i = 0; i < count; ++i)
-    if (Py_TYPE(arguments[i]) != &tensor_type) return nullptr;
-  const DType dtype = handle_of(arguments[0]).dtype();
-  if (!elementwise_native(op, dtype)) return nullptr;
-  if (count == 1) return wrap(run_op(op, &handle_of(arguments[0]), 1, kNoAttrs));
-  if (handle_of(arguments[1]).dtype() != dtype || op.opcode == static_cast<int>(ElementwiseOp::power)) return nullptr;
-  return wrap(run_op(op, BorrowedPair(arguments[0], arguments[1]).tensors(), 2, kNoAttrs));
+PyObject* wrap_outputs(const Op& op, std::vector<Tensor> outputs) {
+  if (outputs.empty()) return Py_NewRef(Py_None);
+  if (outputs.size() == 1 || shows_first_output_only(op))
+    return makes_arrays(op) ? wrap(std::move(outputs[0])) : wrap_result(std::move(outputs[0]));
+  return wrap_all(std::move(outputs));
 }
 
 PyObject* call_parsed(const OpObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keyword_names) {
   const Op& op = *self->op;
   if (!keyword_names)
-    if (PyObject* result = call_directly(op, arguments, count)) return result;
+    if (PyObject* result = call_shortly(op, arguments, count)) return result;
   if (op.opcode >= 0) {
     PyObject* const function = reinterpret_cast<PyObject*>(const_cast<OpObject*>(self));
     if (PyObject* result = call_ufunc(function, op, arguments, count, keyword_names)) return result;
@@ -262,7 +258,7 @@ PyObject* call_parsed(const OpObject* self, PyObject* const* arguments, Py_ssize
   std::vector<Operand> operands;
   read_tensors(op, given, operands);
   const int n = static_cast<int>(operands.size());
-  if (op.opcode >= 0) return wrap(call_elementwise(op, operands.data(), n));
+  if (op.opcode >= 0) return wrap_result(call_elementwise(op, operands.data(), n));
   const Attrs attrs = read_attributes(op, given);
   std::vector<Tensor> inputs(operands.size());
   promote_structured(op, operands.data(), n, inputs.data());

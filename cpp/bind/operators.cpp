@@ -5,11 +5,13 @@
 #include <utility>
 
 #include "bind/call.h"
+#include "bind/elementwise_call.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
 #include "graph/tape.h"
 #include "graph/trace.h"
 #include "ops/functions.h"
+#include "runtime/cpu.h"
 
 namespace chainrule {
 
@@ -53,22 +55,18 @@ template <ElementwiseOp opcode>
 PyObject* binary(PyObject* a, PyObject* b) noexcept {
   return guarded([=]() -> PyObject* {
     const Op& op = op_of<opcode>();
-    if (Py_TYPE(a) == &tensor_type && Py_TYPE(b) == &tensor_type) {
-      const DType dtype = handle_of(a).dtype();
-      const bool checked = opcode == ElementwiseOp::power && is_signed_integer(dtype);  // its exponents are looked at
-      if (dtype == handle_of(b).dtype() && elementwise_native(op, dtype) && !checked)
-        return wrap(run_op(op, BorrowedPair(a, b).tensors(), 2, kNoAttrs));
-    }
+    PyObject* const operands[] = {a, b};
+    if (PyObject* result = call_shortly(op, operands, 2)) return result;
     return binary_operator(op, a, b);
   });
 }
 
 PyObject* unary_operator(const Op& op, PyObject* a) {
-  if (elementwise_native(op, handle_of(a).dtype())) return wrap(run_op(op, &handle_of(a), 1, kNoAttrs));
+  if (PyObject* result = call_shortly(op, &a, 1)) return result;
   Operand operand;
   operand.kind = Operand::strong;
   operand.tensor = handle_of(a);
-  return wrap(call_elementwise(op, &operand, 1));
+  return wrap_result(call_elementwise(op, &operand, 1));
 }
 
 template <ElementwiseOp opcode>
@@ -80,15 +78,15 @@ PyObject* unary(PyObject* a) noexcept {
 // --------------------------------------------------------------------------------------------------------------
 
 // x ** 2, x ** 0.5, x ** -1 and x ** 1 of floats by the ops that are exact for them, as NumPy does.
-const Op* shortcut_of_power(const Tensor& base, PyObject* exponent) {
+const Op* shortcut_of_power(DType base, PyObject* exponent) {
   if (!PyFloat_CheckExact(exponent) && !PyLong_CheckExact(exponent)) return nullptr;
   const double value = PyFloat_AsDouble(exponent);
   if (value == -1.0 && PyErr_Occurred()) {
     PyErr_Clear();
     return nullptr;
   }
-  if (value == 2 && (is_float(base.dtype()) || PyLong_CheckExact(exponent))) return &op_of<ElementwiseOp::square>();
-  if (!is_float(base.dtype())) return nullptr;
+  if (value == 2 && (is_float(base) || PyLong_CheckExact(exponent))) return &op_of<ElementwiseOp::square>();
+  if (!is_float(base)) return nullptr;
   if (value == 0.5) return &op_of<ElementwiseOp::sqrt>();
   if (value == -1) return &op_of<ElementwiseOp::reciprocal>();
   return nullptr;
@@ -97,8 +95,8 @@ const Op* shortcut_of_power(const Tensor& base, PyObject* exponent) {
 PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) noexcept {
   if (modulus != Py_None) return not_implemented();
   return guarded([=]() -> PyObject* {
-    if (is_tensor(a))
-      if (const Op* op = shortcut_of_power(handle_of(a), b)) return unary_operator(*op, a);
+    if (is_tensor(a) && !(is_number(a) && is_bool(dtype_of(a))))  // True ** 2 is int64, an array's square int8
+      if (const Op* op = shortcut_of_power(dtype_of(a), b)) return unary_operator(*op, a);
     return binary<ElementwiseOp::power>(a, b);
   });
 }
@@ -124,7 +122,7 @@ PyObject* matrix_product(PyObject* a, PyObject* b) noexcept {
   return guarded([=]() -> PyObject* {
     static const Op* const op = find_op("matmul");
     if (is_tensor(a) && is_tensor(b) && handle_of(a).dtype() == handle_of(b).dtype())
-      return wrap(run_op(*op, BorrowedPair(a, b).tensors(), 2, kNoAttrs));
+      return wrap_result(run_op(*op, BorrowedPair(a, b).tensors(), 2, kNoAttrs));
     return binary_operator(*op, a, b);
   });
 }
@@ -144,8 +142,35 @@ std::string tight(const Shape& shape) {  // NumPy writes (2,3) here
   return text;
 }
 
+// x OP= y of a tensor or number of x's dtype, outside of any recording; null where it isn't that.
+PyObject* in_place_shortly(const Op& op, PyObject* self, PyObject* other) {
+  if (op.opcode < 0 || op.opcode == static_cast<int>(ElementwiseOp::power) || Trace::current() || recording())
+    return nullptr;
+  const Tensor& x = handle_of(self);
+  if (x.is_placeholder() || !elementwise_native(op, x.dtype())) return nullptr;
+  alignas(8) unsigned char element[8];
+  Tensor number;
+  const bool is_scalar = read_element(other, x.dtype(), element);
+  if (!is_scalar && (Py_TYPE(other) != &tensor_type || handle_of(other).dtype() != x.dtype())) return nullptr;
+  require_writable(x, "output array is read-only");
+  if (is_scalar) {
+    number = Tensor::empty(x.dtype(), Shape());
+    std::memcpy(number.data(), element, itemsize(x.dtype()));
+  }
+  const Tensor inputs[2] = {x, is_scalar ? number : handle_of(other)};
+  if (!run_op_into(op, inputs, 2, x)) return nullptr;
+  x.bump_version();
+  return Py_NewRef(self);
+}
+
 // x OP= y
 PyObject* in_place(const Op& op, PyObject* self, PyObject* other) {
+  PyObject* const objects[] = {self, other};
+  if (is_number(self)) {
+    if (PyObject* result = call_shortly(op, objects, 2)) return result;
+    return binary_operator(op, self, other);
+  }
+  if (PyObject* result = in_place_shortly(op, self, other)) return result;
   Operand operands[2];
   if (!read_operands(self, other, operands)) return not_implemented();
   const Tensor& x = handle_of(self);
@@ -195,45 +220,49 @@ PyObject* in_place_matrix_product(PyObject* self, PyObject* other) noexcept {
 // ---- numbers
 // ---------------------------------------------------------------------------------------------------------------
 
-const char* the_element(const Tensor& x, const char* what) {
+// The value of a tensor without axes.
+const void* the_element(PyObject* self, const char* what) {
+  const TensorObject* object = object_of(self);
+  if (!object->handle) return object->value;
+  const Tensor& x = object->handle;
   require_values(x, what);
   if (x.ndim() != 0) raise(PyExc_TypeError, "only 0-dimensional arrays can be converted to Python scalars");
-  return static_cast<const char*>(x.data());
+  return x.data();
 }
 
 PyObject* to_float_number(PyObject* self) noexcept {
   return guarded([=]() -> PyObject* {
-    const Tensor& x = handle_of(self);
-    const char* element = the_element(x, "float");
-    if (x.dtype() == DType::F32) {
-      float value;
-      std::memcpy(&value, element, sizeof value);
-      return PyFloat_FromDouble(value);
-    }
-    return PyNumber_Float(element_to_python(x.dtype(), element).get());
+    const void* element = the_element(self, "float");
+    const DType dtype = dtype_of(self);
+    Object number = element_to_python(dtype, element);
+    return is_float(dtype) ? number.release() : PyNumber_Float(number.get());
   });
 }
 
 PyObject* to_integer_number(PyObject* self) noexcept {
   return guarded([=]() -> PyObject* {
-    const Tensor& x = handle_of(self);
-    const char* element = the_element(x, "int");
-    return PyNumber_Long(element_to_python(x.dtype(), element).get());
+    const void* element = the_element(self, "int");
+    return PyNumber_Long(element_to_python(dtype_of(self), element).get());
   });
 }
 
 PyObject* to_index(PyObject* self) noexcept {
   return guarded([=]() -> PyObject* {
-    const Tensor& x = handle_of(self);
-    if (x.ndim() != 0 || !is_integer(x.dtype()))
+    if (!is_integer(dtype_of(self)) || (object_of(self)->handle && handle_of(self).ndim() != 0))
       raise(PyExc_TypeError, "only integer scalar arrays can be converted to a scalar index");
-    require_values(x, "index");
-    return element_to_python(x.dtype(), x.data()).release();
+    return element_to_python(dtype_of(self), the_element(self, "index")).release();
   });
+}
+
+bool is_true(DType dtype, const void* element) {
+  unsigned char truth;
+  kernels().move.cast[index(DType::Bool)][index(dtype)](&truth, element, 1);
+  return truth != 0;
 }
 
 int truth(PyObject* self) noexcept {
   return guarded_status([=] {
+    if (!object_of(self)->handle) return is_true(dtype_of(self), object_of(self)->value);
     const Tensor& x = handle_of(self);
     const std::int64_t size = x.size();
     if (size > 1)
@@ -242,7 +271,7 @@ int truth(PyObject* self) noexcept {
       throw ValueError(
           "The truth value of an empty array is ambiguous. Use `array.size > 0` to check that an array is not empty.");
     require_values(x, "bool");
-    return PyObject_IsTrue(element_to_python(x.dtype(), x.data()).get());
+    return is_true(x.dtype(), x.data());
   });
 }
 
@@ -254,10 +283,10 @@ PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b) {
     if (PyComplex_CheckExact(a) || PyComplex_CheckExact(b)) return with_numpy(op, a, b);
     return not_implemented();
   }
-  if (op.opcode >= 0) return wrap(call_elementwise(op, operands, 2));
+  if (op.opcode >= 0) return wrap_result(call_elementwise(op, operands, 2));
   Tensor inputs[2];
   promote_structured(op, operands, 2, inputs);
-  return wrap(run_op(op, inputs, 2, kNoAttrs));
+  return wrap_result(run_op(op, inputs, 2, kNoAttrs));
 }
 
 void replace_values(PyObject* self, const Tensor& result) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bind/convert.h"
+#include "graph/tape.h"
 
 namespace chainrule {
 
@@ -52,9 +53,20 @@ PyObject* construct(PyTypeObject* type, PyObject* arguments, PyObject* keywords)
     Tensor tensor = as_array(data, dtype, Copy::always);
     PyObject* object = type->tp_alloc(type, 0);
     if (!object) throw PythonError();
-    new (&handle_of(object)) Tensor(std::move(tensor));
+    new (&object_of(object)->handle) Tensor(std::move(tensor));
     return object;
   });
+}
+
+// Numbers are hashed as Python's are; arrays have no hash, since == is elementwise.
+Py_hash_t tensor_hash(PyObject* self) noexcept {
+  if (!is_number(self) || handle_of(self).is_placeholder()) return PyObject_HashNotImplemented(self);
+  try {
+    return PyObject_Hash(element_to_python(handle_of(self).dtype(), handle_of(self).data()).get());
+  } catch (...) {
+    translate_exception();
+    return -1;
+  }
 }
 
 constexpr char kDoc[] =
@@ -83,7 +95,7 @@ PyTypeObject tensor_type = [] {
   type.tp_methods = tensor_methods;
   type.tp_getset = tensor_attributes;
   type.tp_richcompare = tensor_richcompare;
-  type.tp_hash = PyObject_HashNotImplemented;  // as NumPy: == is elementwise
+  type.tp_hash = tensor_hash;
   type.tp_repr = tensor_repr;
   type.tp_str = tensor_str;
   type.tp_iter = tensor_iterate;
@@ -98,7 +110,31 @@ PyObject* wrap(Tensor tensor) {
   new (&object->handle) Tensor(std::move(tensor));
   object->weak_references = nullptr;
   object->attributes = nullptr;
+  object->is_number = false;
   return reinterpret_cast<PyObject*>(object);
+}
+
+PyObject* wrap_result(Tensor tensor) {
+  if (tensor.ndim() > 0) return wrap(std::move(tensor));
+  if (!tensor.is_placeholder() && !has_node(tensor)) return wrap_number(tensor.dtype(), tensor.data());
+  PyObject* object = wrap(std::move(tensor));
+  object_of(object)->is_number = true;
+  return object;
+}
+
+PyObject* wrap_number(DType dtype, const void* element) {
+  PyObject* object = wrap(Tensor());
+  TensorObject* number = object_of(object);
+  std::memcpy(number->value, element, itemsize(dtype));
+  number->value_type = dtype;
+  number->is_number = true;
+  return object;
+}
+
+void make_handle(TensorObject* number) {
+  Tensor tensor = Tensor::empty(number->value_type, Shape());
+  std::memcpy(tensor.data(), number->value, itemsize(number->value_type));
+  number->handle = std::move(tensor);
 }
 
 PyObject* wrap_all(std::vector<Tensor> tensors) {

@@ -1,7 +1,9 @@
 // chainrule.Tensor: the Python object around a Tensor.
-// Invariants: `handle` is never empty once the object can be seen from Python; it is replaced only when an in-place
-// operation is recorded into a program (the name then stands for the new value). Objects are taken from and given to a
-// free list, so that a small result costs no call of malloc.
+// Invariants: `handle` is replaced only when an in-place operation is recorded into a program (the name then stands for
+// the new value). A *number* is what NumPy makes a scalar of: an element, a full reduction, the result of an operation
+// on these. It can't be written into: `s += 1` makes another number. Its value stands in the object, and `handle` is
+// empty until somebody asks for the tensor; from then on the tensor's memory holds the value. Objects are taken from
+// and given to a free list, so that a small result costs no call of malloc.
 #pragma once
 
 #include <cstring>
@@ -15,7 +17,10 @@ namespace chainrule {
 struct TensorObject {
   PyObject_HEAD Tensor handle;
   PyObject* weak_references;
-  PyObject* attributes;  // the instance's __dict__; null until something is stored in it
+  PyObject* attributes;               // the instance's __dict__; null until something is stored in it
+  alignas(8) unsigned char value[8];  // of a number
+  DType value_type;
+  bool is_number;
 };
 
 extern PyTypeObject tensor_type;
@@ -24,7 +29,17 @@ bool prepare_tensor_type();  // PyType_Ready and the methods; false with a Pytho
 inline bool is_tensor(PyObject* object) {
   return Py_TYPE(object) == &tensor_type || PyType_IsSubtype(Py_TYPE(object), &tensor_type);
 }
-inline Tensor& handle_of(PyObject* tensor) { return reinterpret_cast<TensorObject*>(tensor)->handle; }
+inline TensorObject* object_of(PyObject* tensor) { return reinterpret_cast<TensorObject*>(tensor); }
+void make_handle(TensorObject* number);
+inline Tensor& handle_of(PyObject* tensor) {
+  TensorObject* const object = object_of(tensor);
+  if (!object->handle) make_handle(object);
+  return object->handle;
+}
+inline DType dtype_of(PyObject* tensor) {
+  return object_of(tensor)->handle ? object_of(tensor)->handle.dtype() : object_of(tensor)->value_type;
+}
+inline bool is_number(PyObject* tensor) { return object_of(tensor)->is_number; }
 
 // Two tensors side by side, as apply() takes them, without counting references: the objects must outlive it.
 class BorrowedPair {
@@ -41,6 +56,10 @@ class BorrowedPair {
 
 // A new Python object around the tensor.
 PyObject* wrap(Tensor tensor);
+// The same for what an operation computed: without axes it is a number.
+PyObject* wrap_result(Tensor tensor);
+// The number whose value stands at `element`.
+PyObject* wrap_number(DType dtype, const void* element);
 // A tuple of them.
 PyObject* wrap_all(std::vector<Tensor> tensors);
 

@@ -75,7 +75,7 @@ PyObject* call_ufunc(PyObject* function, const Op& op, PyObject* const* argument
       operands[i] = read_operand(arguments[i]);
       supported = operands[i].kind != Operand::unsupported;
     }
-    if (supported && !out) return wrap(call_elementwise(op, operands, n));
+    if (supported && !out) return wrap_result(call_elementwise(op, operands, n));
     if (supported && call_into(op, operands, n, out)) return Py_NewRef(out);
   } else if (keyword_names && names_operands(op, keyword_names)) {
     return nullptr;

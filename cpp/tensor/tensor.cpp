@@ -92,7 +92,7 @@ void TensorImpl::destroy(TensorImpl* impl) {
 Tensor Tensor::empty(DType dtype, const Shape& shape) {
   const std::size_t bytes = byte_count(dtype, shape);
   void* data = allocate(bytes);
-  Ref<Storage> storage(new_head<Storage>());
+  Ref<Storage> storage = Ref<Storage>::first(new_head<Storage>());
   storage->data = data;
   storage->bytes = bytes;
   TensorImpl* impl = new_head<TensorImpl>();
@@ -122,7 +122,7 @@ Tensor Tensor::placeholder(DType dtype, const Shape& shape, std::uint64_t trace,
 
 Tensor Tensor::foreign(DType dtype, const Shape& shape, const Strides& strides, void* data, bool writable, void* owner,
                        void (*release_owner)(void*)) {
-  Ref<Storage> storage(new_head<Storage>());
+  Ref<Storage> storage = Ref<Storage>::first(new_head<Storage>());
   storage->data = data;
   storage->bytes = byte_count(dtype, shape);
   storage->owner = owner;

@@ -46,7 +46,7 @@ struct TensorImpl : RefCounted {
 class Tensor {
  public:
   Tensor() = default;
-  explicit Tensor(TensorImpl* impl) : impl_(impl) {}
+  explicit Tensor(TensorImpl* impl) : impl_(Ref<TensorImpl>::first(impl)) {}  // of a head just made
 
   // Uninitialised, contiguous. Throws std::bad_alloc.
   static Tensor empty(DType dtype, const Shape& shape);

@@ -1,0 +1,26 @@
+// The short way of elementwise calls from Python: numbers with numbers, and tensors with numbers, computed on the spot.
+// Invariant: the results are those of call_elementwise() (bind/promote.h); what can't be done shortly is left to it.
+#pragma once
+
+#include "bind/python.h"
+#include "ops/op.h"
+
+namespace chainrule {
+
+// A scalar operand: a value and its dtype, or a weak Python number.
+struct Scalar {
+  enum Kind : unsigned char { none, strong, weak_integer, weak_real } kind = none;
+  DType dtype = DType::F64;
+  alignas(8) unsigned char value[8];  // a weak integer is int64, a weak real float64
+};
+
+// The value of a tensor without axes, of a NumPy scalar of one of our dtypes or of a Python number; kind `none` for
+// anything else, and where the value takes part in a recording.
+Scalar read_scalar(PyObject* object);
+// The scalar as an element of a dtype that it doesn't change, as NumPy promotes; false for anything else.
+bool read_element(PyObject* object, DType dtype, void* element);
+
+// New reference to op(arguments...), or null without an error where the call is not a plain one.
+PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t count);
+
+}  // namespace chainrule

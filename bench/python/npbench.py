@@ -190,7 +190,9 @@ def report(rows: dict[str, dict[str, Any]]) -> None:
         factors = [g for row in rows.values() if (g := gain(row, way)) is not None]
         if factors:
             mean = math.exp(statistics.fmean(map(math.log, factors)))
-            print(f"\n{way}: geometric mean of {len(factors)}: {mean:.2f}x; below 0.9x: {sum(g < 0.9 for g in factors)}")
+            print(
+                f"\n{way}: geometric mean of {len(factors)}: {mean:.2f}x; below 0.9x: {sum(g < 0.9 for g in factors)}"
+            )
 
 
 def main() -> None:

@@ -15,6 +15,19 @@ namespace {
 PyObject* get_shape(PyObject* self, void*) noexcept {
   return guarded([=] { return shape_to_tuple(handle_of(self).shape()).release(); });
 }
+int set_shape(PyObject* self, PyObject* value, void*) noexcept {
+  return guarded_status([=] {
+    if (!value) raise(PyExc_AttributeError, "cannot delete 'shape'");
+    if (is_number(self)) raise(PyExc_AttributeError, "attribute 'shape' of a number can't be set");
+    const Object result = Object::steal(PyObject_CallMethod(self, "reshape", "O", value));
+    const Tensor &old = handle_of(self), &shaped = handle_of(result.get());
+    if (shaped.data() != old.data() || shaped.impl()->slot != old.impl()->slot)
+      raise(PyExc_AttributeError,
+            "Incompatible shape for in-place modification. Use `.reshape()` to make a copy with the desired shape.");
+    handle_of(self) = Tensor(shaped);
+    return 0;
+  });
+}
 PyObject* get_dtype(PyObject* self, void*) noexcept {
   return guarded([=] { return Py_NewRef(dtype_to_python(dtype_of(self))); });
 }
@@ -85,7 +98,8 @@ PyObject* get_priority(PyObject*, void*) noexcept { return PyFloat_FromDouble(10
 }  // namespace
 
 PyGetSetDef tensor_attributes[] = {
-    {"shape", get_shape, nullptr, "Lengths of the axes, a tuple.", nullptr},
+    {"shape", get_shape, set_shape, "Lengths of the axes, a tuple; another one can be set that needs no copy.",
+     nullptr},
     {"dtype", get_dtype, nullptr, "Type of the elements, a numpy.dtype.", nullptr},
     {"ndim", get_ndim, nullptr, "Number of axes.", nullptr},
     {"size", get_size, nullptr, "Number of elements.", nullptr},

@@ -14,6 +14,7 @@
 #include "graph/tape.h"
 #include "graph/trace.h"
 #include "ops/functions.h"
+#include "tensor/mask.h"
 
 namespace chainrule {
 
@@ -124,6 +125,18 @@ PyObject* row(const Tensor& x, std::int64_t offset) {
                      offset));
 }
 
+// The boolean tensor, if the key is one of x's shape and both lie in memory row by row.
+bool is_plain_mask(const Tensor& x, PyObject* key, Tensor& mask) {
+  if (Py_TYPE(key) == &tensor_type) {
+    if (dtype_of(key) != DType::Bool) return false;
+    mask = handle_of(key);
+  } else if (is_numpy_array(key)) {
+    mask = from_numpy(key);
+  }
+  return mask && is_bool(mask.dtype()) && !mask.is_placeholder() && mask.ndim() > 0 && mask.shape() == x.shape() &&
+         mask.is_contiguous() && x.is_contiguous();
+}
+
 PyObject* subscript(PyObject* self, PyObject* key) noexcept {
   return guarded([=]() -> PyObject* {
     const Tensor& x = handle_of(self);
@@ -131,6 +144,8 @@ PyObject* subscript(PyObject* self, PyObject* key) noexcept {
       std::int64_t offset = 0;
       if (find_element(x, key, offset)) return number_at(x, offset);
       if (x.ndim() > 0 && add_index(x, 0, key, offset)) return row(x, offset);
+      Tensor mask;
+      if (!x.is_placeholder() && is_plain_mask(x, key, mask)) return wrap(compress(x, mask));
     }
     Subscript s;
     parse_subscript(x, key, s);
@@ -399,6 +414,27 @@ bool store_number(const Tensor& x, std::int64_t offset, PyObject* object) {
   return true;
 }
 
+// x[mask] = a number, or as many elements of x's dtype as there are true ones; false where it is something else.
+bool store_by_mask(const Tensor& x, PyObject* key, PyObject* object) {
+  Tensor mask;
+  if (!is_plain_mask(x, key, mask)) return false;
+  alignas(8) unsigned char element[8];
+  if (mask.impl()->storage == x.impl()->storage) return false;
+  if (read_element(object, x.dtype(), element)) {
+    expand(x, mask, element, 0);
+  } else {
+    if (Py_TYPE(object) != &tensor_type) return false;
+    const Tensor& values = handle_of(object);
+    if (values.is_placeholder() || values.dtype() != x.dtype() || values.ndim() != 1 || !values.is_contiguous() ||
+        values.impl()->storage == x.impl()->storage ||
+        values.size() != count_true(mask.data_as<unsigned char>(), mask.size()))
+      return false;
+    expand(x, mask, values.data(), 1);
+  }
+  x.bump_version();
+  return true;
+}
+
 int assign_subscript(PyObject* self, PyObject* key, PyObject* object) noexcept {
   return guarded_status([=] {
     if (!object) raise(PyExc_ValueError, "cannot delete array elements");
@@ -410,7 +446,8 @@ int assign_subscript(PyObject* self, PyObject* key, PyObject* object) noexcept {
       require_writable(x, "assignment destination is read-only");
       require_not_watched(x);
       std::int64_t offset;
-      if (!Trace::current() && !recording() && find_element(x, key, offset) && store_number(x, offset, object))
+      if (!Trace::current() && !recording() &&
+          ((find_element(x, key, offset) && store_number(x, offset, object)) || store_by_mask(x, key, object)))
         return 0;
     }
     Subscript s;

@@ -270,6 +270,15 @@ PyObject* item_method(PyObject* self, PyObject* arguments) {
   return guarded([=]() -> PyObject* {
     const Tensor& x = handle_of(self);
     require_values(x, "item");
+    if (PyTuple_GET_SIZE(arguments) == 1 && x.ndim() == 1 && PyLong_CheckExact(PyTuple_GET_ITEM(arguments, 0))) {
+      const Py_ssize_t given = PyLong_AsSsize_t(PyTuple_GET_ITEM(arguments, 0));
+      if (given == -1 && PyErr_Occurred()) PyErr_Clear();  // NumPy's message for what is out of bounds
+      const std::int64_t at = given < 0 ? given + x.length(0) : given;
+      if (at >= 0 && at < x.length(0))
+        return element_to_python(x.dtype(), static_cast<const char*>(x.data()) +
+                                                at * x.strides()[0] * static_cast<std::int64_t>(itemsize(x.dtype())))
+            .release();
+    }
     if (PyTuple_GET_SIZE(arguments) > 0)
       return PyObject_CallMethod(to_numpy(self).get(), "item", "(O)",
                                  PyTuple_GET_SIZE(arguments) == 1 ? PyTuple_GET_ITEM(arguments, 0) : arguments);

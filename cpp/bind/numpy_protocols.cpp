@@ -1,10 +1,12 @@
 // __array__, __array_ufunc__ and __array_function__: what NumPy's own functions do when they meet a Tensor.
 #include <cstring>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "bind/call.h"
 #include "bind/convert.h"
+#include "bind/elementwise_call.h"
 #include "bind/interop.h"
 #include "bind/op_functions.h"
 #include "bind/operators.h"
@@ -73,13 +75,22 @@ Object with_tensors(PyObject* object) {
   return Object::borrow(object);
 }
 
-// The op of ours that computes what this ufunc does, or null.
-const Op* op_of_ufunc(PyObject* ufunc) {
+// The op of ours that computes what this ufunc does, or null; NumPy's ufuncs are looked up once and kept alive.
+const Op* find_op_of_ufunc(PyObject* ufunc) {
   const Object name = Object::steal(PyObject_GetAttrString(ufunc, "__name__"));
   const char* text = PyUnicode_AsUTF8(name.get());
   if (!text) throw PythonError();
   const Op* op = find_op(text);
   return op && (op->opcode >= 0 || std::strcmp(text, "matmul") == 0) ? op : nullptr;
+}
+
+const Op* op_of_ufunc(PyObject* ufunc) {
+  static std::unordered_map<PyObject*, const Op*> known;
+  const auto found = known.find(ufunc);
+  if (found != known.end()) return found->second;
+  const Op* op = find_op_of_ufunc(ufunc);
+  if (op) known.emplace(Py_NewRef(ufunc), op);
+  return op;
 }
 
 // Writes a result to what the caller passed as out=.
@@ -133,6 +144,9 @@ PyObject* tensor_array_ufunc(PyObject*, PyObject* arguments, PyObject* keywords)
     PyObject* ufunc = PyTuple_GET_ITEM(arguments, 0);
     PyObject* method = PyTuple_GET_ITEM(arguments, 1);
     PyObject* const* inputs = PySequence_Fast_ITEMS(arguments) + 2;
+    if ((!keywords || PyDict_GET_SIZE(keywords) == 0) && PyUnicode_CompareWithASCIIString(method, "__call__") == 0)
+      if (const Op* op = op_of_ufunc(ufunc))
+        if (PyObject* result = call_shortly(*op, inputs, count - 2)) return result;
     for (Py_ssize_t i = 0; i < count - 2; ++i)
       if (handles_operators_itself(inputs[i])) return Py_NewRef(Py_NotImplemented);
     PyObject* outs = keywords ? PyDict_GetItemString(keywords, "out") : nullptr;

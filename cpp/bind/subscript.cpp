@@ -7,6 +7,7 @@
 #include "bind/tensor_type.h"
 #include "graph/trace.h"
 #include "ops/functions.h"
+#include "tensor/mask.h"
 
 namespace chainrule {
 
@@ -267,8 +268,7 @@ std::vector<Tensor> nonzero(const Tensor& given) {
   }
   const unsigned char* values = mask.data_as<unsigned char>();
   const std::int64_t size = mask.size();
-  std::int64_t count = 0;
-  for (std::int64_t i = 0; i < size; ++i) count += values[i] != 0;
+  const std::int64_t count = count_true(values, size);
   std::vector<Tensor> result;
   std::int64_t* columns[kMaxDims];
   for (int axis = 0; axis < mask.ndim(); ++axis) {
@@ -276,6 +276,11 @@ std::vector<Tensor> nonzero(const Tensor& given) {
     columns[axis] = result.back().data_as<std::int64_t>();
   }
   std::int64_t position[kMaxDims] = {}, row = 0;
+  if (mask.ndim() == 1) {
+    for (std::int64_t i = 0; i < size && row < count; ++i)
+      if (values[i]) columns[0][row++] = i;
+    return result;
+  }
   for (std::int64_t i = 0; i < size; ++i) {
     if (values[i]) {
       for (int axis = 0; axis < mask.ndim(); ++axis) columns[axis][row] = position[axis];

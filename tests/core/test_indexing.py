@@ -170,3 +170,50 @@ def test_sequence_protocol() -> None:
         len(t[0, 0])
     with pytest.raises(TypeError, match="0-d"):
         iter(t[0, 0])
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 61, 1000, 200_003])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.6, 1.0])
+@pytest.mark.parametrize("dtype", ["bool", "int16", "float32", "int64"])
+def test_masks_of_every_density(size: int, share: float, dtype: str) -> None:
+    rng = np.random.default_rng(size)
+    x = rng.integers(0, 100, size).astype(dtype)
+    mask = rng.random(size) < share
+    ours, chosen = chainrule.asarray(x.copy()), chainrule.asarray(mask)
+    np.testing.assert_array_equal(np.asarray(ours[chosen]), x[mask])
+    np.testing.assert_array_equal(np.asarray(ours[mask]), x[mask])
+    values = rng.integers(0, 100, int(mask.sum())).astype(dtype)
+    ours[chosen] = chainrule.asarray(values)
+    x[mask] = values
+    np.testing.assert_array_equal(np.asarray(ours), x)
+    ours[chosen] = 1
+    x[mask] = 1
+    np.testing.assert_array_equal(np.asarray(ours), x)
+    if size > 1 and not mask.all():
+        with pytest.raises(ValueError, match="shape"):
+            ours[chosen] = chainrule.asarray(np.zeros(size, dtype))
+    truth = np.where(mask, 4, 0).astype("uint8").view(bool)  # true by another byte than 1
+    np.testing.assert_array_equal(np.asarray(ours[chainrule.asarray(truth)]), x[mask])
+
+
+def test_the_shape_can_be_set_where_the_memory_allows_it() -> None:
+    x = chainrule.asarray(np.arange(6.0))
+    x.shape = (2, 3)
+    assert x.shape == (2, 3)
+    x.shape = -1
+    assert x.shape == (6,)
+    x.shape = 3, 2
+    x[0, 1] = 9.0
+    assert x.tolist() == [[0, 9], [2, 3], [4, 5]]
+    with pytest.raises(AttributeError, match="reshape"):
+        x.T.shape = (6,)
+    with pytest.raises(ValueError, match="reshape"):
+        x.shape = (4, 2)
+    doubled = chainrule.jit(lambda y: reshaped(y) * 2)(x)
+    assert doubled.shape == (2, 3)
+
+
+def reshaped(x: Any) -> Any:
+    y = x + 1
+    y.shape = (2, 3)
+    return y

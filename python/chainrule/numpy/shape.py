@@ -519,11 +519,28 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     return ops.take(a, numpy.repeat(numpy.arange(a.shape[axis]), counts), axis)
 
 
+def _rolled(a: Tensor, shifts: Any, axes: Any) -> Tensor:
+    """The rolled array, its parts (two for each axis that moves) copied to their places."""
+    moves = [0] * a.ndim
+    for move, along in zip(shifts, axes, strict=True):
+        moves[along] += move
+    parts: list[tuple[Any, Any]] = [((), ())]
+    for move, length in zip(moves, a.shape, strict=True):
+        move = move % length if length else 0
+        if move:
+            choices = [(slice(move, None), slice(None, -move)), (slice(None, move), slice(-move, None))]
+        else:
+            choices = [(slice(None), slice(None))]
+        parts = [((*to, place), (*start, origin)) for to, start in parts for place, origin in choices]
+    result = _core.empty(a.shape, a.dtype)
+    for to, start in parts:
+        result[to] = a[start]
+    return result
+
+
 @native
 def roll(a: Any, shift: Any, axis: Any = None) -> Any:
     """With the elements moved along axes, those that fall off put in at the other end."""
-    if not needs_ops(a):
-        return call_numpy("roll", numpy.roll, (a, shift, axis), {})
     a = tensor(a)
     if axis is None:
         return ops.reshape(roll(ops.reshape(a, (-1,)), shift, 0), a.shape)
@@ -535,6 +552,8 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
             raise ValueError("'shift' and 'axis' should be scalars or 1D sequences")
         shifts = shifts * n if len(shifts) == 1 else shifts
         axes = axes * n if len(axes) == 1 else axes
+    if not needs_ops(a):
+        return _rolled(a, shifts, axes)
     moved = a
     for move, along in zip(shifts, axes, strict=True):
         length = a.shape[along]

@@ -1,0 +1,117 @@
+#include "tensor/mask.h"
+
+#include <cstring>
+#include <vector>
+
+#include "runtime/threads.h"
+
+namespace chainrule {
+
+namespace {
+
+constexpr std::int64_t kChunk = 1 << 16, kGroup = 8;
+
+// Eight truth values, one bit in each byte: foreign memory may hold any byte for true.
+std::uint64_t load_group(const unsigned char* mask) {
+  std::uint64_t group;
+  std::memcpy(&group, mask, sizeof group);
+  if (group & ~0x0101010101010101u) {
+    group |= group >> 4 & 0x0f0f0f0f0f0f0f0fu;
+    group |= group >> 2 & 0x0303030303030303u;
+    group |= group >> 1;
+  }
+  return group & 0x0101010101010101u;
+}
+
+// Calls chosen(i) for each true element in order; groups of eight false ones are passed over at once.
+template <class Chosen>
+void for_each_true(const unsigned char* mask, std::int64_t first, std::int64_t last, Chosen&& chosen) {
+  std::int64_t i = first;
+  for (; i + kGroup <= last; i += kGroup) {
+    for (std::uint64_t left = load_group(mask + i); left; left &= left - 1) chosen(i + __builtin_ctzll(left) / 8);
+  }
+  for (; i < last; ++i)
+    if (mask[i]) chosen(i);
+}
+
+std::int64_t count_range(const unsigned char* mask, std::int64_t first, std::int64_t last) {
+  std::int64_t count = 0, i = first;
+  for (; i + kGroup <= last; i += kGroup) count += __builtin_popcountll(load_group(mask + i));
+  for (; i < last; ++i) count += mask[i] != 0;
+  return count;
+}
+
+// Where the true elements of every chunk begin among all of them; the last entry is their number.
+std::vector<std::int64_t> chunk_starts(const unsigned char* mask, std::int64_t size) {
+  const std::int64_t chunks = (size + kChunk - 1) / kChunk;
+  std::vector<std::int64_t> starts(static_cast<std::size_t>(chunks) + 1, 0);
+  parallel_for(chunks, [&](std::int64_t c) {
+    starts[static_cast<std::size_t>(c) + 1] =
+        count_range(mask, c * kChunk, size < (c + 1) * kChunk ? size : (c + 1) * kChunk);
+  });
+  for (std::size_t c = 1; c < starts.size(); ++c) starts[c] += starts[c - 1];
+  return starts;
+}
+
+// Calls body(first, last, start) for every chunk: its elements, and the number of true ones before it.
+template <class Body>
+void for_chunks_of(std::int64_t size, const std::vector<std::int64_t>& starts, Body&& body) {
+  parallel_for(static_cast<std::int64_t>(starts.size()) - 1, [&](std::int64_t c) {
+    body(c * kChunk, size < (c + 1) * kChunk ? size : (c + 1) * kChunk, starts[static_cast<std::size_t>(c)]);
+  });
+}
+
+template <class Body>
+void by_size(DType dtype, Body&& body) {
+  switch (itemsize(dtype)) {
+    case 1:
+      return body(std::uint8_t{});
+    case 2:
+      return body(std::uint16_t{});
+    case 4:
+      return body(std::uint32_t{});
+    default:
+      return body(std::uint64_t{});
+  }
+}
+
+}  // namespace
+
+std::int64_t count_true(const unsigned char* mask, std::int64_t size) { return count_range(mask, 0, size); }
+
+Tensor compress(const Tensor& x, const Tensor& mask) {
+  const auto* truth = mask.data_as<unsigned char>();
+  const std::int64_t size = mask.size();
+  const std::vector<std::int64_t> starts = chunk_starts(truth, size);
+  Tensor result = Tensor::empty(x.dtype(), {starts.back()});
+  by_size(x.dtype(), [&](auto element) {
+    using Element = decltype(element);
+    const Element* from = x.data_as<Element>();
+    Element* to = result.data_as<Element>();
+    for_chunks_of(size, starts, [&](std::int64_t first, std::int64_t last, std::int64_t start) {
+      Element* next = to + start;
+      for_each_true(truth, first, last, [&](std::int64_t i) { *next++ = from[i]; });
+    });
+  });
+  return result;
+}
+
+void expand(const Tensor& x, const Tensor& mask, const void* values, int step) {
+  const auto* truth = mask.data_as<unsigned char>();
+  const std::int64_t size = mask.size();
+  const std::vector<std::int64_t> starts = chunk_starts(truth, size);
+  by_size(x.dtype(), [&](auto element) {
+    using Element = decltype(element);
+    const Element* from = static_cast<const Element*>(values);
+    Element* to = x.data_as<Element>();
+    for_chunks_of(size, starts, [&](std::int64_t first, std::int64_t last, std::int64_t start) {
+      const Element* next = from + (step ? start : 0);
+      for_each_true(truth, first, last, [&](std::int64_t i) {
+        to[i] = *next;
+        next += step;
+      });
+    });
+  });
+}
+
+}  // namespace chainrule

@@ -10,6 +10,7 @@
 #include "bind/convert.h"
 #include "bind/create.h"
 #include "bind/interop.h"
+#include "bind/jitted.h"
 #include "bind/op_functions.h"
 #include "bind/subscript.h"
 #include "bind/tensor_type.h"
@@ -130,7 +131,7 @@ PYBIND11_MODULE(_core, m) {
       translate_exception();
     }
   });
-  if (!prepare_tensor_type() || !prepare_op_type()) throw py::error_already_set();
+  if (!prepare_tensor_type() || !prepare_op_type() || !prepare_jitted_type()) throw py::error_already_set();
   m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&tensor_type));
   m.attr("TraceError") = py::reinterpret_borrow<py::object>(trace_error_type());
   bind_arrays(m);

@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "bind/convert.h"
+#include "bind/jitted.h"
 #include "bind/module.h"
 #include "bind/python.h"
 #include "bind/tensor_type.h"
@@ -171,6 +172,16 @@ void bind_programs(py::module_& m) {
       .def("describe", &Program::describe);
   m.def("record", &record, py::arg("function"), py::arg("inputs"),
         "Records function(*placeholders) for inputs given as (shape, dtype); it returns a sequence of tensors.");
+  m.def(
+      "jitted", [](const py::object& slow) { return py::reinterpret_steal<py::object>(make_jitted(slow.ptr())); },
+      py::arg("slow"), "A callable that runs remembered programs; slow(callable, args, kwargs) answers other calls.");
+  m.def(
+      "remember_program",
+      [](const py::object& jitted, const py::tuple& arguments, const py::object& program, const py::object& structure) {
+        return remember_program(jitted.ptr(), arguments.ptr(), program.ptr(), structure.ptr());
+      },
+      py::arg("jitted"), py::arg("arguments"), py::arg("program"), py::arg("structure"),
+      "Lets a callable of jitted() answer calls with arguments like these by a program; whether it can.");
   m.def("tracing", [] { return Trace::current() != nullptr; }, "Whether a program is being recorded in this thread.");
 
   py::class_<FitLoop>(m, "FitLoop", "Epochs of steps in one call.")

@@ -221,6 +221,9 @@ def has_node(*args: Any, **options: Any) -> Any:
 def isa(*args: Any, **options: Any) -> Any:
     """The instruction-set level in use."""
 
+def jitted(*args: Any, **options: Any) -> Any:
+    """A callable that runs remembered programs; slow(callable, args, kwargs) answers other calls."""
+
 def leaf(*args: Any, **options: Any) -> Any:
     """A new head on the memory of x that is a leaf of the gradient graph."""
 
@@ -253,6 +256,9 @@ def record(*args: Any, **options: Any) -> Any:
 
 def recording(*args: Any, **options: Any) -> Any:
     """recording() -> bool"""
+
+def remember_program(*args: Any, **options: Any) -> Any:
+    """Lets a callable of jitted() answer calls with arguments like these by a program; whether it can."""
 
 def reset_peak_memory(*args: Any, **options: Any) -> Any:
     """Forgets the peak of memory_stats()."""

@@ -385,8 +385,8 @@ def jit(
     cache: dict[Any, _Recorded] = {}
     function = fun
 
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def answer(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of a signature that the callable doesn't know, or that only Python can tell."""
         if _core.tracing():  # inside another recording: part of that program
             return function(*args, **kwargs)
         leaves, structure = tree.flatten((args, kwargs))
@@ -421,10 +421,14 @@ def jit(
             ) from None
         if recorded is None:
             recorded = cache[key] = _Recorded(function, structure, static, signature)
+            if not kwargs and not fixed and recorded.plain:
+                _core.remember_program(jitted, args, recorded.program, recorded.output_structure)
         return recorded(arrays)
 
-    wrapped.programs = cache  # type: ignore[attr-defined]
-    return wrapped
+    jitted: Any = _core.jitted(answer)
+    functools.update_wrapper(jitted, function)
+    jitted.programs = cache
+    return jitted
 
 
 def check_gradients(

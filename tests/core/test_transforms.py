@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -269,3 +271,65 @@ def test_check_gradients() -> None:
     wrong = chainrule.custom_gradient(lambda x: (x * x, lambda u: u * x))
     with pytest.raises(AssertionError, match=r"leaf 0.*index \(1,\)"):
         chainrule.check_gradients(wrong, np.array([0.0, 2.0]))
+
+
+def test_jit_finds_the_program_of_a_call() -> None:
+    calls: list[Any] = []
+
+    @chainrule.jit
+    def f(tree: Any, scale: Any = 1.0, nothing: Any = None) -> Any:
+        calls.append(1)
+        return {"sum": tree["a"] + tree["b"][0] * scale, "pair": (tree["a"], [tree["b"][0]]), "nothing": nothing}
+
+    a, b = chainrule.asarray(np.ones(3)), chainrule.asarray(np.arange(3.0))
+    for _ in range(3):
+        result = f({"a": a, "b": [b]}, 2.0)
+        assert result["sum"].tolist() == [1.0, 3.0, 5.0]
+        assert result["pair"][1][0].tolist() == [0.0, 1.0, 2.0]
+        assert result["nothing"] is None
+        assert type(result["pair"]) is tuple
+    assert len(calls) == 1
+    assert f({"b": [b], "a": a}, 2.0)["sum"].tolist() == [1.0, 3.0, 5.0]  # the order of keys is no difference
+    assert f({"a": np.ones(3), "b": [b]}, 2.0)["sum"].tolist() == [1.0, 3.0, 5.0]  # NumPy's arrays neither
+    assert len(calls) == 1
+    variants: list[Any] = [
+        ({"a": a, "b": (b,)}, 2.0), ({"a": a, "b": [b]}, 3.0), ({"a": a, "b": [b]}, 2), ({"a": a, "b": [b]}, True),
+        ({"a": a, "b": [b]}, 2.0, "x"), ({"a": a, "b": [b], "c": a}, 2.0), ({"a": a.astype("float32"), "b": [b]}, 2.0),
+        ({"a": a[:1], "b": [b]}, 2.0),
+    ]  # fmt: skip
+    for number, arguments in enumerate(variants):
+        for _ in range(2):
+            f(*arguments)
+        assert len(calls) == number + 2
+    assert f({"a": a, "b": [b[::-1]]}, 2.0)["sum"].tolist() == [5.0, 3.0, 1.0]  # other strides, the same program
+    assert f({"a": a, "b": [b]}, scale=2.0)["sum"].tolist() == [1.0, 3.0, 5.0]
+    assert f.__name__ == "f"
+
+
+def test_jit_of_a_method_belongs_to_its_instance() -> None:
+    class Line:
+        slope = 2.0
+
+        @chainrule.jit
+        def at(self, x: Any) -> Any:
+            return x * self.slope
+
+    line = Line()
+    for _ in range(2):
+        assert line.at(np.ones(2)).tolist() == [2.0, 2.0]
+
+
+def test_jitted_functions_are_freed_with_what_they_hold() -> None:
+    class Holder:
+        def __init__(self) -> None:
+            self.step = chainrule.jit(self._step)
+
+        def _step(self, x: Any) -> Any:
+            return x + 1.0
+
+    holder = Holder()
+    assert holder.step(np.ones(2)).tolist() == [2.0, 2.0]
+    gone = weakref.ref(holder)
+    del holder
+    gc.collect()
+    assert gone() is None

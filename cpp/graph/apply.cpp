@@ -13,6 +13,7 @@ namespace chainrule {
 namespace {
 
 constexpr int kMaxInline = 16;
+constexpr int kMaxOutputs = 8;
 
 void run_now(const Op& op, const Call& call) {
   Task task;
@@ -72,14 +73,14 @@ int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs
 }  // namespace
 
 Tensor apply(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs) {
-  Tensor outputs[4];
-  perform(op, inputs, n_inputs, attrs, outputs, 4);
+  Tensor outputs[kMaxOutputs];
+  perform(op, inputs, n_inputs, attrs, outputs, kMaxOutputs);
   return std::move(outputs[0]);
 }
 
 std::vector<Tensor> apply_all(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs) {
-  Tensor outputs[4];
-  const int count = perform(op, inputs, n_inputs, attrs, outputs, 4);
+  Tensor outputs[kMaxOutputs];
+  const int count = perform(op, inputs, n_inputs, attrs, outputs, kMaxOutputs);
   return std::vector<Tensor>(outputs, outputs + count);
 }
 

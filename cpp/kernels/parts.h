@@ -18,6 +18,7 @@ void fill_optimizers(OptimKernels& table);     // optim.cpp
 void fill_convolutions(ConvKernels& table);    // conv.cpp
 void fill_pools(PoolKernels& table);           // pool.cpp
 void fill_ctc(CtcKernels& table);              // ctc.cpp
+void fill_cells(CellKernels& table);           // cell.cpp
 
 // The finished table of this level; kernels/table.cpp. Extern and called from runtime/cpu.cpp.
 const Kernels& table();

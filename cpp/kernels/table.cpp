@@ -25,6 +25,7 @@ const Kernels& table() {
     fill_convolutions(k.conv);
     fill_pools(k.pool);
     fill_ctc(k.ctc);
+    fill_cells(k.cell);
     return k;
   }();
   return kernels;

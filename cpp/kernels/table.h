@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/dtype.h"
+#include "kernels/cell.h"
 #include "kernels/ctc.h"
 
 namespace chainrule {
@@ -177,6 +178,7 @@ struct Kernels {
   ConvKernels conv;
   PoolKernels pool;
   CtcKernels ctc;
+  CellKernels cell;
 };
 
 }  // namespace chainrule

@@ -727,6 +727,14 @@ class ops:
         """1 / a."""
 
     @staticmethod
+    def recurrent(x: ArrayLike, kernel: ArrayLike, recurrent_kernel: ArrayLike, bias: ArrayLike | None = None, h0: ArrayLike | None = None, c0: ArrayLike | None = None, mask: ArrayLike | None = None, *, cell: str, go_backwards: bool = False) -> Tensor:
+        """A recurrent layer over x (batch, steps, features): `cell` is 'simple_rnn', 'lstm', 'gru' or 'gru_reset_before', weights as in Keras (gru: the bias holds the input's and the recurrent one). Steps where mask (batch, steps) is False leave the states as they are. Returns the states of all steps in the order of computation, the last h, the last c, and the cell states and gates of all steps, which the gradient reads."""
+
+    @staticmethod
+    def recurrent_grad(x: ArrayLike, kernel: ArrayLike, recurrent_kernel: ArrayLike, states: ArrayLike, cells: ArrayLike, gates: ArrayLike, h0: ArrayLike | None = None, c0: ArrayLike | None = None, mask: ArrayLike | None = None, dstates: ArrayLike | None = None, dlast_h: ArrayLike | None = None, dlast_c: ArrayLike | None = None, *, cell: str, go_backwards: bool = False, wanted: int = 63) -> Any:
+        """The gradients of recurrent's x, kernel, recurrent_kernel, bias, h0 and c0 (empty where bit i of `wanted` isn't set) from those of its states, last h and last c; then the memory it worked in."""
+
+    @staticmethod
     def relu(a: ArrayLike) -> Tensor:
         """max(0, a)."""
 

@@ -9,6 +9,7 @@ import samples_elementwise  # noqa: F401  (each fills SAMPLES)
 import samples_networks  # noqa: F401
 import samples_numeric  # noqa: F401
 import samples_places  # noqa: F401
+import samples_recurrent  # noqa: F401
 import samples_sequences  # noqa: F401
 import samples_state  # noqa: F401
 import samples_windows  # noqa: F401

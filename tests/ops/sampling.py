@@ -41,6 +41,7 @@ class Samples:
     mutated     inputs that are changed in place.
     tolerance   of the values, relative to their size, in units of a few roundings; more for long sums and products.
     narrow      the reference works on float32 itself, not on the same values in float64.
+    results     how many of the op's results are compared; None: all.
     same_bits   whether strided inputs give the same bits; matrix times vector adds in the order that is fast.
     """
 
@@ -54,6 +55,7 @@ class Samples:
     tolerance: float = 1.0
     narrow: bool = False
     same_bits: bool = True
+    results: int | None = None
 
 
 def generator(text: str) -> np.random.Generator:

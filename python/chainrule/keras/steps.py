@@ -195,8 +195,7 @@ def make_loop(
 
 
 def _eager_shapes(model: Any, data: ArrayData) -> list[tuple[int, ...]]:
-    first = data.slice(0, 1)
-    return [tuple(output.shape) for output in flatten(predict_step(model, first.x))]
+    return [tuple(output.shape) for output in flatten(model._probe(data)[1])]
 
 
 def run_batch(model: Any, mode: str, batch: Batch, eager: bool) -> None:

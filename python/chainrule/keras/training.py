@@ -254,15 +254,29 @@ class Trainer:
         loss, metrics = self._compile_loss, self._compile_metrics
         if (loss is None or loss.names is not None) and (metrics is None or metrics.built):
             return False
-        first = data.slice(0, 1)
-        self._ensure_model_built(first.x)
-        y_pred = predict_step(self, first.x)
+        first, y_pred = self._probe(data)
         names = self._names_of(y_pred)
         if loss is not None and loss.names is None:
             loss.build(names)
         if metrics is not None and not metrics.built:
             metrics.build(names, self._per_output(first.y, y_pred, "y"), flatten(y_pred))
         return True
+
+    def _probe(self, data: ArrayData) -> tuple[ArrayData, Any]:
+        """(the first sample, the outputs for it), from which losses and metrics learn shapes.
+
+        A batch where its size is declared. The states of recurrent layers stay as they are.
+        """
+        graph = getattr(self, "_graph", None)
+        rows = (graph.input_tensors[0].shape[0] if graph is not None else None) or 1
+        first = data.slice(0, min(rows, data.rows))
+        self._ensure_model_built(first.x)
+        states = [s for layer in self._flatten_layers() for s in flatten(getattr(layer, "_rnn_states", None) or [])]  # type: ignore[attr-defined]
+        kept = [state.numpy() for state in states]
+        y_pred = predict_step(self, first.x)
+        for state, value in zip(states, kept, strict=True):
+            state.assign(value)
+        return first, y_pred
 
     def _forget_compiled(self) -> None:
         if self._compile_loss is not None:

@@ -208,9 +208,10 @@ setattr(Variable, "__abs__", lambda self: _op.absolute(self.value))  # noqa: B01
 
 
 def _own(value: Any, source: Any) -> Any:
-    """Memory of its own: what shares the caller's array is copied (by NumPy, so also during a recording)."""
-    if value is source or isinstance(source, (np.ndarray, Tensor, Variable)):
-        return chainrule.asarray(np.array(value.numpy()))
+    """Contiguous memory of its own: what shares the caller's array is copied (by NumPy, so also in a recording)."""
+    values = value.numpy()
+    if value is source or isinstance(source, (np.ndarray, Tensor, Variable)) or not values.flags.c_contiguous:
+        return chainrule.asarray(np.array(values, order="C"))
     return value
 
 

@@ -46,6 +46,7 @@ from .losses import (
     softmax_cross_entropy,
     sparse_softmax_cross_entropy,
 )
+from .recurrent import gru, lstm, simple_rnn
 
 __all__ = [
     "binary_cross_entropy",
@@ -60,6 +61,7 @@ __all__ = [
     "exponential",
     "gelu",
     "glu",
+    "gru",
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
@@ -69,6 +71,7 @@ __all__ = [
     "linear",
     "log_sigmoid",
     "log_softmax",
+    "lstm",
     "mish",
     "relu",
     "relu6",
@@ -76,6 +79,7 @@ __all__ = [
     "sigmoid",
     "sigmoid_cross_entropy",
     "silu",
+    "simple_rnn",
     "soft_shrink",
     "softmax",
     "softmax_cross_entropy",

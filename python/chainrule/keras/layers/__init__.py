@@ -61,6 +61,8 @@ from .pool import (
 )
 from .regularization import ActivityRegularization, Dropout, GaussianDropout, GaussianNoise
 from .reshape import Flatten, Permute, RepeatVector, Reshape
+from .rnn import GRU, LSTM, RNN, SimpleRNN
+from .rnn_cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
 from .spatial import (
     Cropping1D,
     Cropping2D,
@@ -78,7 +80,6 @@ serialize = registry.serialize
 deserialize = registry.deserialize
 
 __all__ = [
-    "ELU",
     "Activation",
     "ActivityRegularization",
     "Add",
@@ -103,8 +104,11 @@ __all__ = [
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "Dropout",
+    "ELU",
     "Embedding",
     "Flatten",
+    "GRU",
+    "GRUCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -123,6 +127,8 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTM",
+    "LSTMCell",
     "Lambda",
     "Layer",
     "LeakyReLU",
@@ -138,12 +144,16 @@ __all__ = [
     "Multiply",
     "PReLU",
     "Permute",
+    "RNN",
     "ReLU",
     "RepeatVector",
     "Reshape",
     "SeparableConv1D",
     "SeparableConv2D",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
+    "StackedRNNCells",
     "Subtract",
     "TimeDistributed",
     "UpSampling1D",

@@ -71,6 +71,7 @@ _BOOKKEEPING = frozenset(
         "_called_once",
         "_output_shapes",
         "_step_logs",
+        "_rnn_states",
     ]
 )
 

@@ -70,6 +70,7 @@ class TimeDistributed(Wrapper):
         return all(
             type(layer).__module__.startswith("chainrule.")
             and not isinstance(layer, Lambda)
+            and not getattr(layer, "stateful", False)
             and all(variable.trained for variable in layer._own_variables())  # no statistics or states of its own
             for layer in self.layer._flatten_layers()
         )

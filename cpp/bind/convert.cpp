@@ -132,6 +132,18 @@ const void* numpy_scalar_value(PyObject* object, DType& dtype) {
   return nullptr;
 }
 
+namespace {
+
+// What NumPy's own name of the dtype says, without the Python code behind str(dtype): many such errors only send a call
+// on to NumPy.
+std::string scalar_type_name(PyObject* dtype) {
+  const char* name = reinterpret_cast<PyTypeObject*>(reinterpret_cast<NumpyDtype*>(dtype)->scalar_type)->tp_name;
+  const char* point = std::strrchr(name, '.');
+  return point ? point + 1 : name;
+}
+
+}  // namespace
+
 DType dtype_from_python(PyObject* object) {
   if (PyUnicode_Check(object)) {
     for (int i = 0; i < kDTypes; ++i)
@@ -153,7 +165,8 @@ DType dtype_from_python(PyObject* object) {
   const auto* layout = reinterpret_cast<const NumpyDtype*>(dtype.get());
   const int found = dtype_index(layout);
   if (found < 0 || swapped(layout))
-    raise_format(PyExc_TypeError, "dtype %S is not supported; there are %s", dtype.get(), kSupported);
+    raise_format(PyExc_TypeError, "dtype %s is not supported; there are %s", scalar_type_name(dtype.get()).c_str(),
+                 kSupported);
   return static_cast<DType>(found);
 }
 
@@ -163,6 +176,7 @@ bool is_our_dtype(PyObject* dtype) {
 }
 
 std::string dtype_name_of(PyObject* object) {
+  if (is_numpy_array(object)) return "dtype " + scalar_type_name(reinterpret_cast<NumpyArray*>(object)->dtype);
   PyObject* dtype = PyObject_GetAttrString(object, "dtype");
   if (!dtype) {
     PyErr_Clear();

@@ -20,4 +20,9 @@ Tensor from_dlpack(PyObject* object, PyObject* copy);
 
 Object shape_to_tuple(const Shape& shape, std::int64_t scale = 1);
 
+// The object with every Tensor in it as an ndarray, and every array or scalar of a dtype of ours as a Tensor; lists,
+// tuples and dicts are gone through.
+Object with_arrays(PyObject* object);
+Object with_tensors(PyObject* object);
+
 }  // namespace chainrule

@@ -67,8 +67,11 @@ void bind_ops(py::module_& m) {
       "Names of all ops.");
   m.def(
       "set_ufunc_protocol",
-      [](const py::object& call, const py::object& attribute) { set_ufunc_protocol(call.ptr(), attribute.ptr()); },
-      py::arg("call"), py::arg("attribute"), "Who handles what calls of elementwise ops hold beyond their operands.");
+      [](const py::object& call, const py::object& attribute, const py::dict& own) {
+        set_ufunc_protocol(call.ptr(), attribute.ptr(), own.ptr());
+      },
+      py::arg("call"), py::arg("attribute"), py::arg("own"),
+      "Who handles what calls of elementwise ops hold beyond their operands.");
   m.def(
       "op_info",
       [](const std::string& name) {

@@ -31,9 +31,6 @@ PyObject* tensor_array(PyObject* self, PyObject* const* arguments, Py_ssize_t co
   });
 }
 
-namespace {
-
-// The object with every Tensor in it as an ndarray; lists, tuples and dicts are gone through.
 Object with_arrays(PyObject* object) {
   if (is_tensor(object)) return to_numpy(object);
   if (PyList_CheckExact(object) || PyTuple_CheckExact(object)) {
@@ -54,7 +51,6 @@ Object with_arrays(PyObject* object) {
   return Object::borrow(object);
 }
 
-// The object with every array or scalar of a dtype of ours as a Tensor.
 Object with_tensors(PyObject* object) {
   if (is_numpy_array(object) || is_numpy_scalar(object)) {
     Operand operand = read_operand(object);
@@ -74,6 +70,8 @@ Object with_tensors(PyObject* object) {
   }
   return Object::borrow(object);
 }
+
+namespace {
 
 // The op of ours that computes what this ufunc does, or null; NumPy's ufuncs are looked up once and kept alive.
 const Op* find_op_of_ufunc(PyObject* ufunc) {

@@ -1,7 +1,10 @@
 #include "bind/ufunc_protocol.h"
 
+#include <unordered_map>
+
 #include "bind/call.h"
 #include "bind/convert.h"
+#include "bind/interop.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
@@ -15,6 +18,7 @@ namespace {
 
 PyObject* protocol_call = nullptr;
 PyObject* protocol_attribute = nullptr;
+PyObject* protocol_own = nullptr;
 
 PyObject* forward(PyObject* function, PyObject* const* arguments, Py_ssize_t count, PyObject* keyword_names) {
   const Object positional = Object::steal(PyTuple_New(count));
@@ -44,6 +48,34 @@ PyObject* only_out(PyObject* const* arguments, Py_ssize_t count, int n, PyObject
   return Py_TYPE(arguments[n]) == &tensor_type ? arguments[n] : nullptr;
 }
 
+// NumPy's ufunc of the op's name, or null; looked up once.
+PyObject* numpy_ufunc(const Op& op) {
+  static std::unordered_map<const Op*, PyObject*> known;
+  const auto found = known.find(&op);
+  if (found != known.end()) return found->second;
+  static PyObject* const type = Object::steal(PyObject_GetAttrString(numpy_module(), "ufunc")).release();
+  Object ufunc = attribute_or_none(numpy_module(), op.name);
+  if (ufunc && Py_TYPE(ufunc.get()) != reinterpret_cast<PyTypeObject*>(type)) ufunc = Object();
+  return known.emplace(&op, ufunc.release()).first->second;
+}
+
+// A call whose operands have dtypes that the core lacks is NumPy's, on the tensors' memory, unless a recording would
+// have to know of it; null where it isn't that plain.
+PyObject* call_numpy(const Op& op, PyObject* const* arguments, Py_ssize_t count, int n) {
+  if (recording() || Trace::current() || count > n + 1) return nullptr;
+  if (count > n && !is_numpy_array(arguments[n])) return nullptr;
+  PyObject* const ufunc = numpy_ufunc(op);
+  if (!ufunc || !protocol_own || PyDict_GetItemString(protocol_own, op.name)) return nullptr;
+  Object arrays[4];
+  PyObject* given[4];
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    arrays[i] = with_arrays(arguments[i]);
+    given[i] = arrays[i].get();
+  }
+  const Object result = Object::steal(PyObject_Vectorcall(ufunc, given, static_cast<std::size_t>(count), nullptr));
+  return count > n ? Py_NewRef(result.get()) : with_tensors(result.get()).release();
+}
+
 // Computes straight into `out` where dtypes and layout allow.
 bool call_into(const Op& op, const Operand* operands, int n, PyObject* out) {
   const Tensor& target = handle_of(out);
@@ -59,7 +91,8 @@ bool call_into(const Op& op, const Operand* operands, int n, PyObject* out) {
 
 }  // namespace
 
-void set_ufunc_protocol(PyObject* call, PyObject* attribute) {
+void set_ufunc_protocol(PyObject* call, PyObject* attribute, PyObject* own) {
+  Py_XSETREF(protocol_own, Py_NewRef(own));
   Py_XSETREF(protocol_call, Py_NewRef(call));
   Py_XSETREF(protocol_attribute, Py_NewRef(attribute));
 }
@@ -68,15 +101,17 @@ PyObject* call_ufunc(PyObject* function, const Op& op, PyObject* const* argument
                      PyObject* keyword_names) {
   const int n = static_cast<int>(op.tensors.size());
   PyObject* const out = only_out(arguments, count, n, keyword_names);
-  if (out || (count == n && !keyword_names)) {
+  if (out || ((count == n || count == n + 1) && !keyword_names)) {
     Operand operands[3];
     bool supported = true;
     for (int i = 0; i < n && supported; ++i) {
       operands[i] = read_operand(arguments[i]);
       supported = operands[i].kind != Operand::unsupported;
     }
-    if (supported && !out) return wrap_result(call_elementwise(op, operands, n));
-    if (supported && call_into(op, operands, n, out)) return Py_NewRef(out);
+    if (supported && count == n && !keyword_names) return wrap_result(call_elementwise(op, operands, n));
+    if (supported && out && call_into(op, operands, n, out)) return Py_NewRef(out);
+    if (!supported && !keyword_names)
+      if (PyObject* result = call_numpy(op, arguments, count, n)) return result;
   } else if (keyword_names && names_operands(op, keyword_names)) {
     return nullptr;
   }

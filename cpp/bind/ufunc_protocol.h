@@ -8,8 +8,9 @@
 
 namespace chainrule {
 
-// call(op, args, kwargs) and attribute(op, name); replaces earlier ones.
-void set_ufunc_protocol(PyObject* call, PyObject* attribute);
+// call(op, args, kwargs) and attribute(op, name); replaces earlier ones. `own` is a dict with the names of the ops for
+// which call() has more to say on operands of other dtypes than NumPy's ufunc has.
+void set_ufunc_protocol(PyObject* call, PyObject* attribute, PyObject* own);
 
 // The result of a call of an elementwise op in the manner of vectorcall; null without an error where the arguments fit
 // neither a ufunc's call nor anything the protocol knows, and the op's own parser should say what is wrong.

@@ -109,7 +109,9 @@ std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, s
     std::size_t at = i;
     const std::int64_t columns =
         product.outputs[0].shape.ndim ? product.outputs[0].shape[product.outputs[0].shape.ndim - 1] : 0;
-    if (const std::size_t next = only_reader(at, product.outputs[0].slot)) {
+    // The bias of a product with a vector would be one of rows; the fused op's is one of columns.
+    const bool has_columns = product.inputs[1].shape.ndim > 1;
+    if (const std::size_t next = has_columns ? only_reader(at, product.outputs[0].slot) : 0) {
       const Instruction& add = instructions[next];
       if (add.op->opcode == static_cast<int>(ElementwiseOp::add) && add.outputs[0].shape == product.outputs[0].shape) {
         const int mine = add.inputs[0].slot == product.outputs[0].slot ? 0 : 1;

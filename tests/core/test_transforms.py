@@ -333,3 +333,13 @@ def test_jitted_functions_are_freed_with_what_they_hold() -> None:
     del holder
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize(
+    "shapes", [((4, 3), (3,), (4,)), ((3,), (3, 4), (4,)), ((5, 4, 3), (3,), (4,)), ((2, 3), (3, 4), (4,))]
+)
+def test_a_product_and_a_vector_are_added_as_in_eager_calls(shapes: Any) -> None:
+    rng = np.random.default_rng(0)
+    a, b, c = (rng.standard_normal(shape) for shape in shapes)
+    np.testing.assert_allclose(np.asarray(chainrule.jit(lambda a, b, c: a @ b + c)(a, b, c)), a @ b + c, rtol=1e-12)
+    np.testing.assert_allclose(np.asarray(chainrule.jit(lambda a, b, c: c + a @ b)(a, b, c)), a @ b + c, rtol=1e-12)

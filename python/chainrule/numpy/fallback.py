@@ -192,6 +192,8 @@ def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> An
     name = f"{prefix}.{theirs.__name__}" if prefix else theirs.__name__
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if args and type(args[0]) is numpy.ndarray and args[0].dtype not in SUPPORTED:
+            return call_numpy(name, theirs, args, kwargs)
         try:
             return ours(*args, **kwargs)
         except (TypeError, AttributeError):

@@ -266,4 +266,4 @@ def _attribute(op: Any, name: str) -> Any:
     return ufunc_attribute(ufunc, op, name)
 
 
-_core.set_ufunc_protocol(_call, _attribute)
+_core.set_ufunc_protocol(_call, _attribute, COMPLEX)

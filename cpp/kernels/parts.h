@@ -19,6 +19,8 @@ void fill_convolutions(ConvKernels& table);    // conv.cpp
 void fill_pools(PoolKernels& table);           // pool.cpp
 void fill_ctc(CtcKernels& table);              // ctc.cpp
 void fill_cells(CellKernels& table);           // cell.cpp
+void fill_norms(NormKernels& table);           // norm.cpp
+void fill_attention(AttentionKernels& table);  // attention.cpp
 
 // The finished table of this level; kernels/table.cpp. Extern and called from runtime/cpu.cpp.
 const Kernels& table();

@@ -26,6 +26,8 @@ const Kernels& table() {
     fill_pools(k.pool);
     fill_ctc(k.ctc);
     fill_cells(k.cell);
+    fill_norms(k.norm);
+    fill_attention(k.attention);
     return k;
   }();
   return kernels;

@@ -9,8 +9,10 @@
 #include <stdint.h>
 
 #include "base/dtype.h"
+#include "kernels/attention.h"
 #include "kernels/cell.h"
 #include "kernels/ctc.h"
+#include "kernels/norm.h"
 
 namespace chainrule {
 
@@ -179,6 +181,8 @@ struct Kernels {
   PoolKernels pool;
   CtcKernels ctc;
   CellKernels cell;
+  NormKernels norm;            // kernels/norm.h
+  AttentionKernels attention;  // kernels/attention.h
 };
 
 }  // namespace chainrule

@@ -367,12 +367,32 @@ class ops:
         """dst[...] += src, in place: converted to dst's dtype and broadcast to its shape."""
 
     @staticmethod
+    def attention(query: ArrayLike, key: ArrayLike, value: ArrayLike, mask: ArrayLike | None = None, bias: ArrayLike | None = None, dropout_key: ArrayLike | None = None, scale: float = 1.0, causal: bool = False, offset: int = 0, rate: float = 0.0) -> Tensor:
+        """softmax(query key^T scale + bias, masked) value for every head; causal: query i sees keys up to i + offset."""
+
+    @staticmethod
+    def attention_grad(g: ArrayLike, query: ArrayLike, key: ArrayLike, value: ArrayLike, mask: ArrayLike | None = None, bias: ArrayLike | None = None, dropout_key: ArrayLike | None = None, scale: float = 1.0, causal: bool = False, offset: int = 0, rate: float = 0.0, bias_grad: bool = False) -> Any:
+        """(dquery, dkey, dvalue) of attention from the cotangent g; with `bias_grad` the scores' gradient too."""
+
+    @staticmethod
+    def attention_weights(query: ArrayLike, key: ArrayLike, mask: ArrayLike | None = None, bias: ArrayLike | None = None, scale: float = 1.0, causal: bool = False, offset: int = 0) -> Tensor:
+        """The weights of attention: softmax(query key^T scale + bias, masked), shape (batch, heads, queries, keys)."""
+
+    @staticmethod
     def avg_pool(x: ArrayLike, window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Tensor:
         """The mean of each window's cells over the spatial axes of x (batch, spatial..., channels), without padding."""
 
     @staticmethod
     def avg_pool_grad(g: ArrayLike, shape: int | Sequence[int], window: int | Sequence[int], strides: int | Sequence[int], padding_low: int | Sequence[int], padding_high: int | Sequence[int]) -> Any:
         """The gradient of avg_pool's x, of the given shape, from g, that of its result."""
+
+    @staticmethod
+    def batch_norm(x: ArrayLike, gamma: ArrayLike | None = None, beta: ArrayLike | None = None, epsilon: float = 0.001) -> Tensor:
+        """(x - mean) / sqrt(variance + epsilon) * gamma + beta for each index of the last axis; with the mean and variance."""
+
+    @staticmethod
+    def batch_norm_grad(g: ArrayLike, x: ArrayLike, mean: ArrayLike, variance: ArrayLike, gamma: ArrayLike | None = None, epsilon: float = 0.001) -> Any:
+        """(dx, dgamma, dbeta) of batch_norm, from its statistics and the cotangent g."""
 
     @staticmethod
     def bitwise_and(a: ArrayLike, b: ArrayLike) -> Tensor:
@@ -539,6 +559,14 @@ class ops:
         """a >= b."""
 
     @staticmethod
+    def group_norm(x: ArrayLike, gamma: ArrayLike | None = None, beta: ArrayLike | None = None, *, epsilon: float = 0.001, groups: int) -> Tensor:
+        """As batch_norm, by the statistics of each sample's groups of neighbouring channels: (samples, groups)."""
+
+    @staticmethod
+    def group_norm_grad(g: ArrayLike, x: ArrayLike, mean: ArrayLike, variance: ArrayLike, gamma: ArrayLike | None = None, *, epsilon: float = 0.001, groups: int) -> Any:
+        """(dx, dgamma, dbeta) of group_norm, from its statistics and the cotangent g."""
+
+    @staticmethod
     def hypot(a: ArrayLike, b: ArrayLike) -> Tensor:
         """sqrt(a^2 + b^2) without overflow."""
 
@@ -569,6 +597,14 @@ class ops:
     @staticmethod
     def isnan(a: ArrayLike) -> Tensor:
         """Whether a is nan."""
+
+    @staticmethod
+    def layer_norm(x: ArrayLike, gamma: ArrayLike | None = None, beta: ArrayLike | None = None, axes: int = 1, epsilon: float = 0.001, centered: bool = True) -> Tensor:
+        """(x - mean) / sqrt(variance + epsilon) * gamma + beta over the last `axes` axes; not `centered`: the mean is taken as 0 (RMS normalisation)."""
+
+    @staticmethod
+    def layer_norm_grad(g: ArrayLike, x: ArrayLike, gamma: ArrayLike | None = None, axes: int = 1, epsilon: float = 0.001, centered: bool = True) -> Any:
+        """(dx, dgamma, dbeta) of layer_norm, from x and the cotangent g."""
 
     @staticmethod
     def leaky_relu(a: ArrayLike, b: ArrayLike) -> Tensor:
@@ -765,6 +801,10 @@ class ops:
     @staticmethod
     def rsqrt(a: ArrayLike) -> Tensor:
         """1 / sqrt(a)."""
+
+    @staticmethod
+    def scale_shift(x: ArrayLike, scale: ArrayLike, shift: ArrayLike) -> Tensor:
+        """x * scale + shift for each index of the last axis."""
 
     @staticmethod
     def sgd_update(lr: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], count: int, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0) -> Any:

@@ -46,9 +46,11 @@ from .losses import (
     softmax_cross_entropy,
     sparse_softmax_cross_entropy,
 )
+from .normalization import batch_norm, group_norm, layer_norm, rms_norm
 from .recurrent import gru, lstm, simple_rnn
 
 __all__ = [
+    "batch_norm",
     "binary_cross_entropy",
     "celu",
     "ctc_beam_decode",
@@ -61,12 +63,14 @@ __all__ = [
     "exponential",
     "gelu",
     "glu",
+    "group_norm",
     "gru",
     "hard_shrink",
     "hard_sigmoid",
     "hard_silu",
     "hard_swish",
     "hard_tanh",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_sigmoid",
@@ -75,6 +79,7 @@ __all__ = [
     "mish",
     "relu",
     "relu6",
+    "rms_norm",
     "selu",
     "sigmoid",
     "sigmoid_cross_entropy",

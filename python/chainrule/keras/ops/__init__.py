@@ -121,6 +121,7 @@ from .neural import (
     threshold,
     while_loop,
 )
+from .normalization import batch_normalization, layer_normalization, normalize, rms_normalization
 from .reductions import (
     all,
     amax,
@@ -140,7 +141,6 @@ from .reductions import (
     min,
     moments,
     norm,
-    normalize,
     outer,
     prod,
     std,
@@ -226,6 +226,7 @@ __all__ = [
     "argsort",
     "array",
     "average",
+    "batch_normalization",
     "binary_crossentropy",
     "bitwise_and",
     "bitwise_invert",
@@ -294,6 +295,7 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "layer_normalization",
     "leaky_relu",
     "left_shift",
     "less",
@@ -341,6 +343,7 @@ __all__ = [
     "repeat",
     "reshape",
     "right_shift",
+    "rms_normalization",
     "roll",
     "round",
     "rsqrt",

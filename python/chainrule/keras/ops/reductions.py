@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .. import config
 from ..variables import convert_to_tensor
 from .dispatch import as_pair, as_real, as_tensor, core, reduction, symbolic
 
@@ -94,13 +93,6 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     if ord == math.inf:
         return core.max(size, axis=axis, keepdims=keepdims)
     return core.power(core.sum(core.power(size, ord), axis=axis, keepdims=keepdims), 1.0 / ord)
-
-
-@symbolic
-def normalize(x: Any, axis: int = -1, order: float = 2, epsilon: float | None = None) -> Any:
-    """x divided by its norm along the axis (the norm kept above epsilon)."""
-    x = as_real(x)
-    return x / core.maximum(norm(x, order, axis, True), config.epsilon() if epsilon is None else epsilon)
 
 
 @symbolic

@@ -40,14 +40,15 @@ SETTLE = 0.1
 class Kernel:
     """One program by NumPy and by chainrule.numpy, with the arguments it is called with."""
 
-    def __init__(self, name: str, plain: Any, ours: Any, arguments: list[Any]) -> None:
+    def __init__(self, name: str, plain: Any, ours: Any, arguments: list[Any], written: list[int]) -> None:
         self.name = name
         self.functions = {"numpy": plain, "eager": ours, "jit": ours}
         self.arguments = arguments
         self.arrays = [i for i, x in enumerate(arguments) if isinstance(x, numpy.ndarray)]
         copies = [x.copy() if i in self.arrays else x for i, x in enumerate(arguments)]
         plain(*copies)
-        self.written = [i for i in self.arrays if not numpy.array_equal(copies[i], arguments[i], equal_nan=True)]
+        changed = [i for i in self.arrays if not numpy.array_equal(copies[i], arguments[i], equal_nan=True)]
+        self.written = sorted({*changed, *written})  # what is written may happen to be what was there
         self.recorded = chainrule.jit(self._pure)
 
     def _pure(self, *arrays: Any) -> Any:
@@ -84,7 +85,8 @@ def npbench_kernel(checkout: Path, file: Path, preset: str) -> Kernel:
     changed = text.replace("import numpy as np", "import chainrule.numpy as np")
     plain, ours = (_executed(version)[info["func_name"]] for version in (text, changed))
     arguments = [data[name] for name in info["input_args"]]
-    return Kernel(file.stem, plain, ours, arguments)
+    written = [info["input_args"].index(name) for name in info["output_args"]]
+    return Kernel(file.stem, plain, ours, arguments, written)
 
 
 def _executed(text: str) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def example_kernels() -> list[Kernel]:
     kernels = []
     for name, (program, arrays) in inputs(numpy, 4).items():
         plain, ours = _with(program, numpy), _with(program, chainrule.numpy)
-        kernels.append(Kernel(name, plain, ours, list(arrays)))
+        kernels.append(Kernel(name, plain, ours, list(arrays), []))
     return kernels
 
 

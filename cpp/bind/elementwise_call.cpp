@@ -1,6 +1,8 @@
 #include "bind/elementwise_call.h"
 
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "bind/call.h"
 #include "bind/convert.h"
@@ -17,17 +19,24 @@ namespace {
 
 const Attrs kNoAttrs;
 
-void set(Scalar& scalar, DType dtype, const void* element) {
+void set(Scalar& scalar, DType dtype, std::uint64_t bits) {
   scalar.kind = Scalar::strong;
   scalar.dtype = dtype;
-  std::memcpy(scalar.value, element, itemsize(dtype));
+  scalar.bits = bits;
 }
 
 template <class T>
-T value_of(const Scalar& scalar) {
+T value_of(std::uint64_t bits) {
   T value;
-  std::memcpy(&value, scalar.value, sizeof value);
+  std::memcpy(&value, &bits, sizeof value);  // little end first
   return value;
+}
+
+template <class T>
+std::uint64_t bits_of(T value) {
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof value);
+  return bits;
 }
 
 bool fits(std::int64_t value, DType dtype) {
@@ -37,23 +46,22 @@ bool fits(std::int64_t value, DType dtype) {
 }
 
 // The scalar as an element of `dtype`; false where NumPy has a rule of its own for that.
-bool convert(const Scalar& scalar, DType dtype, void* element) {
+bool convert(const Scalar& scalar, DType dtype, std::uint64_t& bits) {
   if (scalar.kind == Scalar::weak_integer) {
     if (is_bool(dtype)) return false;
-    const auto value = value_of<std::int64_t>(scalar);
+    const auto value = value_of<std::int64_t>(scalar.bits);
     if (!is_float(dtype)) {
-      if (!fits(value, dtype)) return false;
-      std::memcpy(element, &value, itemsize(dtype));  // two's complement, little end first
-      return true;
+      bits = scalar.bits;  // two's complement: the low bytes are the element
+      return fits(value, dtype);
     }
     const double real = static_cast<double>(value);
-    kernels().move.cast[index(dtype)][index(DType::F64)](element, &real, 1);
+    bits = dtype == DType::F64 ? bits_of(real) : bits_of(static_cast<float>(real));
     return true;
   }
-  if (scalar.dtype == dtype) {
-    std::memcpy(element, scalar.value, itemsize(dtype));
-  } else {
-    kernels().move.cast[index(dtype)][index(scalar.dtype)](element, scalar.value, 1);
+  bits = scalar.bits;
+  if (scalar.dtype != dtype) {
+    bits = 0;
+    kernels().move.cast[index(dtype)][index(scalar.dtype)](&bits, &scalar.bits, 1);
   }
   return true;
 }
@@ -80,24 +88,100 @@ bool looks_at_exponents(const Op& op, DType dtype) {
   return op.opcode == static_cast<int>(ElementwiseOp::power) && !is_float(dtype);
 }
 
+bool gives_bool(const Op& op) { return elementwise_gives_bool(static_cast<ElementwiseOp>(op.opcode)); }
+
+// What programs do to single numbers most, without the way through a kernel; false for other ops.
+template <class T>
+bool compute(int opcode, T a, T b, std::uint64_t& bits) {
+  using Word = std::conditional_t<std::is_integral_v<T>, std::uint64_t, T>;  // wraps around
+  switch (static_cast<ElementwiseOp>(opcode)) {
+    case ElementwiseOp::add:
+      bits = bits_of(static_cast<T>(static_cast<Word>(a) + static_cast<Word>(b)));
+      return true;
+    case ElementwiseOp::subtract:
+      bits = bits_of(static_cast<T>(static_cast<Word>(a) - static_cast<Word>(b)));
+      return true;
+    case ElementwiseOp::multiply:
+      bits = bits_of(static_cast<T>(static_cast<Word>(a) * static_cast<Word>(b)));
+      return true;
+    case ElementwiseOp::equal:
+      bits = a == b;
+      return true;
+    case ElementwiseOp::not_equal:
+      bits = a != b;
+      return true;
+    case ElementwiseOp::less:
+      bits = a < b;
+      return true;
+    case ElementwiseOp::less_equal:
+      bits = a <= b;
+      return true;
+    case ElementwiseOp::greater:
+      bits = a > b;
+      return true;
+    case ElementwiseOp::greater_equal:
+      bits = a >= b;
+      return true;
+    default:
+      break;
+  }
+  if constexpr (std::is_integral_v<T>) {
+    switch (static_cast<ElementwiseOp>(opcode)) {
+      case ElementwiseOp::bitwise_and:
+        bits = bits_of(static_cast<T>(a & b));
+        return true;
+      case ElementwiseOp::bitwise_or:
+        bits = bits_of(static_cast<T>(a | b));
+        return true;
+      case ElementwiseOp::bitwise_xor:
+        bits = bits_of(static_cast<T>(a ^ b));
+        return true;
+      default:
+        break;
+    }
+  } else if (opcode == static_cast<int>(ElementwiseOp::divide)) {
+    bits = bits_of(static_cast<T>(a / b));
+    return true;
+  }
+  return false;
+}
+
+bool compute(int opcode, DType dtype, std::uint64_t a, std::uint64_t b, std::uint64_t& bits) {
+  switch (dtype) {
+    case DType::F64:
+      return compute(opcode, value_of<double>(a), value_of<double>(b), bits);
+    case DType::I64:
+      return compute(opcode, value_of<std::int64_t>(a), value_of<std::int64_t>(b), bits);
+    case DType::I32:
+      return compute(opcode, value_of<std::int32_t>(a), value_of<std::int32_t>(b), bits);
+    case DType::U8:
+      return compute(opcode, value_of<std::uint8_t>(a), value_of<std::uint8_t>(b), bits);
+    default:
+      return false;
+  }
+}
+
 PyObject* of_numbers(const Op& op, const Scalar& a, const Scalar& b) {
   DType dtype;
-  if (!meet(op, a, b, dtype) || !elementwise_native(op, dtype) || looks_at_exponents(op, dtype)) return nullptr;
-  alignas(8) unsigned char elements[2][8], result[8];
+  if (!meet(op, a, b, dtype)) return nullptr;
+  std::uint64_t elements[2], result = 0;
   if (!convert(a, dtype, elements[0]) || !convert(b, dtype, elements[1])) return nullptr;
-  const void* operands[] = {elements[0], elements[1]};
-  const std::int64_t steps[] = {0, 0};
-  kernels().elementwise[op.opcode][index(dtype)](result, operands, steps, 1);
-  return wrap_number(elementwise_gives_bool(static_cast<ElementwiseOp>(op.opcode)) ? DType::Bool : dtype, result);
+  if (!compute(op.opcode, dtype, elements[0], elements[1], result)) {
+    if (!elementwise_native(op, dtype) || looks_at_exponents(op, dtype)) return nullptr;
+    const void* operands[] = {&elements[0], &elements[1]};
+    const std::int64_t steps[] = {0, 0};
+    kernels().elementwise[op.opcode][index(dtype)](&result, operands, steps, 1);
+  }
+  return wrap_number(gives_bool(op) ? DType::Bool : dtype, result);
 }
 
 PyObject* of_number(const Op& op, const Scalar& a) {
   if (!elementwise_native(op, a.dtype)) return nullptr;
-  alignas(8) unsigned char result[8];
-  const void* operands[] = {a.value};
+  std::uint64_t result = 0;
+  const void* operands[] = {&a.bits};
   const std::int64_t steps[] = {0};
-  kernels().elementwise[op.opcode][index(a.dtype)](result, operands, steps, 1);
-  return wrap_number(elementwise_gives_bool(static_cast<ElementwiseOp>(op.opcode)) ? DType::Bool : a.dtype, result);
+  kernels().elementwise[op.opcode][index(a.dtype)](&result, operands, steps, 1);
+  return wrap_number(gives_bool(op) ? DType::Bool : a.dtype, result);
 }
 
 // Whether a tensor of the dtype keeps it when it meets the scalar.
@@ -110,14 +194,13 @@ bool keeps(const Scalar& scalar, DType dtype) {
 PyObject* of_tensor_and_number(const Op& op, const Tensor& x, const Scalar& scalar, bool scalar_first) {
   const DType dtype = x.dtype();
   if (!elementwise_native(op, dtype) || looks_at_exponents(op, dtype)) return nullptr;
-  alignas(8) unsigned char element[8];
+  std::uint64_t element;
   if (!keeps(scalar, dtype) || !convert(scalar, dtype, element)) return nullptr;
   const bool plain = !x.is_placeholder() && !Trace::current() && !recording();
   const std::int64_t size = x.size();
   if (plain && size > 0 && size <= kElementwiseChunk && x.is_contiguous()) {
-    const bool gives_bool = elementwise_gives_bool(static_cast<ElementwiseOp>(op.opcode));
-    Tensor result = Tensor::empty(gives_bool ? DType::Bool : dtype, x.shape());
-    const void* operands[] = {x.data(), element};
+    Tensor result = Tensor::empty(gives_bool(op) ? DType::Bool : dtype, x.shape());
+    const void* operands[] = {x.data(), &element};
     std::int64_t steps[] = {1, 0};
     if (scalar_first) {
       std::swap(operands[0], operands[1]);
@@ -127,7 +210,7 @@ PyObject* of_tensor_and_number(const Op& op, const Tensor& x, const Scalar& scal
     return wrap(std::move(result));
   }
   Tensor number = Tensor::empty(dtype, Shape());
-  std::memcpy(number.data(), element, itemsize(dtype));
+  std::memcpy(number.data(), &element, itemsize(dtype));
   const Tensor inputs[] = {scalar_first ? number : x, scalar_first ? x : number};
   return wrap_result(run_op(op, inputs, 2, kNoAttrs));
 }
@@ -141,29 +224,31 @@ Scalar read_scalar(PyObject* object) {
     if (!tensor->handle) {
       set(scalar, tensor->value_type, tensor->value);
     } else if (tensor->handle.ndim() == 0 && !tensor->handle.is_placeholder() && !Trace::current() && !recording()) {
-      set(scalar, tensor->handle.dtype(), tensor->handle.data());
+      set(scalar, tensor->handle.dtype(), element_bits(tensor->handle.dtype(), tensor->handle.data()));
     }
   } else if (PyFloat_CheckExact(object)) {
-    const double value = PyFloat_AS_DOUBLE(object);
     scalar.kind = Scalar::weak_real;
     scalar.dtype = DType::F64;
-    std::memcpy(scalar.value, &value, sizeof value);
+    scalar.bits = bits_of(PyFloat_AS_DOUBLE(object));
   } else if (PyLong_CheckExact(object)) {
     int overflow;
     const long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
     if (overflow) return scalar;
     scalar.kind = Scalar::weak_integer;
     scalar.dtype = DType::I64;
-    std::memcpy(scalar.value, &value, sizeof value);
+    scalar.bits = static_cast<std::uint64_t>(value);
   } else if (const void* value = numpy_scalar_value(object, scalar.dtype)) {
-    set(scalar, scalar.dtype, value);
+    set(scalar, scalar.dtype, element_bits(scalar.dtype, value));
   }
   return scalar;
 }
 
 bool read_element(PyObject* object, DType dtype, void* element) {
   const Scalar scalar = read_scalar(object);
-  return keeps(scalar, dtype) && convert(scalar, dtype, element);
+  std::uint64_t bits;
+  if (!keeps(scalar, dtype) || !convert(scalar, dtype, bits)) return false;
+  std::memcpy(element, &bits, sizeof bits);
+  return true;
 }
 
 PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t count) {

@@ -2,6 +2,8 @@
 // Invariant: the results are those of call_elementwise() (bind/promote.h); what can't be done shortly is left to it.
 #pragma once
 
+#include <cstdint>
+
 #include "bind/python.h"
 #include "ops/op.h"
 
@@ -11,13 +13,14 @@ namespace chainrule {
 struct Scalar {
   enum Kind : unsigned char { none, strong, weak_integer, weak_real } kind = none;
   DType dtype = DType::F64;
-  alignas(8) unsigned char value[8];  // a weak integer is int64, a weak real float64
+  std::uint64_t bits = 0;  // of the value; a weak integer is int64, a weak real float64
 };
 
 // The value of a tensor without axes, of a NumPy scalar of one of our dtypes or of a Python number; kind `none` for
 // anything else, and where the value takes part in a recording.
 Scalar read_scalar(PyObject* object);
 // The scalar as an element of a dtype that it doesn't change, as NumPy promotes; false for anything else.
+// `element` has room for eight bytes.
 bool read_element(PyObject* object, DType dtype, void* element);
 
 // New reference to op(arguments...), or null without an error where the call is not a plain one.

@@ -223,7 +223,7 @@ PyObject* in_place_matrix_product(PyObject* self, PyObject* other) noexcept {
 // The value of a tensor without axes.
 const void* the_element(PyObject* self, const char* what) {
   const TensorObject* object = object_of(self);
-  if (!object->handle) return object->value;
+  if (!object->handle) return &object->value;
   const Tensor& x = object->handle;
   require_values(x, what);
   if (x.ndim() != 0) raise(PyExc_TypeError, "only 0-dimensional arrays can be converted to Python scalars");
@@ -262,7 +262,8 @@ bool is_true(DType dtype, const void* element) {
 
 int truth(PyObject* self) noexcept {
   return guarded_status([=] {
-    if (!object_of(self)->handle) return is_true(dtype_of(self), object_of(self)->value);
+    if (!object_of(self)->handle && !is_float(object_of(self)->value_type)) return object_of(self)->value != 0;
+    if (!object_of(self)->handle) return is_true(dtype_of(self), &object_of(self)->value);
     const Tensor& x = handle_of(self);
     const std::int64_t size = x.size();
     if (size > 1)

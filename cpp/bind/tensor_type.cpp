@@ -122,10 +122,12 @@ PyObject* wrap_result(Tensor tensor) {
   return object;
 }
 
-PyObject* wrap_number(DType dtype, const void* element) {
+PyObject* wrap_number(DType dtype, const void* element) { return wrap_number(dtype, element_bits(dtype, element)); }
+
+PyObject* wrap_number(DType dtype, std::uint64_t bits) {
   PyObject* object = wrap(Tensor());
   TensorObject* number = object_of(object);
-  std::memcpy(number->value, element, itemsize(dtype));
+  number->value = bits;
   number->value_type = dtype;
   number->is_number = true;
   return object;
@@ -133,7 +135,7 @@ PyObject* wrap_number(DType dtype, const void* element) {
 
 void make_handle(TensorObject* number) {
   Tensor tensor = Tensor::empty(number->value_type, Shape());
-  std::memcpy(tensor.data(), number->value, itemsize(number->value_type));
+  std::memcpy(tensor.data(), &number->value, itemsize(number->value_type));
   number->handle = std::move(tensor);
 }
 

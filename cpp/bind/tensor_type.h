@@ -17,8 +17,8 @@ namespace chainrule {
 struct TensorObject {
   PyObject_HEAD Tensor handle;
   PyObject* weak_references;
-  PyObject* attributes;               // the instance's __dict__; null until something is stored in it
-  alignas(8) unsigned char value[8];  // of a number
+  PyObject* attributes;  // the instance's __dict__; null until something is stored in it
+  std::uint64_t value;   // of a number: its bytes, the first ones
   DType value_type;
   bool is_number;
 };
@@ -58,8 +58,27 @@ class BorrowedPair {
 PyObject* wrap(Tensor tensor);
 // The same for what an operation computed: without axes it is a number.
 PyObject* wrap_result(Tensor tensor);
-// The number whose value stands at `element`.
+// The element as 64 bits, the rest zero.
+inline std::uint64_t element_bits(DType dtype, const void* element) {
+  std::uint64_t bits = 0;
+  switch (itemsize(dtype)) {  // copies of known length are single instructions
+    case 1:
+      std::memcpy(&bits, element, 1);
+      break;
+    case 2:
+      std::memcpy(&bits, element, 2);
+      break;
+    case 4:
+      std::memcpy(&bits, element, 4);
+      break;
+    default:
+      std::memcpy(&bits, element, 8);
+  }
+  return bits;
+}
+// The number whose value stands at `element`, or has these bits.
 PyObject* wrap_number(DType dtype, const void* element);
+PyObject* wrap_number(DType dtype, std::uint64_t bits);
 // A tuple of them.
 PyObject* wrap_all(std::vector<Tensor> tensors);
 

@@ -315,7 +315,7 @@ void copy_strided(const Shape& shape, DType dtype, char* dst, const Strides& dst
   std::int64_t runs = 1;
   for (int d = 0; d < inner; ++d) runs *= loop.dims[d];
   // Long runs are cut, short ones grouped, to about 64k elements a chunk.
-  constexpr std::int64_t kChunk = 1 << 16;
+  constexpr std::int64_t kChunk = 1 << 14;
   const std::int64_t length = loop.dims[inner];
   const std::int64_t pieces = runs == 1 ? (length + kChunk - 1) / kChunk : 1;
   const std::int64_t group = runs == 1 ? 1 : (length >= kChunk ? 1 : kChunk / length);

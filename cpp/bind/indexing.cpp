@@ -156,7 +156,8 @@ PyObject* subscript(PyObject* self, PyObject* key) noexcept {
           "where(mask, a, b) instead");
     if (!s.arrays.empty()) return wrap(gather(x, s));
     if (!s.scalar) return wrap(basic_part(x, s));
-    if (Trace::current()) return wrap(basic_part(x, s));  // a program reads the memory anew at every run
+    // A program reads the memory anew at every run, but then it is a number, whatever the program writes there later.
+    if (Trace::current()) return wrap_result(x.is_placeholder() ? basic_part(x, s) : copy_of(basic_part(x, s)));
     return is_plain(x) ? number_at(x, s.offset) : wrap_result(copy_of(basic_part(x, s)));
   });
 }

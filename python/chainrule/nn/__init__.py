@@ -38,6 +38,7 @@ from .activations import (
     tanh_shrink,
     threshold,
 )
+from .attention import KeyValueCache, attention
 from .ctc import ctc_beam_decode, ctc_greedy_decode, ctc_loss
 from .layers import dense, dropout, embedding
 from .losses import (
@@ -50,6 +51,8 @@ from .normalization import batch_norm, group_norm, layer_norm, rms_norm
 from .recurrent import gru, lstm, simple_rnn
 
 __all__ = [
+    "KeyValueCache",
+    "attention",
     "batch_norm",
     "binary_cross_entropy",
     "celu",

@@ -483,7 +483,9 @@ class Layer:
     def _convert_option(self, name: str, value: Any) -> Any:
         """A keyword argument of ``call`` as a tensor if it is an array; masks become truth values."""
         if name == "mask" or name.endswith("_mask"):
-            return map_structure(lambda leaf: leaf if leaf is None else convert_to_tensor(leaf, "bool"), value)
+            return map_structure(
+                lambda leaf: leaf if leaf is None or isinstance(leaf, bool) else convert_to_tensor(leaf, "bool"), value
+            )
         return map_structure(lambda leaf: self._convert(leaf) if hasattr(leaf, "__array__") else leaf, value)
 
     def _convert(self, x: Any) -> Any:

@@ -164,6 +164,68 @@ class Concatenate(_Merge):
         return {**super().get_config(), "axis": self.axis}
 
 
+@registry.add
+class Dot(_Merge):
+    """Sums of products of two inputs' samples over an axis of each.
+
+    With axes (2, 1), inputs (b, i, k) and (b, k, j) give (b, i, j).
+
+    Args:
+        axes: the axis of both, or one for each; the batch axis counts as 0.
+        normalize: whether both are divided by their length along the axis first (cosine proximity).
+    """
+
+    def __init__(self, axes: Any, normalize: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(axes, int) and (
+            not isinstance(axes, (list, tuple)) or len(axes) != 2 or not all(isinstance(a, int) for a in axes)
+        ):
+            raise ValueError(f"Dot: axes must be an integer or two integers, got {axes!r}.")
+        self.axes, self.normalize = axes, normalize
+
+    def _pair(self, shapes: Any) -> list[int]:
+        if not isinstance(shapes, (list, tuple)) or len(shapes) != 2:
+            raise ValueError(f"Layer {self.name!r} (Dot) needs a list of exactly two inputs.")
+        axes = [self.axes] * 2 if isinstance(self.axes, int) else self.axes
+        pair = [axis % len(shape) for axis, shape in zip(axes, shapes, strict=True)]
+        lengths = [shape[axis] for axis, shape in zip(pair, shapes, strict=True)]
+        if None not in lengths and lengths[0] != lengths[1]:
+            raise ValueError(
+                f"Layer {self.name!r} (Dot): axis {axes[0]} of the first input has length {lengths[0]}, axis {axes[1]} "
+                f"of the second {lengths[1]}; shapes {[tuple(s) for s in shapes]}."
+            )
+        return pair
+
+    def _merge(self, inputs: list[Any]) -> Any:
+        a, b = self._pair([x.shape for x in inputs])
+        x, y = inputs
+        if self.normalize:
+            x, y = ops.normalize(x, axis=a), ops.normalize(y, axis=b)
+        kept_x = [n for axis, n in enumerate(x.shape) if axis not in (0, a)]
+        kept_y = [n for axis, n in enumerate(y.shape) if axis not in (0, b)]
+        x = ops.reshape(ops.moveaxis(x, a, -1), (x.shape[0], -1, x.shape[a]))
+        y = ops.reshape(ops.moveaxis(y, b, 1), (y.shape[0], y.shape[b], -1))
+        return ops.reshape(ops.matmul(x, y), (x.shape[0], *(kept_x + kept_y or [1])))
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return None
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        a, b = self._pair(input_shape)
+        first, second = input_shape
+        kept = [n for axis, n in enumerate(first) if axis not in (0, a)]
+        kept += [n for axis, n in enumerate(second) if axis not in (0, b)]
+        return (first[0], *(kept or [1]))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
+
+
+def dot(inputs: Any, axes: Any = -1, **kwargs: Any) -> Any:
+    """``Dot(axes)(inputs)``."""
+    return Dot(axes, **kwargs)(inputs)
+
+
 def _function(cls: type[_Merge], name: str) -> Any:
     def merge(inputs: Any, **kwargs: Any) -> Any:
         return cls(**kwargs)(inputs)

@@ -4,6 +4,7 @@ Thin: each is one or a few ops of the core.
 """
 
 from ..variables import convert_to_tensor
+from .attention import dot_product_attention
 from .elementwise import (
     abs,
     absolute,
@@ -258,6 +259,7 @@ __all__ = [
     "divide",
     "divide_no_nan",
     "dot",
+    "dot_product_attention",
     "dtype",
     "elu",
     "equal",

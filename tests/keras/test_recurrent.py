@@ -366,6 +366,100 @@ class TestCells:
         np.testing.assert_allclose(states[1].numpy(), expected[2], rtol=1e-5, atol=1e-6)
 
 
+class TestBidirectional:
+    @pytest.mark.parametrize("sequences", [False, True])
+    @pytest.mark.parametrize("mode", ["concat", "sum", "mul", "ave", None])
+    def test_merges_both_directions(self, mode: str | None, sequences: bool) -> None:
+        x = generator(mode).normal(size=(3, 5, 2)).astype("float32")
+        layer = layers.Bidirectional(layers.GRU(4, return_sequences=sequences, return_state=True), merge_mode=mode)
+        y, *rest = layer(x)
+        forward, state = layer.forward_layer(x)
+        backward, back_state = layer.backward_layer(x)
+        a, b = forward.numpy(), backward.numpy()[:, ::-1] if sequences else backward.numpy()
+        expected = {
+            "concat": lambda: np.concatenate([a, b], -1),
+            "sum": lambda: a + b,
+            "mul": lambda: a * b,
+            "ave": lambda: (a + b) / 2,
+            None: lambda: a,
+        }[mode]()
+        np.testing.assert_allclose(y.numpy(), expected, rtol=1e-6)
+        if mode is None:
+            np.testing.assert_array_equal(rest.pop(0).numpy(), b)
+        np.testing.assert_array_equal(rest[0].numpy(), state.numpy())
+        np.testing.assert_array_equal(rest[1].numpy(), back_state.numpy())
+        shapes = [tuple(t.shape) for t in (y, *layer(x)[1:])]
+        assert list(layer.compute_output_shape((3, 5, 2))) == shapes
+        symbolic = layer(keras.Input((5, 2)))
+        assert [s.shape[1:] for s in symbolic] == [shape[1:] for shape in shapes]
+
+    def test_masked_steps_are_those_of_the_inputs(self) -> None:
+        x = generator("bi").normal(size=(2, 5, 3)).astype("float32")
+        x[0, 2:] = 0
+        layer = layers.Bidirectional(layers.LSTM(4, return_sequences=True))
+        y = layer(layers.Masking()(x)).numpy()
+        short = layer(x[:1, :2]).numpy()
+        np.testing.assert_allclose(y[0, :2], short[0], rtol=1e-5, atol=1e-6)
+        assert not y[0, 2:].any()
+
+    def test_configuration_and_states(self) -> None:
+        layer = layers.Bidirectional(layers.LSTM(4, dropout=0.2, name="inner"), merge_mode="ave", name="both")
+        again = layers.deserialize(layers.serialize(layer))
+        assert again.get_config() == layer.get_config()
+        assert (again.forward_layer.name, again.backward_layer.name) == ("forward_inner", "backward_inner")
+        x = generator("states").normal(size=(2, 5, 3)).astype("float32")
+        states = [np.full((2, 4), 0.1 * i, "float32") for i in range(4)]
+        y = layer(x, initial_state=states).numpy()
+        a, b = layer.forward_layer(x, initial_state=states[:2]), layer.backward_layer(x, initial_state=states[2:])
+        np.testing.assert_allclose(y, (a.numpy() + b.numpy()) / 2, rtol=1e-6)
+        with pytest.raises(ValueError, match="go_backwards"):
+            layers.Bidirectional(layers.LSTM(4), backward_layer=layers.LSTM(4))
+        with pytest.raises(ValueError, match="recurrent layer"):
+            layers.Bidirectional(layers.Dense(4))
+
+
+class TestConvLSTM:
+    @pytest.mark.parametrize("rank", [1, 2, 3])
+    def test_windows_of_one_cell_are_an_lstm_at_each_place(self, rank: int) -> None:
+        x = generator(rank).normal(size=(2, 4, *(3, 2, 2)[:rank], 3)).astype("float32")
+        layer = getattr(layers, f"ConvLSTM{rank}D")(5, 1, return_sequences=True, return_state=True, go_backwards=True)
+        layer.build(x.shape)
+        layer.set_weights([0.5 * generator(rank).normal(size=w.shape) for w in layer.weights])
+        kernel, u, bias = (w.reshape(-1, 20) if w.ndim > 1 else w for w in layer.get_weights())
+        rows = np.moveaxis(x, 1, -2).reshape(-1, 4, 3)
+        start = np.zeros((len(rows), 5))
+        expected, last_h, last_c = sequence("lstm", rows, kernel, u, bias, start, start, None, True)
+        y, h, c = layer(x)
+        np.testing.assert_allclose(np.moveaxis(y.numpy(), 1, -2).reshape(-1, 4, 5), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(h.numpy().reshape(-1, 5), last_h, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(c.numpy().reshape(-1, 5), last_c, rtol=1e-4, atol=1e-5)
+
+    def test_formats_strides_masks_and_configuration(self) -> None:
+        x = generator("conv").normal(size=(2, 4, 6, 5, 3)).astype("float32")
+        last = layers.ConvLSTM2D(4, 3, strides=2, padding="same", return_sequences=True, dropout=0.1)
+        y = last(x)
+        assert y.shape == (2, 4, 3, 3, 4) == last.compute_output_shape(x.shape)
+        first = layers.ConvLSTM2D(4, 3, 2, "same", "channels_first", return_sequences=True)
+        first.build((2, 4, 3, 6, 5))
+        first.set_weights(last.get_weights())
+        moved = np.moveaxis(first(np.moveaxis(x, -1, 2).copy()).numpy(), 2, -1)
+        np.testing.assert_allclose(moved, y.numpy(), rtol=1e-5, atol=1e-6)
+        mask = np.array([[True, True, False, False], [True, True, True, True]])
+        masked = last(x, mask=mask).numpy()
+        np.testing.assert_array_equal(masked[0, 3], y.numpy()[0, 1])
+        again = layers.deserialize(layers.serialize(last))
+        assert again.get_config() == last.get_config()
+        assert not np.allclose(last(x, training=True).numpy(), y.numpy())
+
+    def test_fit(self) -> None:
+        keras.utils.set_random_seed(0)
+        x = generator("film").normal(size=(8, 3, 5, 5, 1)).astype("float32")
+        model = keras.Sequential([keras.Input((3, 5, 5, 1)), layers.ConvLSTM2D(2, 3, padding="same")])
+        model.compile(keras.optimizers.Adam(0.01), "mse")
+        losses = model.fit(x, 0.1 * x.sum(1), epochs=10, verbose=0).history["loss"]
+        assert losses[-1] < losses[0]
+
+
 # ---- real Keras ----------------------------------------------------------------------------------------------------
 
 CONFIGS: list[dict[str, Any]] = [
@@ -412,3 +506,57 @@ def test_same_as_keras(cell: str, masked: bool) -> None:
         for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=3e-6)
         assert set(theirs.layers[-2].get_config()) <= set(ours.layers[-2].get_config())
+
+
+BIDIRECTIONAL = list(itertools.product(["concat", "sum", "mul", "ave", None], [False, True], [False, True]))
+CONVOLUTIONAL: list[dict[str, Any]] = [
+    {"kernel_size": 3, "padding": "same", "return_sequences": True},
+    {"kernel_size": 3, "strides": 2},
+    {"kernel_size": 2, "return_state": True, "go_backwards": True},
+    {"kernel_size": 3, "use_bias": False, "activation": "relu", "dilation_rate": 2, "padding": "same"},
+]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_wrappers_and_convolutions_same_as_keras() -> None:
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    reference = pytest.importorskip("keras", reason="real Keras isn't installed: nothing to compare with")
+    cases: list[tuple[tuple[int, ...], Any]] = []
+    for mode, sequences, states in BIDIRECTIONAL:
+
+        def both(parts: Any, x: Any, mode=mode, sequences=sequences, states=states) -> Any:
+            inner = parts.LSTM(4, return_sequences=sequences, return_state=states)
+            return parts.Bidirectional(inner, merge_mode=mode)(parts.Dense(3)(parts.Masking()(x)))
+
+        cases.append(((6, 3), both))
+    for rank, config in itertools.product([1, 2, 3], CONVOLUTIONAL):
+        shape = [(4, 8, 2), (3, 6, 5, 2), (2, 4, 4, 4, 1)][rank - 1]
+
+        def convolution(parts: Any, x: Any, rank=rank, config=config) -> Any:
+            return getattr(parts, f"ConvLSTM{rank}D")(3, **config)(x)
+
+        cases.append((shape, convolution))
+    for shape, build in cases:
+        rng = generator(shape)
+        x = rng.normal(size=(3, *shape)).astype("float32")
+        x[1, 1:] = 0
+        models = []
+        for library in (keras, reference):
+            inputs = library.Input(shape)
+            outputs = build(library.layers, inputs)
+            models.append(library.Model(inputs, list(outputs) if isinstance(outputs, (list, tuple)) else outputs))
+        ours, theirs = models
+        weights = [0.4 * rng.normal(size=w.shape) for w in theirs.weights]
+        for model, library in zip(models, (keras, reference), strict=True):
+            model.set_weights(weights)
+            model.compile(library.optimizers.SGD(0.5), "mse")
+        expected = theirs.predict(x, verbose=0)
+        got = ours.predict(x)
+        many = expected if isinstance(expected, list) else [expected]
+        for a, b in zip(got if isinstance(got, list) else [got], many, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=4e-6)
+        targets = [rng.normal(size=y.shape).astype("float32") for y in many]
+        for model in models:
+            model.train_on_batch(x, targets if len(targets) > 1 else targets[0])
+        for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)

@@ -3,6 +3,7 @@
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention
 from .base import Layer, registry
+from .bidirectional import Bidirectional
 from .conv import (
     Conv1D,
     Conv1DTranspose,
@@ -15,6 +16,7 @@ from .conv import (
     SeparableConv1D,
     SeparableConv2D,
 )
+from .conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from .core import Activation, Dense, Identity, Input, InputLayer, Lambda, Masking
 from .einsum_dense import EinsumDense
 from .embedding import Embedding
@@ -105,6 +107,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -112,6 +115,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",

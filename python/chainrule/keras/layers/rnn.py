@@ -261,29 +261,10 @@ class RNN(Layer):
         return cls(deserialize_keras_object(config.pop("cell"), custom_objects), **config)
 
 
-_LOOP_ARGUMENTS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
+class FlatRNN(RNN):
+    """A layer that takes the arguments of its cell as its own, and shows them as its attributes."""
 
-
-class _CoreRNN(RNN):
-    """A layer whose cell has a kernel for whole sequences. Arguments of the cell and of RNN are given together."""
-
-    _cell_class: type[GatedCell]
-    _cell_name: str
     cell: Any
-
-    def __init__(self, units: int, *args: Any, use_cudnn: Any = "auto", **kwargs: Any) -> None:
-        own = {"name", "activity_regularizer", "input_shape", "batch_input_shape", "input_dim", *_LOOP_ARGUMENTS}
-        of_layer = {key: kwargs.pop(key) for key in list(kwargs) if key in own}
-        shared = {key: kwargs[key] for key in ("dtype", "trainable", "autocast") if key in kwargs}
-        if use_cudnn not in ("auto", True, False):
-            raise ValueError(f"{type(self).__name__}: use_cudnn must be 'auto', True or False, got {use_cudnn!r}.")
-        length = of_layer.pop("input_length", kwargs.pop("input_length", None))
-        if length is not None and "input_dim" in of_layer:
-            of_layer["input_shape"] = (length, of_layer.pop("input_dim"))
-        cell = self._cell_class(units, *args, name=self._cell_name, **kwargs)
-        super().__init__(cell, **of_layer, **shared)
-        self.use_cudnn = use_cudnn
-        self.input_spec = InputSpec(ndim=3)
 
     def __getattr__(self, name: str) -> Any:
         # units, activation, dropout, ... are the cell's.
@@ -292,6 +273,30 @@ class _CoreRNN(RNN):
             if cell is not None and name in cell.get_config():
                 return getattr(cell, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def get_config(self) -> dict[str, Any]:
+        cell = self.cell.get_config()
+        penalty = regularizers.serialize(self.activity_regularizer)
+        return {**cell, **self._loop_config(), "activity_regularizer": penalty, "dtype": cell["dtype"]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        return cls(**config)
+
+
+class _CoreRNN(FlatRNN):
+    """A layer whose cell has a kernel for whole sequences. Arguments of the cell and of RNN are given together."""
+
+    def __init__(self, cell: GatedCell, use_cudnn: Any, **kwargs: Any) -> None:
+        if use_cudnn not in ("auto", True, False):
+            raise ValueError(f"{type(self).__name__}: use_cudnn must be 'auto', True or False, got {use_cudnn!r}.")
+        kwargs.pop("implementation", None)  # of older versions
+        length = kwargs.pop("input_length", None)
+        if length is not None and "input_dim" in kwargs:
+            kwargs["input_shape"] = (length, kwargs.pop("input_dim"))
+        super().__init__(cell, **kwargs)
+        self.use_cudnn = use_cudnn
+        self.input_spec = InputSpec(ndim=3)
 
     def _sequence(self, x: Any, state: Any, mask: Any) -> tuple[Any, list[Any]]:
         """(states of all steps, last states) by the core."""
@@ -320,15 +325,6 @@ class _CoreRNN(RNN):
                 outputs = _where(counted, outputs, outputs * 0)
         return (outputs if self.return_sequences else states[0]), states
 
-    def get_config(self) -> dict[str, Any]:
-        cell = self.cell.get_config()
-        penalty = regularizers.serialize(self.activity_regularizer)
-        return {**cell, **self._loop_config(), "activity_regularizer": penalty, "dtype": cell["dtype"]}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
-        return cls(**config)
-
 
 @registry.add
 class SimpleRNN(_CoreRNN):
@@ -343,7 +339,62 @@ class SimpleRNN(_CoreRNN):
     Weights: kernel (features, units), recurrent_kernel (units, units), bias (units,).
     """
 
-    _cell_class, _cell_name = SimpleRNNCell, "simple_rnn_cell"
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        cell = SimpleRNNCell(
+            units,
+            activation=activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="simple_rnn_cell",
+        )
+        super().__init__(
+            cell,
+            kwargs.pop("use_cudnn", "auto"),
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
 
     def _sequence(self, x: Any, state: Any, mask: Any) -> tuple[Any, list[Any]]:
         kernel, recurrent, bias = self.cell.weight_values()
@@ -369,7 +420,67 @@ class LSTM(_CoreRNN):
         model = keras.Sequential([keras.Input((80,)), layers.Embedding(20000, 128), layers.LSTM(128), layers.Dense(1)])
     """
 
-    _cell_class, _cell_name = LSTMCell, "lstm_cell"
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: Any = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
+        cell = LSTMCell(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            unit_forget_bias=unit_forget_bias,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="lstm_cell",
+        )
+        super().__init__(
+            cell,
+            use_cudnn,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
 
     def _sequence(self, x: Any, state: Any, mask: Any) -> tuple[Any, list[Any]]:
         kernel, recurrent, bias = self.cell.weight_values()
@@ -390,7 +501,67 @@ class GRU(_CoreRNN):
     ``reset_after``; parts z, r, h.
     """
 
-    _cell_class, _cell_name = GRUCell, "gru_cell"
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: Any = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        reset_after: bool = True,
+        use_cudnn: Any = "auto",
+        **kwargs: Any,
+    ) -> None:
+        cell = GRUCell(
+            units,
+            activation=activation,
+            recurrent_activation=recurrent_activation,
+            use_bias=use_bias,
+            kernel_initializer=kernel_initializer,
+            recurrent_initializer=recurrent_initializer,
+            bias_initializer=bias_initializer,
+            kernel_regularizer=kernel_regularizer,
+            recurrent_regularizer=recurrent_regularizer,
+            bias_regularizer=bias_regularizer,
+            kernel_constraint=kernel_constraint,
+            recurrent_constraint=recurrent_constraint,
+            bias_constraint=bias_constraint,
+            dropout=dropout,
+            recurrent_dropout=recurrent_dropout,
+            seed=seed,
+            reset_after=reset_after,
+            dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True),
+            name="gru_cell",
+        )
+        super().__init__(
+            cell,
+            use_cudnn,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            go_backwards=go_backwards,
+            stateful=stateful,
+            unroll=unroll,
+            activity_regularizer=activity_regularizer,
+            **kwargs,
+        )
 
     def _sequence(self, x: Any, state: Any, mask: Any) -> tuple[Any, list[Any]]:
         kernel, recurrent, bias = self.cell.weight_values()

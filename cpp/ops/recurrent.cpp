@@ -171,7 +171,7 @@ void infer_grad(const Call& call, std::vector<Output>& outputs) {
     const bool asked = (wanted(call) >> i & 1u) != 0 && (i != kC0 || r.cell == Cell::lstm);
     outputs.push_back({r.dtype, asked ? shapes[i] : Shape{0}});
   }
-  outputs.push_back({r.dtype, Shape{r.workspace(call.has(gMask))}});
+  outputs.push_back({r.dtype, Shape{r.workspace()}});
 }
 
 void run_grad(const Task& task, void* const* ptr) {

@@ -332,10 +332,12 @@ class Backward {
   void run() {
     const bool split = r_.cell == Cell::gru_reset_before, gru = r_.cell == Cell::gru;
     const int64_t all = s_.batch * s_.steps;
+    wide_ = s_.features + s_.units;
     slopes_ = static_cast<char*>(b_.workspace);
-    before_ = s_.at(slopes_, all * s_.gates);
-    product_ = s_.at(before_, all * s_.units);  // r h_before
-    inputs_ = s_.at(product_, split ? all * s_.units : 0);
+    inputs_ = s_.at(slopes_, all * s_.gates);
+    before_ = s_.at(inputs_, s_.features);
+    product_ = s_.at(inputs_, all * wide_);
+    joint_ = s_.at(product_, split ? all * s_.units : 0);
     recurrent_panels(r_, s_, b_.recurrent, true, u_);
     // x W has the parts z r g of gru's slopes z r (inner) g.
     for (int i = 0; i < (gru ? 2 : 1); ++i) {
@@ -402,7 +404,7 @@ class Backward {
           CellSlope slope{};
           slope.units = units;
           slope.gates = s_.at(b_.gates, (n * s_.steps + t) * s_.gates);
-          slope.h_before = s_.at(before_, row * units);
+          slope.h_before = s_.at(before_, row * wide_);
           slope.dh = s_.at(dh, i * units);
           slope.slopes = s_.at(slopes_, row * s_.gates);
           slope.slopes_copy = s_.at(copy, i * s_.gates);
@@ -411,10 +413,12 @@ class Backward {
       };
       for (int64_t i = 0; i < going; ++i) {
         const int64_t n = rows_.order[first + i], row = rows_.start[n] + t;
+        if (b_.dkernel)
+          s_.copy(s_.at(inputs_, row * wide_), s_.at(b_.x, (n * s_.steps + t) * s_.features), s_.features);
         if (s > 0) {
-          s_.copy(s_.at(before_, row * units), s_.at(b_.states, (n * s_.steps + s - 1) * units), units);
+          s_.copy(s_.at(before_, row * wide_), s_.at(b_.states, (n * s_.steps + s - 1) * units), units);
         } else {
-          s_.start(s_.at(before_, row * units), b_.h0, n);
+          s_.start(s_.at(before_, row * wide_), b_.h0, n);
         }
         if (!b_.mask || b_.mask[n * s_.steps + t]) continue;
         s_.zero(s_.at(slopes_, row * s_.gates), s_.gates);
@@ -460,48 +464,55 @@ class Backward {
         multiply(s_, w_[1], s_.at(static_cast<const void*>(slopes), 3 * s_.units), s_.gates, steps, dx, s_.features,
                  true);
     };
+    if (!b_.dx) return;
     if (!b_.mask) {
-      if (b_.dx) product(first, count * s_.steps);
+      product(first, count * s_.steps);
       return;
     }
     for (int64_t i = first; i < first + count; ++i) {
       const int64_t n = rows_.order[i], length = rows_.length[n], rest = s_.steps - length;
-      s_.copy(s_.at(inputs_, rows_.start[n] * s_.features), s_.at(b_.x, n * s_.steps * s_.features),
-              length * s_.features);
-      if (!b_.dx) continue;
       product(n, length);
       s_.zero(s_.at(b_.dx, (n * s_.steps + length) * s_.features), rest * s_.features);
     }
   }
 
-  // to[:, columns] = (rows of `from`)^T slopes[:, columns], over all steps.
-  void outer(const void* from, int64_t wide, int64_t column, int64_t columns, void* to, int64_t to_column,
-             int64_t steps) const {
+  // to (rows of to_row) = from^T slopes[:, columns], over all steps; from: `wide` elements of rows of from_row.
+  void outer(const void* from, int64_t from_row, int64_t wide, int64_t column, int64_t columns, void* to,
+             int64_t to_row, int64_t steps) const {
     Gemm g{};
     g.dtype = r_.dtype;
     g.m = wide;
     g.n = columns;
     g.k = steps;
     g.a_row = 1;
-    g.a_col = wide;
+    g.a_col = from_row;
     g.b_row = s_.gates;
     g.b_col = 1;
-    g.c_row = s_.input;
-    gemm(g, from, s_.at(static_cast<const void*>(slopes_), column), s_.at(to, to_column));
+    g.c_row = to_row;
+    gemm(g, from, s_.at(static_cast<const void*>(slopes_), column), to);
   }
 
   void weight_gradients(int64_t steps) const {
-    const int64_t units = s_.units;
+    const int64_t units = s_.units, features = s_.features;
     const bool gru = r_.cell == Cell::gru, split = r_.cell == Cell::gru_reset_before;
-    if (b_.dkernel) {
-      const void* x = b_.mask ? inputs_ : b_.x;
-      outer(x, s_.features, 0, gru ? 2 * units : s_.input, b_.dkernel, 0, steps);
-      if (gru) outer(x, s_.features, 3 * units, units, b_.dkernel, 2 * units, steps);
+    // The parts that W and U have in common: one product for both, which reads the slopes once.
+    const int64_t common = gru || split ? 2 * units : s_.input;
+    if (b_.dkernel && b_.drecurrent) {
+      outer(inputs_, wide_, wide_, 0, common, joint_, common, steps);
+      for (int64_t i = 0; i < wide_; ++i)
+        s_.copy(i < features ? s_.at(b_.dkernel, i * s_.input) : s_.at(b_.drecurrent, (i - features) * s_.input),
+                s_.at(static_cast<const void*>(joint_), i * common), common);
+    } else if (b_.dkernel) {
+      outer(inputs_, wide_, features, 0, common, b_.dkernel, s_.input, steps);
+    } else if (b_.drecurrent) {
+      outer(before_, wide_, units, 0, common, b_.drecurrent, s_.input, steps);
     }
-    if (b_.drecurrent) {
-      outer(before_, units, 0, split ? 2 * units : s_.input, b_.drecurrent, 0, steps);
-      if (split) outer(product_, units, 2 * units, units, b_.drecurrent, 2 * units, steps);
-    }
+    if (b_.dkernel && (gru || split))
+      outer(inputs_, wide_, features, gru ? 3 * units : common, units, s_.at(b_.dkernel, common), s_.input, steps);
+    if (b_.drecurrent && gru)
+      outer(before_, wide_, units, common, units, s_.at(b_.drecurrent, common), s_.input, steps);
+    if (b_.drecurrent && split)
+      outer(product_, units, units, common, units, s_.at(b_.drecurrent, common), s_.input, steps);
     if (!b_.dbias) return;
     sum_slopes(0, gru ? 2 * units : s_.input, b_.dbias, 0, steps);
     if (gru) {
@@ -532,14 +543,16 @@ class Backward {
   const CellKernels& cell_;
   Packed w_[2], u_[2];
   Rows rows_{};
-  char *slopes_ = nullptr, *before_ = nullptr, *product_ = nullptr, *inputs_ = nullptr;
+  // For every step: slopes; x and h_before, side by side in rows of `wide_`; r h_before. Then the joint product.
+  char *slopes_ = nullptr, *inputs_ = nullptr, *before_ = nullptr, *product_ = nullptr, *joint_ = nullptr;
+  int64_t wide_ = 0;
 };
 
 }  // namespace
 
-int64_t Recurrence::workspace(bool masked) const {
-  const int64_t products = cell == Cell::gru_reset_before ? units : 0;
-  return batch * steps * (gate_parts() * units + units + products + (masked ? features : 0));
+int64_t Recurrence::workspace() const {
+  const int64_t products = cell == Cell::gru_reset_before ? units : 0, wide = features + units;
+  return batch * steps * (gate_parts() * units + wide + products) + wide * input_parts() * units;
 }
 
 void recurrent_forward(const Recurrence& r, const RecurrentForward& f) { Forward(r, f).run(); }

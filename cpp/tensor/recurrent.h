@@ -22,7 +22,7 @@ struct Recurrence {
   std::int64_t input_parts() const { return cell == Cell::simple ? 1 : cell == Cell::lstm ? 4 : 3; }  // kernel, U
   std::int64_t gate_parts() const { return cell == Cell::gru ? 4 : input_parts(); }  // what forward keeps of a step
   std::int64_t bias_parts() const { return cell == Cell::gru ? 6 : input_parts(); }  // gru: input's, then recurrent's
-  std::int64_t workspace(bool masked) const;  // elements that recurrent_backward works in
+  std::int64_t workspace() const;  // elements that recurrent_backward works in
 };
 
 // bias, h0, c0 and mask may be null (no bias, zero states, all steps count). c0, cells and last_c are the LSTM's.

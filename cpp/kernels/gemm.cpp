@@ -30,7 +30,9 @@ template <class T>
 struct Tile {
   const T *a, *b;
   int64_t a_row, a_col, b_row, k;
-  T* store;  // null, or where the strip of B is packed as it is read: kTileVectors vectors to the next p
+  T* store;        // null, or where the strip of B is packed as it is read: kTileVectors vectors to the next p
+  const T* ahead;  // with rows of A adjacent: k elements, `ahead_step` apart, fetched into the second-level cache
+  int64_t ahead_step;
   T* c;
   int64_t c_row;
   const T* next_c;  // null, or where the next tile begins: its rows are fetched while this one is computed
@@ -51,41 +53,69 @@ constexpr int kAhead = 10;
 
 enum class RowsOfA { adjacent, apart };
 
-// c += A B over all of k. Rows of A that are adjacent (packed or transposed) are read at constant offsets from one
-// pointer; rows apart need a pointer for every three, which the pins keep the compiler from turning into one for each.
+template <int H, RowsOfA Rows>
+constexpr int kPointers = Rows == RowsOfA::adjacent ? 1 : (H + 2) / 3;
+
+// c += one column of A times one row of B. Rows of A that are adjacent (packed or transposed) are read at constant
+// offsets from one pointer; rows apart need a pointer for every three.
+template <class T, int H, int NV, bool Whole, RowsOfA Rows>
+CR_INLINE void multiply_step(const T* const* a, int64_t a_row, int offset, const T* b, int64_t b_ahead,
+                             const Partial<T>& last, T* store_to, Vector<T> (&c)[H][NV]) {
+  constexpr int W = kLanes<T>, kLine = 64 / static_cast<int>(sizeof(T));
+  Vector<T> x[NV];
+  CR_UNROLL(8)
+  for (int j = 0; j < NV; ++j) {
+    x[j] = Whole || j < NV - 1 ? load(b + j * W) : last.load(b + j * W);
+    if (j * W % kLine == 0) __builtin_prefetch(b + b_ahead + j * W, 0, 3);
+    if (store_to) store(store_to + j * W, x[j]);
+  }
+  CR_UNROLL(16)
+  for (int i = 0; i < H; ++i) {
+    const Vector<T> y = broadcast(Rows == RowsOfA::adjacent ? a[0][i] : a[i / 3][i % 3 * a_row + offset]);
+    CR_UNROLL(8)
+    for (int j = 0; j < NV; ++j) c[i][j] += y * x[j];
+  }
+}
+
+// c += A B over all of k. The pins keep the compiler from making a pointer for each row.
 template <class T, int H, int NV, bool Whole, RowsOfA Rows, bool Store>
 CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)[H][NV]) {
-  constexpr int W = kLanes<T>, kPointers = Rows == RowsOfA::adjacent ? 1 : (H + 2) / 3;
-  constexpr int kLine = 64 / static_cast<int>(sizeof(T));
-  using V = Vector<T>;
-  const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row;
-  const T *a[kPointers], *b = t.b;
-  T* store_to = t.store;
+  constexpr int kStore = kTileVectors * kLanes<T>, kUnroll = 4;
+  const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row, b_ahead = kAhead * b_row, ahead_step = t.ahead_step;
+  const T *a[kPointers<H, Rows>], *b = t.b, *ahead = t.ahead;
+  T* to = Store ? t.store : nullptr;
   CR_UNROLL(8)
-  for (int g = 0; g < kPointers; ++g) a[g] = t.a + 3 * g * a_row;
-  const int64_t b_ahead = kAhead * b_row;
-  for (int64_t p = t.k; p > 0; --p) {
-    V x[NV];
+  for (int g = 0; g < kPointers<H, Rows>; ++g) a[g] = t.a + 3 * g * a_row;
+  const auto advance = [&](int64_t step) __attribute__((always_inline)) {
     CR_UNROLL(8)
-    for (int j = 0; j < NV; ++j) {
-      x[j] = Whole || j < NV - 1 ? load(b + j * W) : last.load(b + j * W);
-      if (j * W % kLine == 0) __builtin_prefetch(b + b_ahead + j * W, 0, 3);
-      if (Store) store(store_to + j * W, x[j]);
-    }
-    if (Rows == RowsOfA::adjacent) __builtin_prefetch(a[0] + kAhead * kTileRows, 0, 3);
-    CR_UNROLL(16)
-    for (int i = 0; i < H; ++i) {
-      const V y = broadcast(Rows == RowsOfA::adjacent ? a[0][i] : a[i / 3][i % 3 * a_row]);
-      CR_UNROLL(8)
-      for (int j = 0; j < NV; ++j) c[i][j] += y * x[j];
-    }
-    CR_UNROLL(8)
-    for (int g = 0; g < kPointers; ++g) {
-      a[g] += a_col;
+    for (int g = 0; g < kPointers<H, Rows>; ++g) {
+      a[g] += step;
       asm("" : "+r"(a[g]));
     }
+  };
+  int64_t p = t.k;
+  if (Rows == RowsOfA::apart && a_col == 1) {
+    for (; p >= kUnroll; p -= kUnroll) {
+      CR_UNROLL(4)
+      for (int u = 0; u < kUnroll; ++u) {
+        multiply_step<T, H, NV, Whole, Rows>(a, a_row, u, b, b_ahead, last, Store ? to + u * kStore : nullptr, c);
+        b += b_row;
+        asm("" : "+r"(b));
+      }
+      advance(kUnroll);
+      if (Store) to += kUnroll * kStore;
+    }
+  }
+  for (; p > 0; --p) {
+    if (Rows == RowsOfA::adjacent) {
+      __builtin_prefetch(a[0] + kAhead * kTileRows, 0, 3);
+      __builtin_prefetch(ahead, 0, 2);
+      ahead += ahead_step;
+    }
+    multiply_step<T, H, NV, Whole, Rows>(a, a_row, 0, b, b_ahead, last, to, c);
+    advance(a_col);
     b += b_row;
-    if (Store) store_to += kTileVectors * W;
+    if (Store) to += kStore;
   }
 }
 
@@ -283,6 +313,7 @@ void multiply_block(const GemmBlock& g) {
     const int64_t rows = height + (q < taller);
     if (g.a_store) pack<T>(g.a_store, kTileRows, a, g.a_row, g.a_col, rows, g.k);
     t.a = g.a_store ? static_cast<const T*>(g.a_store) : a;
+    const T* const next = a + (g.a_packed ? kTileRows * g.k : rows * g.a_row);
     for (int64_t j = 0; j < g.n; j += strip) {
       const int64_t cols = g.n - j < strip ? g.n - j : strip;
       const int vectors = static_cast<int>((cols + W - 1) / W);
@@ -302,6 +333,11 @@ void multiply_block(const GemmBlock& g) {
         t.b_row = g.b_row;
         t.store = copy;
       }
+      // Each strip fetches a row of the next panel, or the first strip all of it where its rows are adjacent.
+      const int64_t row = j / strip;
+      const bool fetches = g.a_store && q + 1 < panels && (g.a_row == 1 ? row == 0 : row < rows);
+      t.ahead = fetches ? next + row * g.a_row : t.a;
+      t.ahead_step = fetches ? g.a_col : 0;
       if (bias && !g.c_transposed) t.bias = bias + j;
       t.c = g.c_transposed ? buffer : static_cast<T*>(g.c) + i * g.c_row + j;
       t.next_c = !g.prefetch_c ? nullptr : j + strip < g.n ? t.c + strip : static_cast<T*>(g.c) + (i + rows) * g.c_row;
@@ -311,7 +347,7 @@ void multiply_block(const GemmBlock& g) {
       if (g.c_transposed)
         store_transposed(buffer, kTileCols, rows, cols, across, g.c_row, bias ? bias + i : nullptr, g.relu);
     }
-    a += g.a_packed ? kTileRows * g.k : rows * g.a_row;
+    a = next;
     i += rows;
   }
 }
@@ -365,9 +401,52 @@ void dot_rows(const GemmDotRows& g) {
   for (; i < g.rows; ++i) dot_some_rows<T, 1>(g, i);
 }
 
+// ---- sums of rows -------------------------------------------------------------------------------
+template <class T, int R>
+CR_INLINE void add_some_rows(const GemmAddRows& g, int64_t p, bool fresh) {
+  constexpr int W = kLanes<T>;
+  using V = Vector<T>;
+  const T* x = static_cast<const T*>(g.x) + p * g.x_step;
+  const T* row[R];
+  V factor[R];
+  CR_UNROLL(8)
+  for (int r = 0; r < R; ++r) {
+    row[r] = static_cast<const T*>(g.matrix) + (p + r) * g.row_step;
+    factor[r] = broadcast(x[r * g.x_step]);
+  }
+  T* y = static_cast<T*>(g.y);
+  int64_t j = 0;
+  for (; j + W <= g.cols; j += W) {
+    V sum = fresh ? V{} : load(y + j);
+    CR_UNROLL(8)
+    for (int r = 0; r < R; ++r) sum += factor[r] * load(row[r] + j);
+    store(y + j, sum);
+  }
+  if (j < g.cols) {
+    const Partial<T> last(static_cast<int>(g.cols - j));
+    V sum = fresh ? V{} : last.load(y + j);
+    CR_UNROLL(8)
+    for (int r = 0; r < R; ++r) sum += factor[r] * last.load(row[r] + j);
+    last.store(y + j, sum);
+  }
+}
+
+template <class T>
+void add_rows(const GemmAddRows& g) {
+  int64_t p = 0;
+  for (; p + 8 <= g.k; p += 8) add_some_rows<T, 8>(g, p, p == 0 && !g.accumulate);
+  for (; p < g.k; ++p) add_some_rows<T, 1>(g, p, p == 0 && !g.accumulate);
+  if (!g.bias && !g.relu) return;
+  T* y = static_cast<T*>(g.y);
+  for (int64_t j = 0; j < g.cols; ++j) {
+    T value = g.bias ? y[j] + static_cast<const T*>(g.bias)[j * g.bias_step] : y[j];
+    y[j] = g.relu && value < 0 ? 0 : value;
+  }
+}
+
 template <class T>
 constexpr GemmKernel kernel_of() {
-  return {kTileRows, kTileVectors * kLanes<T>, multiply_block<T>, dot_rows<T>, pack<T>};
+  return {kTileRows, kTileVectors * kLanes<T>, multiply_block<T>, dot_rows<T>, add_rows<T>, pack<T>};
 }
 constexpr GemmKernels kKernels = {{kernel_of<float>(), kernel_of<double>()}};
 

@@ -47,10 +47,26 @@ struct GemmDotRows {
   bool accumulate, relu;
 };
 
+// y[j] (+)= sum over p < k of x[p * x_step] * matrix[p * row_step + j], j < cols, then bias[j * bias_step] and relu.
+// The chains are those of GemmBlock; several rows are read side by side, as memory likes it, while y stays in the
+// cache.
+struct GemmAddRows {
+  int64_t k, cols;
+  const void* x;
+  int64_t x_step;
+  const void* matrix;
+  int64_t row_step;
+  void* y;
+  const void* bias;
+  int64_t bias_step;
+  bool accumulate, relu;
+};
+
 struct GemmKernel {
   int tile_rows, tile_cols;
   void (*block)(const GemmBlock& block);
   void (*dot_rows)(const GemmDotRows& dots);
+  void (*add_rows)(const GemmAddRows& sums);
   // Packs one panel of A (width tile_rows) or strip of B (width tile_cols):
   // dst[p * width + l] = src[l * lane_step + p * k_step], l < lanes <= width, p < k. What lies between `lanes` and
   // `width` is undefined; up to one vector may be written beyond dst[k * width].

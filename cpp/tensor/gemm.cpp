@@ -1,6 +1,7 @@
 #include "tensor/gemm.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 
 #include "kernels/gemm.h"
@@ -17,6 +18,7 @@ constexpr double kSerialFlops = 200e3;
 // Chunks are no smaller than this and about this many for each thread, so that a delayed thread holds up little.
 constexpr double kChunkFlops = 4e6;
 constexpr int64_t kChunksPerThread = 8;
+constexpr int64_t kRowUnit = 128;  // columns of a row times a matrix are dealt in such units
 // Packing, in multiples of the time that one use of the copy takes: a panel of A by one strip, a strip of B by one
 // panel.
 constexpr double kPackACost = 0.4, kStoreBCost = 0.3, kPackBCost = 0.9, kInPlaceCost = 0.05;
@@ -189,11 +191,43 @@ void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c,
   });
 }
 
+// ---- one row times a matrix of rows -------------------------------------------------------------
+void run_add_rows(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+  const Gemm& s = plan.shape;
+  const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
+  const bool of_b = plan.path == GemmPath::add_rows_b;
+  const int64_t cols = of_b ? s.n : s.m;
+  GemmAddRows all{};
+  all.k = s.k;
+  all.x = of_b ? a : b;
+  all.x_step = of_b ? s.a_col : s.b_row;
+  all.row_step = of_b ? s.b_row : s.a_col;
+  all.bias_step = of_b ? 1 : 0;
+  all.accumulate = s.accumulate;
+  all.relu = plan.relu;
+  // A chunk of y stays in the first-level cache; its columns are a stretch that the prefetchers follow.
+  const int64_t units = ceil_div(cols, kRowUnit),
+                most = std::max<int64_t>(1, cache_sizes().l1d / 4 / (kRowUnit * size));
+  const double flops = 2.0 * static_cast<double>(cols) * static_cast<double>(s.k);
+  const int64_t chunks = std::max(ceil_div(units, most), row_chunks(units, flops));
+  parallel_for(chunks, [&](int64_t chunk) {
+    const Range r = part(chunk, chunks, units, kRowUnit, cols);
+    GemmAddRows sums = all;
+    sums.cols = r.end - r.begin;
+    sums.matrix = at(of_b ? b : a, r.begin, size);
+    sums.y = at(c, r.begin, size);
+    sums.bias = bias ? at(bias, r.begin * all.bias_step, size) : nullptr;
+    plan.kernel->add_rows(sums);
+    activate(plan, sums.y, 1, sums.cols);
+  });
+}
+
 // ---- the general case: a grid of chunks, each by blocks of columns and of k ----------------------
-// Parts into which a sum of k terms is cut, so that the strip of B of one part takes a sixteenth of the second-level
-// cache at most. It depends on k alone, and packed operands rely on that.
-int64_t k_blocks_of(const GemmKernel& kernel, int64_t k, int64_t size) {
-  return std::max<int64_t>(1, ceil_div(k, std::max<int64_t>(64, cache_sizes().l2 / 16 / (kernel.tile_cols * size))));
+// Parts into which a sum of k terms is cut, so that a block of B that takes half of the second-level cache is about
+// twice as deep as wide. It depends on k alone, and packed operands rely on that.
+int64_t k_blocks_of(int64_t k, int64_t size) {
+  return std::max<int64_t>(1,
+                           ceil_div(k, static_cast<int64_t>(std::sqrt(static_cast<double>(cache_sizes().l2 / size)))));
 }
 
 void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
@@ -271,6 +305,14 @@ GemmPlan plan_gemm(const Gemm& shape) {
     plan.path = GemmPath::dot_rows_a;
     return plan;
   }
+  if (s.m == 1 && s.b_col == 1 && s.n > 1 && s.k * s.n * static_cast<int64_t>(itemsize(s.dtype)) > cache_sizes().l1d) {
+    plan.path = GemmPath::add_rows_b;
+    return plan;
+  }
+  if (s.n == 1 && s.a_row == 1 && s.c_row == 1 && s.m > 1 && s.k > 0 && !s.b_packed) {
+    plan.path = GemmPath::add_rows_a;
+    return plan;
+  }
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
   if (flops < kSerialFlops && !s.b_packed && (s.b_col == 1 || s.k == 0)) {  // too short a call for the divisions below
     plan.path = GemmPath::one_call;
@@ -284,7 +326,7 @@ GemmPlan plan_gemm(const Gemm& shape) {
     return plan;
   }
   plan.path = GemmPath::blocks;
-  plan.k_blocks = k_blocks_of(*plan.kernel, s.k, size);
+  plan.k_blocks = k_blocks_of(s.k, size);
   // A block of B takes half of the second-level cache.
   plan.nc =
       std::max<int64_t>(1, cache.l2 / 2 / (std::max<int64_t>(1, ceil_div(s.k, plan.k_blocks)) * size * width)) * width;
@@ -308,7 +350,7 @@ void pack_b(DType dtype, std::int64_t k, std::int64_t n, const void* b, std::int
   const GemmKernel& kernel = kernels().gemm->of[dtype == DType::F64];
   const int64_t size = static_cast<int64_t>(itemsize(dtype)), width = kernel.tile_cols, strips = ceil_div(n, width);
   if (n == 1) b_col = 1;
-  const int64_t k_blocks = k_blocks_of(kernel, k, size);
+  const int64_t k_blocks = k_blocks_of(k, size);
   const int64_t chunks = k * n < kPackSerial ? 1 : std::min(strips, 4 * static_cast<int64_t>(num_threads()));
   parallel_for(chunks, [&](int64_t chunk) {
     for (int64_t k_block = 0; k_block < k_blocks; ++k_block) {
@@ -331,6 +373,9 @@ void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const
     case GemmPath::dot_rows_a:
     case GemmPath::dot_rows_b:
       return run_dot_rows(plan, a, b, c, bias);
+    case GemmPath::add_rows_a:
+    case GemmPath::add_rows_b:
+      return run_add_rows(plan, a, b, c, bias);
     case GemmPath::transposed:
       return run_transposed(plan, a, b, c, bias);
     case GemmPath::one_call:

@@ -36,6 +36,8 @@ enum class GemmPath : std::uint8_t {
   nothing,     // m or n is 0
   dot_rows_b,  // one row of A against the contiguous columns of B
   dot_rows_a,  // the contiguous rows of A against one column
+  add_rows_b,  // one row of A times a B of contiguous rows, too large for the first-level cache
+  add_rows_a,  // a transposed A times one column: the same with the roles exchanged
   transposed,  // C^T = B^T A^T, A^T packed, B^T read where it is: for a transposed B and few rows of A
   one_call,    // small: a single block, in place, on the calling thread
   blocks,      // the rest: a grid of rows and columns, each cut into blocks that the second-level cache holds

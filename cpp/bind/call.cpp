@@ -75,16 +75,19 @@ namespace {
 // Whether writing out[i] can't change an input element that is still to be read.
 bool may_share(const Tensor& input, const Tensor& out) {
   if (input.impl()->storage != out.impl()->storage) return true;
-  return input.data() == out.data() && input.shape() == out.shape() && input.is_contiguous();
+  return input.data() == out.data() && itemsize(input.dtype()) == itemsize(out.dtype()) &&
+         input.shape() == out.shape() && input.is_contiguous();
 }
 
 }  // namespace
 
 bool run_op_into(const Op& op, const Tensor* inputs, int n, const Tensor& out) {
-  if (!out.is_contiguous() || elementwise_gives_bool(static_cast<ElementwiseOp>(op.opcode))) return false;
+  const DType dtype = inputs[0].dtype();
+  const DType result = elementwise_gives_bool(static_cast<ElementwiseOp>(op.opcode)) ? DType::Bool : dtype;
+  if (!out.is_contiguous() || out.dtype() != result) return false;
   Shape shape = inputs[0].shape(), next;
   for (int i = 0; i < n; ++i) {
-    if (inputs[i].is_placeholder() || inputs[i].dtype() != out.dtype() || !may_share(inputs[i], out)) return false;
+    if (inputs[i].is_placeholder() || inputs[i].dtype() != dtype || !may_share(inputs[i], out)) return false;
     if (!broadcast(shape, inputs[i].shape(), next)) return false;
     shape = next;
   }

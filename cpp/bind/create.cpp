@@ -4,6 +4,7 @@
 #include <new>
 #include <string>
 
+#include "bind/call.h"
 #include "bind/convert.h"
 #include "bind/tensor_type.h"
 #include "tensor/tensor.h"
@@ -142,6 +143,27 @@ PyObject* asarray(PyObject*, Arguments arguments, Py_ssize_t count, PyObject* ke
   });
 }
 
+// Two tensors whose product is a matrix product are multiplied here, everything else by the face's own function.
+PyObject* dot_of_face = nullptr;
+
+PyObject* dot(PyObject*, Arguments arguments, Py_ssize_t count, PyObject* keywords) noexcept {
+  return guarded([=]() -> PyObject* {
+    if (count == 2 && !keywords && Py_TYPE(arguments[0]) == &tensor_type && Py_TYPE(arguments[1]) == &tensor_type) {
+      const Tensor &a = handle_of(arguments[0]), &b = handle_of(arguments[1]);
+      static const Op* const matmul = find_op("matmul");
+      if (a.dtype() == b.dtype() && a.ndim() > 0 && b.ndim() > 0 && b.ndim() <= 2)
+        return wrap_result(run_op(*matmul, BorrowedPair(arguments[0], arguments[1]).tensors(), 2, {}));
+    }
+    if (!dot_of_face) raise(PyExc_RuntimeError, "dot: chainrule.numpy has not been imported");
+    return PyObject_Vectorcall(dot_of_face, arguments, static_cast<std::size_t>(count), keywords);
+  });
+}
+
+PyObject* set_dot(PyObject*, PyObject* function) noexcept {
+  Py_XSETREF(dot_of_face, Py_NewRef(function));
+  return Py_NewRef(Py_None);
+}
+
 template <class Function>
 PyCFunction function(Function f) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
@@ -160,6 +182,10 @@ PyMethodDef create_functions[] = {
     {"zeros", function(zeros), kFast, "zeros(shape, dtype='float32')\n\nA tensor of zeros."},
     {"ones", function(ones), kFast, "ones(shape, dtype='float32')\n\nA tensor of ones."},
     {"full", function(full), kFast, "full(shape, value, dtype=None)\n\nA tensor filled with a value (or array)."},
+    {"dot", function(dot), kFast,
+     "dot(a, b, out=None)\n--\n\n"
+     "The sum of products over the last axis of ``a`` and the last but one of ``b`` (its only one)."},
+    {"set_dot", set_dot, METH_O, "set_dot(function)\n\nWho answers calls of dot() that are no plain matrix product."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace chainrule

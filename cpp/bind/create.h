@@ -1,4 +1,4 @@
-// The functions of _core that make tensors: asarray, from_numpy, empty, zeros, ones, full. Called too often for
+// The functions of _core that make tensors (asarray, from_numpy, empty, zeros, ones, full), and dot. Called too often for
 // pybind11.
 #pragma once
 

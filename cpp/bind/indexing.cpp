@@ -329,7 +329,58 @@ Tensor functional_scatter(const Tensor& x, const Subscript& s, const Tensor& val
   return apply(ElementwiseOp::where, chosen, apply(*take, inputs, 2, {Attr::of(0)}), x);
 }
 
+// x[i, j, ...] = value with one array of indices for each axis, all of one shape; false where it is more than that, or
+// an index is out of bounds (nothing is written then).
+bool scatter_points(const Tensor& x, const Subscript& s, const Tensor& value) {
+  const int n = static_cast<int>(s.arrays.size());
+  if (n != x.ndim() || n != s.shape.ndim || n > 4) return false;
+  const Shape& shape = s.arrays[0].indices.shape();
+  const std::int64_t* indices[4];
+  for (int k = 0; k < n; ++k) {
+    const Tensor& array = s.arrays[static_cast<std::size_t>(k)].indices;
+    if (array.is_placeholder() || array.shape() != shape || !array.is_contiguous()) return false;
+    indices[k] = array.data_as<std::int64_t>();
+  }
+  const bool single = value.ndim() == 0;
+  if (!single && (value.shape() != shape || !value.is_contiguous())) return false;
+  if (value.impl()->storage == x.impl()->storage) return false;
+  const std::int64_t count = element_count(shape);
+  std::vector<std::int64_t> places(static_cast<std::size_t>(count), 0);
+  for (int k = 0; k < n; ++k) {
+    const int axis = s.arrays[static_cast<std::size_t>(k)].axis;
+    const std::int64_t length = s.shape[axis], stride = s.strides[axis];
+    for (std::int64_t i = 0; i < count; ++i) {
+      std::int64_t at = indices[k][i];
+      if (at < 0) at += length;
+      if (at < 0 || at >= length) return false;
+      places[static_cast<std::size_t>(i)] += at * stride;
+    }
+  }
+  const auto write = [&](auto element) {
+    using Element = decltype(element);
+    Element* to = x.data_as<Element>() + s.offset;
+    const Element* from = value.data_as<Element>();
+    for (std::int64_t i = 0; i < count; ++i) to[places[static_cast<std::size_t>(i)]] = from[single ? 0 : i];
+  };
+  switch (itemsize(x.dtype())) {
+    case 1:
+      write(std::uint8_t{});
+      break;
+    case 2:
+      write(std::uint16_t{});
+      break;
+    case 4:
+      write(std::uint32_t{});
+      break;
+    default:
+      write(std::uint64_t{});
+  }
+  x.bump_version();
+  return true;
+}
+
 void scatter_in_place(const Tensor& x, const Subscript& s, const Tensor& value) {
+  if (scatter_points(x, s, value)) return;
   const Scatter scatter(s, s.shape);
   Tensor from = broadcast_value(value, scatter.result_shape());
   if (from.impl()->storage == x.impl()->storage) from = copy_of(from);

@@ -5,6 +5,7 @@
 #include "bind/call.h"
 #include "bind/convert.h"
 #include "bind/interop.h"
+#include "bind/numpy_layout.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
@@ -40,12 +41,12 @@ bool names_operands(const Op& op, PyObject* keyword_names) {
   return true;
 }
 
-// The tensor given as out= or behind the operands, where it is the only option.
+// The array given as out= or behind the operands, where it is the only option.
 PyObject* only_out(PyObject* const* arguments, Py_ssize_t count, int n, PyObject* keyword_names) {
   const Py_ssize_t keywords = keyword_names ? PyTuple_GET_SIZE(keyword_names) : 0;
   if (count + keywords != n + 1 || count < n) return nullptr;
   if (keywords == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keyword_names, 0), "out") != 0) return nullptr;
-  return Py_TYPE(arguments[n]) == &tensor_type ? arguments[n] : nullptr;
+  return Py_TYPE(arguments[n]) == &tensor_type || is_numpy_array(arguments[n]) ? arguments[n] : nullptr;
 }
 
 // NumPy's ufunc of the op's name, or null; looked up once.
@@ -76,11 +77,19 @@ PyObject* call_numpy(const Op& op, PyObject* const* arguments, Py_ssize_t count,
   return count > n ? Py_NewRef(result.get()) : with_tensors(result.get()).release();
 }
 
+// The tensor on an ndarray's own memory; an empty one where it would have to be copied.
+Tensor from_numpy_unchanged(PyObject* array) {
+  Tensor tensor = from_numpy(array);
+  const auto* layout = reinterpret_cast<const NumpyArray*>(array);
+  return tensor && tensor.data() == layout->data ? tensor : Tensor();
+}
+
 // Computes straight into `out` where dtypes and layout allow.
 bool call_into(const Op& op, const Operand* operands, int n, PyObject* out) {
-  const Tensor& target = handle_of(out);
-  if (recording() || Trace::current() || target.is_placeholder()) return false;
-  if (elementwise_gives_bool(static_cast<ElementwiseOp>(op.opcode))) return false;
+  if (recording() || Trace::current()) return false;
+  if (Py_TYPE(out) == &tensor_type && is_number(out)) return false;
+  const Tensor target = Py_TYPE(out) == &tensor_type ? handle_of(out) : from_numpy_unchanged(out);
+  if (!target || target.is_placeholder()) return false;
   require_writable(target, "output array is read-only");
   Tensor inputs[3];
   promote_elementwise(op, operands, n, inputs);

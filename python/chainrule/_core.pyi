@@ -200,6 +200,9 @@ def custom_step(*args: Any, **options: Any) -> Any:
 def detach(*args: Any, **options: Any) -> Any:
     """Another head on the same memory, unknown to the gradient graph."""
 
+def dot(*args: Any, **options: Any) -> Any:
+    """The sum of products over the last axis of ``a`` and the last but one of ``b`` (its only one)."""
+
 def empty(*args: Any, **options: Any) -> Any:
     """A tensor with any values."""
 
@@ -265,6 +268,9 @@ def reset_peak_memory(*args: Any, **options: Any) -> Any:
 
 def resume_recording(*args: Any, **options: Any) -> Any:
     """resume_recording(arg0: typing.SupportsInt | typing.SupportsIndex) -> None"""
+
+def set_dot(*args: Any, **options: Any) -> Any:
+    """Who answers calls of dot() that are no plain matrix product."""
 
 def set_isa(*args: Any, **options: Any) -> Any:
     """Changes the instruction-set level (for tests)."""

@@ -13,6 +13,7 @@ import pytest
 from pairs import assert_same, base_error, result_of, values
 
 import chainrule
+import chainrule.numpy
 
 # ---- indexing -------------------------------------------------------------------------------------------------------
 
@@ -217,3 +218,45 @@ def reshaped(x: Any) -> Any:
     y = x + 1
     y.shape = (2, 3)
     return y
+
+
+@pytest.mark.parametrize("shape", [(50,), (7, 9), (3, 4, 5)])
+def test_points_are_written_in_order(shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 9, shape)
+    for view in (x, x.T):
+        theirs, ours = view.copy(), chainrule.asarray(x.copy())
+        ours = ours if view is x else ours.T
+        indices = tuple(rng.integers(-n, n, (6, 10)) for n in view.shape)
+        values = rng.integers(0, 9, (6, 10))
+        for value in (values, 5):
+            theirs[indices], ours[indices] = value, value  # the last of several to one place stays
+            np.testing.assert_array_equal(np.asarray(ours), theirs)
+        before = ours.tolist()
+        outside = (*indices[:-1], np.where(values == 3, view.shape[-1], indices[-1]))
+        with pytest.raises(IndexError, match="out of bounds"):
+            ours[outside] = 1
+        assert ours.tolist() == before
+
+
+@pytest.mark.parametrize("name", ["logical_not", "isnan", "less", "add"])
+def test_results_written_into_arrays(name: str) -> None:
+    function, theirs = getattr(chainrule.numpy, name), getattr(np, name)
+    x = np.arange(6.0)
+    operands = [x] if theirs.nin == 1 else [x, x[::-1].copy()]
+    for dtype in ("bool", "float64", "float32"):
+        out, expected = np.zeros(6, dtype), np.zeros(6, dtype)
+        try:
+            theirs(*operands, out=expected)
+        except TypeError:
+            with pytest.raises(TypeError):
+                function(*operands, out=out)
+            continue
+        assert function(*operands, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+        tensor = chainrule.asarray(np.zeros(6, dtype))
+        assert function(*[chainrule.asarray(v) for v in operands], tensor) is tensor
+        np.testing.assert_array_equal(np.asarray(tensor), expected)
+    mask = x > 2
+    assert chainrule.numpy.logical_not(mask, mask) is mask
+    np.testing.assert_array_equal(mask, x <= 2)

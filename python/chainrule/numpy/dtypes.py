@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy
 from numpy import (  # noqa: F401
@@ -87,6 +87,8 @@ def _type_of(value: Any) -> Any:
 class finfo(numpy.finfo):  # noqa: N801 - NumPy's name
     """numpy.finfo, of arrays too."""
 
+    _finfo_cache: ClassVar[dict[Any, Any]] = {}  # of its own: NumPy's holds objects of NumPy's class
+
     def __new__(cls, kind: Any) -> Any:
         return super().__new__(cls, _type_of(kind))
 
@@ -101,4 +103,4 @@ class iinfo(numpy.iinfo):  # noqa: N801 - NumPy's name
 True_ = bool_(True)
 False_ = bool_(False)
 
-__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any", "numpy")]
+__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any", "ClassVar", "numpy")]

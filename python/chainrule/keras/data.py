@@ -16,6 +16,22 @@ from .variables import Tensor, Variable, check_numeric
 Batch = tuple[Any, Any, Any]
 
 
+def batch_parts(data: Any) -> tuple[Any, Any, Any]:
+    """(x, y, sample_weight) of ``x``, ``(x, y)`` or ``(x, y, sample_weight)``; None for missing parts.
+
+    Raises:
+        ValueError: a tuple of another length.
+    """
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"Expected x, (x, y) or (x, y, sample_weight), got a tuple of {len(data)}.")
+    padded = (*data, None, None)
+    return padded[0], padded[1], padded[2]
+
+
 def is_array_data(x: Any) -> bool:
     """Whether ``x`` is an array-like or a structure of them, as opposed to a source of batches."""
     return all(hasattr(leaf, "__array__") or isinstance(leaf, (int, float)) for leaf in flatten(x)) and not isinstance(

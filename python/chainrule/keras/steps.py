@@ -75,13 +75,12 @@ def test_step(model: Any, x: Any, y: Any, sample_weight: Any) -> None:
 
 def run_step(model: Any, mode: str, x: Any, y: Any, sample_weight: Any) -> None:
     """One step of "train" or "test": the model's own ``train_step(data)`` or ``test_step(data)`` if it defines one."""
-    own = getattr(model, f"{mode}_step", None)
-    if own is None:
+    if not model.defines(f"{mode}_step"):
         (train_step if mode == "train" else test_step)(model, x, y, sample_weight)
         return
     data = (x, y) if sample_weight is None else (x, y, sample_weight)
     with remember_logits():
-        logs = own(data if y is not None else x)
+        logs = getattr(model, f"{mode}_step")(data if y is not None else x)
     tracked = {metric.name for metric in model.metrics}
     for name, value in (logs or {}).items():
         if name not in tracked:  # kept in memory of its own, so that a recorded step leaves it there
@@ -90,9 +89,9 @@ def run_step(model: Any, mode: str, x: Any, y: Any, sample_weight: Any) -> None:
 
 
 def predict_step(model: Any, x: Any) -> Any:
-    """Forward outside of training."""
+    """Forward outside of training, or the model's own ``predict_step(data)`` if it defines one."""
     with chainrule.no_grad():
-        return model._forward(x, training=False)
+        return model.predict_step(x) if model.defines("predict_step") else model._forward(x, training=False)
 
 
 def _rows(x: Any) -> int:

@@ -18,7 +18,7 @@ from chainrule import _core, seeds
 from . import optimizers
 from .callbacks import CallbackList
 from .compiled import CompiledLoss, CompiledMetrics, by_output, check_labels
-from .data import ArrayData, BatchSource, apply_class_weight, is_array_data, split_validation
+from .data import ArrayData, BatchSource, apply_class_weight, batch_parts, is_array_data, split_validation
 from .debug import FiniteCheck
 from .fitting import FitRun, is_due, run_steps
 from .layers.base import observe_outputs, structure_version
@@ -26,7 +26,7 @@ from .masking import masks_of
 from .metrics import Mean, Metric, read_scalar
 from .progress import Progress, resolve_verbose
 from .registry import deserialize_keras_object, serialize_keras_object
-from .steps import make_loop, predict_step, run_batch
+from .steps import make_loop, predict_step, run_batch, test_step, train_step
 from .symbolic import flatten, map_structure, pack_like
 from .variables import Tensor, convert_to_tensor
 
@@ -232,6 +232,27 @@ class Trainer:
         if what == "sample_weight" and isinstance(values, Tensor):
             return [values] * len(names)
         return by_output(values, names, what)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step on a batch ``x``, ``(x, y)`` or ``(x, y, sample_weight)``: the values of the metrics after it.
+
+        May be overridden; fit records it. What it returns beside the model's metrics is logged too.
+        """
+        train_step(self, *batch_parts(data))
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """As :meth:`train_step`, for evaluate: loss and metrics without an update. May be overridden."""
+        test_step(self, *batch_parts(data))
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    def predict_step(self, data: Any) -> Any:
+        """The outputs for a batch (of which only ``x`` is used). May be overridden; predict records it."""
+        return self._forward(batch_parts(data)[0], training=False)
+
+    def defines(self, method: str) -> bool:
+        """Whether a subclass (or an assignment) has put its own in the place of this method."""
+        return method in vars(self) or getattr(type(self), method) is not getattr(Trainer, method)
 
     def _forward(self, x: Any, training: bool) -> Any:
         y_pred = super().__call__(x, training=training)  # type: ignore[misc]

@@ -17,6 +17,7 @@ from .config import (
     standardize_dtype,
 )
 from .data import PyDataset
+from .data import batch_parts as unpack_x_y_sample_weight
 from .naming import clear_session
 from .progress import Progbar
 from .registry import (
@@ -28,7 +29,8 @@ from .registry import (
     register_keras_serializable,
     serialize_keras_object,
 )
-from .symbolic import is_keras_tensor
+from .sequences import pad_sequences, timeseries_dataset_from_array
+from .symbolic import flatten, is_keras_tensor, map_structure
 from .variables import convert_to_tensor
 
 CustomObjectScope = custom_object_scope
@@ -88,23 +90,53 @@ def normalize(x: Any, axis: int = -1, order: float = 2) -> Any:
     return ops.normalize(x, axis=axis, order=order)
 
 
+def split_dataset(
+    dataset: Any,
+    left_size: Any = None,
+    right_size: Any = None,
+    shuffle: bool = False,
+    seed: int | None = None,
+    preferred_backend: str | None = None,
+) -> tuple[Any, Any]:
+    """Arrays (or lists, tuples and dictionaries of them) cut in two by rows.
+
+    Args:
+        left_size, right_size: a share of the rows (a float in (0, 1)) or their number; one of them is enough.
+        shuffle: whether to put the rows in another order first, the same for the same ``seed``.
+
+    Raises:
+        ValueError: neither size given, or sizes that don't fit.
+
+    Example: ``(x_train, y_train), (x_val, y_val) = split_dataset((x, y), left_size=0.8, shuffle=True, seed=1)``.
+    """
+    arrays = map_structure(np.asarray, dataset)
+    counts = {len(leaf) for leaf in flatten(arrays)}
+    if len(counts) != 1:
+        raise ValueError(f"split_dataset: the arrays have different numbers of rows {sorted(counts)}.")
+    rows = counts.pop()
+
+    def number(size: Any, name: str) -> int:
+        if isinstance(size, float) and not 0 < size < 1 or not isinstance(size, float) and not 0 < size < rows:
+            raise ValueError(f"split_dataset: {name} must be a share in (0, 1) or from 1 to {rows - 1}, got {size!r}.")
+        return round(size * rows) if isinstance(size, float) else int(size)
+
+    if left_size is None and right_size is None:
+        raise ValueError("split_dataset needs left_size or right_size.")
+    left = rows - number(right_size, "right_size") if left_size is None else number(left_size, "left_size")
+    right = rows - left if right_size is None else number(right_size, "right_size")
+    if left + right > rows:
+        raise ValueError(f"split_dataset: {left} and {right} rows are asked for, there are {rows}.")
+    order = np.random.default_rng(seed).permutation(rows) if shuffle else np.arange(rows)
+    return tuple(
+        map_structure(lambda leaf, part=part: leaf[part], arrays) for part in (order[:left], order[left : left + right])
+    )  # type: ignore[return-value]
+
+
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
     """``x``, ``(x, y)`` or ``(x, y, sample_weight)``, without the missing parts."""
     if y is None:
         return (x,) if isinstance(x, (tuple, list)) else x
     return (x, y) if sample_weight is None else (x, y, sample_weight)
-
-
-def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight), None for missing parts."""
-    if isinstance(data, list):
-        data = tuple(data)
-    if not isinstance(data, tuple):
-        return data, None, None
-    if not 1 <= len(data) <= 3:
-        raise ValueError(f"Expected x, (x, y) or (x, y, sample_weight), got a tuple of {len(data)}.")
-    padded = (*data, None, None)
-    return padded[0], padded[1], padded[2]
 
 
 __all__ = [
@@ -124,10 +156,13 @@ __all__ = [
     "is_keras_tensor",
     "normalize",
     "pack_x_y_sample_weight",
+    "pad_sequences",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",
+    "split_dataset",
     "standardize_dtype",
+    "timeseries_dataset_from_array",
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]

@@ -62,7 +62,7 @@ class FitRun:
             and not self.hooks.has_batch_hooks
             and isinstance(self.loop, _core.FitLoop)
             and all(has_table(metric) for metric in self.model.metrics)
-            and not self.model._step_logs
+            and not self.model._step_logs["train"]
         )
 
     def at_once(self, loop: Any, epochs: int) -> None:

@@ -84,7 +84,7 @@ def run_step(model: Any, mode: str, x: Any, y: Any, sample_weight: Any) -> None:
     tracked = {metric.name for metric in model.metrics}
     for name, value in (logs or {}).items():
         if name not in tracked:  # kept in memory of its own, so that a recorded step leaves it there
-            state = model._step_logs.setdefault(name, chainrule.asarray(np.zeros((), "float32")))
+            state = model._step_logs[mode].setdefault(name, chainrule.asarray(np.zeros((), "float32")))
             _op.assign(state, _op.cast(chainrule.asarray(value), "float32"))
 
 

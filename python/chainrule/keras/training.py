@@ -55,7 +55,8 @@ class Trainer:
         self._untraceable = False
         self._masked = False  # whether the outputs have masks, which a recorded forward pass doesn't give
         self._output_shapes: list[tuple[int, ...]] = []
-        self._step_logs: dict[str, Any] = {}  # what a train_step of the model's own returns beside its metrics
+        # What a train_step or test_step of the model's own returns beside its metrics, by mode.
+        self._step_logs: dict[str, dict[str, Any]] = {"train": {}, "test": {}}
         self._step_programs: dict[Any, Any] = {}
         self._step_version = -1
         self._forward_programs: dict[Any, Any] = {}
@@ -100,7 +101,7 @@ class Trainer:
         self._compiled = True
         self.stop_training = False
         self._step_programs = {}
-        self._step_logs = {}
+        self._step_logs = {"train": {}, "test": {}}
         self._loss_tracker = Mean(name="loss")
         self._compile_config = {
             "optimizer": optimizer,
@@ -165,8 +166,8 @@ class Trainer:
         for metric in self.metrics:
             metric.reset_state()
 
-    def get_metrics_result(self) -> dict[str, float]:
-        """The metrics' current values by name."""
+    def get_metrics_result(self, mode: str = "train") -> dict[str, float]:
+        """The metrics' current values by name, and what a step of the model's own returned beside them."""
         results: dict[str, float] = {}
         for metric in self.metrics:
             value = metric.result()
@@ -175,7 +176,7 @@ class Trainer:
             else:
                 array = np.asarray(convert_to_tensor(value).numpy())
                 results[metric.name] = float(array) if array.ndim == 0 else array.tolist()
-        return results | {name: float(value) for name, value in self._step_logs.items()}
+        return results | {name: float(value) for name, value in self._step_logs[mode].items()}
 
     # ---- what a step computes
 
@@ -506,12 +507,12 @@ class Trainer:
             while step != steps and loop.epoch < 1:
                 hooks.on_test_batch_begin(step)
                 loop.run(1, 1)
-                logs = self.get_metrics_result()
+                logs = self.get_metrics_result("test")
                 hooks.on_test_batch_end(step, logs)
                 step += 1
         else:
             run_steps(loop, steps, progress, None)
-        logs = self.get_metrics_result()
+        logs = self.get_metrics_result("test")
         hooks.on_test_end(logs)
         progress.end(count or loop.step, logs)
         if return_dict:
@@ -650,10 +651,10 @@ class Trainer:
         self._require_compiled("test_on_batch")
         data = self._prepare(x, y, sample_weight)
         run_batch(self, "test", (data.x, data.y, data.sample_weight), self._run_eagerly)
-        return self._batch_logs(return_dict)
+        return self._batch_logs(return_dict, "test")
 
-    def _batch_logs(self, return_dict: bool) -> Any:
-        logs = self.get_metrics_result()
+    def _batch_logs(self, return_dict: bool, mode: str = "train") -> Any:
+        logs = self.get_metrics_result(mode)
         if return_dict:
             return logs
         values = list(logs.values())

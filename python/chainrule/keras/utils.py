@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import random as python_random
 from typing import Any
 
@@ -127,9 +128,8 @@ def split_dataset(
     if left + right > rows:
         raise ValueError(f"split_dataset: {left} and {right} rows are asked for, there are {rows}.")
     order = np.random.default_rng(seed).permutation(rows) if shuffle else np.arange(rows)
-    return tuple(
-        map_structure(lambda leaf, part=part: leaf[part], arrays) for part in (order[:left], order[left : left + right])
-    )  # type: ignore[return-value]
+    halves = [map_structure(operator.itemgetter(part), arrays) for part in (order[:left], order[left : left + right])]
+    return halves[0], halves[1]
 
 
 def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:

@@ -23,12 +23,19 @@ std::uint64_t load_group(const unsigned char* mask) {
   return group & 0x0101010101010101u;
 }
 
-// Calls chosen(i) for each true element in order; groups of eight false ones are passed over at once.
-template <class Chosen>
-void for_each_true(const unsigned char* mask, std::int64_t first, std::int64_t last, Chosen&& chosen) {
+// Calls chosen(i) for each true element in order; groups of eight false ones are passed over at once, and for groups of
+// eight true ones all_chosen(i) is called instead.
+template <class Chosen, class AllChosen>
+void for_each_true(const unsigned char* mask, std::int64_t first, std::int64_t last, Chosen&& chosen,
+                   AllChosen&& all_chosen) {
   std::int64_t i = first;
   for (; i + kGroup <= last; i += kGroup) {
-    for (std::uint64_t left = load_group(mask + i); left; left &= left - 1) chosen(i + __builtin_ctzll(left) / 8);
+    const std::uint64_t group = load_group(mask + i);
+    if (group == 0x0101010101010101u) {
+      all_chosen(i);
+      continue;
+    }
+    for (std::uint64_t left = group; left; left &= left - 1) chosen(i + __builtin_ctzll(left) / 8);
   }
   for (; i < last; ++i)
     if (mask[i]) chosen(i);
@@ -90,7 +97,12 @@ Tensor compress(const Tensor& x, const Tensor& mask) {
     Element* to = result.data_as<Element>();
     for_chunks_of(size, starts, [&](std::int64_t first, std::int64_t last, std::int64_t start) {
       Element* next = to + start;
-      for_each_true(truth, first, last, [&](std::int64_t i) { *next++ = from[i]; });
+      for_each_true(
+          truth, first, last, [&](std::int64_t i) { *next++ = from[i]; },
+          [&](std::int64_t i) {
+            std::memcpy(next, from + i, kGroup * sizeof(Element));
+            next += kGroup;
+          });
     });
   });
   return result;
@@ -106,10 +118,16 @@ void expand(const Tensor& x, const Tensor& mask, const void* values, int step) {
     Element* to = x.data_as<Element>();
     for_chunks_of(size, starts, [&](std::int64_t first, std::int64_t last, std::int64_t start) {
       const Element* next = from + (step ? start : 0);
-      for_each_true(truth, first, last, [&](std::int64_t i) {
-        to[i] = *next;
-        next += step;
-      });
+      for_each_true(
+          truth, first, last,
+          [&](std::int64_t i) {
+            to[i] = *next;
+            next += step;
+          },
+          [&](std::int64_t i) {
+            for (std::int64_t k = 0; k < kGroup; ++k) to[i + k] = next[k * step];
+            next += kGroup * step;
+          });
     });
   });
 }

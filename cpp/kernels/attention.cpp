@@ -1,5 +1,6 @@
 // The rows between the two products of attention: scaled, masked, made a distribution; and the gradient. A row stays in
 // the nearest cache for its passes.
+#include "kernels/across.h"
 #include "kernels/parts.h"
 #include "simd/math.h"
 #include "simd/vec.h"
@@ -51,9 +52,11 @@ void weights(void* scores, const AttentionRows& a) {
     }
     Vec<T> greatest(-kInfinity<T>);
     for (int64_t k = 0; k < vectors; ++k) greatest = max_or_second(Vec<T>::load(s + k * lanes) * factor, greatest);
-    const Vec<T> top(simd::reduce_max(greatest));
-    if (top.v[0] == -kInfinity<T>) {  // nothing may be seen
-      for (int64_t j = 0; j < vectors * lanes || j < a.cols; ++j) s[j] = T(0);
+    const Vec<T> top = max_across(greatest);
+    if (top.v[0] == -kInfinity<T>) {  // nothing may be seen, or nothing is a number
+      T weight = T(0);
+      for (int64_t j = 0; j < n; ++j) weight = s[j] != s[j] ? s[j] : weight;
+      for (int64_t j = 0; j < vectors * lanes || j < a.cols; ++j) s[j] = weight;
       continue;
     }
     Vec<T> total(T(0));
@@ -62,7 +65,7 @@ void weights(void* scores, const AttentionRows& a) {
       e.store(s + k * lanes);
       total += e;
     }
-    const Vec<T> inverse(T(1) / simd::reduce_add(total));
+    const Vec<T> inverse = Vec<T>(T(1)) / sum_across(total);
     for (int64_t k = 0; k < vectors; ++k) (Vec<T>::load(s + k * lanes) * inverse).store(s + k * lanes);
     for (int64_t j = vectors * lanes; j < a.cols; ++j) s[j] = T(0);
   }
@@ -82,7 +85,7 @@ void weights_grad(void* g_data, const void* p_data, void* bias_data, int64_t bia
     }
     Vec<T> total(T(0));
     for (int64_t k = 0; k < vectors; ++k) total += Vec<T>::load(g + k * lanes) * Vec<T>::load(p + k * lanes);
-    const Vec<T> sum(simd::reduce_add(total));
+    const Vec<T> sum = sum_across(total);
     for (int64_t k = 0; k < vectors; ++k)
       (Vec<T>::load(p + k * lanes) * (Vec<T>::load(g + k * lanes) - sum)).store(g + k * lanes);
     for (int64_t j = vectors * lanes; j < a.cols; ++j) g[j] = T(0);

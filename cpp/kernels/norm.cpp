@@ -1,6 +1,7 @@
 // Normalisation of rows and of channels. A row is read from memory once and stays in the nearest cache for the passes
 // over it (mean, squares about the mean, result); channels are summed down the rows of a chunk that stays in the
 // second.
+#include "kernels/across.h"
 #include "kernels/parts.h"
 #include "simd/vec.h"
 
@@ -91,7 +92,7 @@ CR_INLINE void sum_row(const Cut<T>& cut, T (&totals)[count], Term term) {
     term(cut.last, out);
     for (int i = 0; i < count; ++i) total[i] += cut.last.only(out[i]);
   }
-  for (int i = 0; i < count; ++i) totals[i] = simd::reduce_add(total[i]);
+  for (int i = 0; i < count; ++i) totals[i] = sum_across(total[i]).v[0];
 }
 
 template <class T>

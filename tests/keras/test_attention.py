@@ -50,6 +50,15 @@ def test_a_query_that_may_see_nothing_gets_zeros_and_gives_no_gradient():
     assert np.isfinite(gradient).all()
 
 
+def test_nan_is_passed_on():
+    x = np.full((1, 3, 1, 4), np.nan, "float32")
+    assert np.isnan(nn.attention(x, x, x).numpy()).all()
+    x = normal(1, 3, 1, 4)
+    x[0, 1, 0, 0] = np.nan
+    y = nn.attention(x, normal(1, 3, 1, 4), normal(1, 3, 1, 4)).numpy()
+    np.testing.assert_array_equal(np.isnan(y[0, :, 0, 0]), [False, True, False])
+
+
 def test_dropout_is_that_of_the_weights():
     """With its gradient: the same numbers as composed of weights, dropout and a product."""
     q, k, v = (rng.standard_normal((2, 9, 3, 4)) for _ in range(3))

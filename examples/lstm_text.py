@@ -64,21 +64,21 @@ def main() -> None:
     characters, numbers = np.unique(np.array(list(text)), return_inverse=True)
     numbers = numbers.astype("int32")
     cut = len(numbers) * 9 // 10
-    x, y = sequences(numbers[:cut], 100)
-    x_test, y_test = sequences(numbers[cut:], 100)
+    x, y = sequences(numbers[:cut], 64)
+    x_test, y_test = sequences(numbers[cut:], 64)
 
     model = build(len(characters), options.units, (None, None), stateful=False)
     model.summary()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    parts = 10  # points of the curve for each pass over the text
-    steps = len(x) // 64 // parts
-    schedule = keras.optimizers.schedules.CosineDecay(4e-3, steps * parts * options.epochs)
+    parts = 4  # points of the curve for each pass over the text
+    steps = len(x) // 32 // parts
+    schedule = keras.optimizers.schedules.CosineDecay(3e-3, steps * parts * options.epochs)
     model.compile(keras.optimizers.Adam(schedule, global_clipnorm=1.0), loss, metrics=["accuracy"])
     start = time.perf_counter()
     history = model.fit(
         x,
         y,
-        batch_size=64,
+        batch_size=32,
         epochs=parts * options.epochs,
         steps_per_epoch=steps,
         validation_data=(x_test, y_test),

@@ -394,8 +394,7 @@ class StackedRNNCells(Layer):
         for cell, state in zip(self.cells, states, strict=True):
             if isinstance(cell, GatedCell):
                 cell.prepare_dropout(inputs, first_state(state), training)
-            first = first_state(state)
-            inputs = _op.broadcast_to(first[:1, :1], (first.shape[0], output_size(cell)))
+            inputs = _core.zeros((flatten(inputs)[0].shape[0], output_size(cell)), dtype=self.compute_dtype)
 
     def forget_dropout(self) -> None:
         """What was drawn counts no longer."""

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
+#include <limits>
 
 #include "kernels/gemm.h"
 #include "runtime/cpu.h"
@@ -15,8 +15,9 @@ using std::int64_t;
 
 // Below this many flops a product stays on the calling thread: it takes about as long as handing half of it over.
 constexpr double kSerialFlops = 200e3;
-// Chunks are no smaller than this and about this many for each thread, so that a delayed thread holds up little.
-constexpr double kChunkFlops = 4e6;
+// A product is cut into chunks of about so many flops, at least one or two for each thread and at most so many: a
+// delayed thread holds up little, and each chunk packs for itself.
+constexpr double kChunkFlops = 32e6;
 constexpr int64_t kChunksPerThread = 8;
 constexpr int64_t kRowUnit = 128;  // columns of a row times a matrix are dealt in such units
 // Packing, in multiples of the time that one use of the copy takes: a panel of A by one strip, a strip of B by one
@@ -49,14 +50,15 @@ Range part(int64_t i, int64_t parts, int64_t units, int64_t unit, int64_t total)
 struct Grid {
   int64_t rows, cols;
 };
-// The grid of least cost: what the busiest thread computes, and what each chunk packs for itself.
-Grid grid_of(int64_t panels, int64_t strips, double flops, double pack_a, double pack_b) {
-  const int64_t threads = num_threads();
+// The grid of least cost: what a thread computes, and what each chunk packs for itself. `alone`: on this thread.
+Grid grid_of(bool alone, int64_t panels, int64_t strips, double flops, double pack_a, double pack_b) {
+  const int64_t threads = alone ? 1 : num_threads();
   if (threads == 1 || flops < kSerialFlops) return {1, 1};
   const int64_t wanted =
-      std::clamp<int64_t>(static_cast<int64_t>(flops / kChunkFlops), threads, kChunksPerThread * threads);
+      std::clamp<int64_t>(static_cast<int64_t>(flops / kChunkFlops), flops < kChunkFlops / 2 ? threads : 2 * threads,
+                          kChunksPerThread * threads);
   Grid best{1, 1};
-  double least = 1e300;
+  double least = std::numeric_limits<double>::infinity();
   for (int64_t rows = 1; rows <= std::min(wanted, panels); ++rows) {
     const int64_t cols = std::min(strips, ceil_div(wanted, rows));
     const auto height = static_cast<double>(ceil_div(panels, rows)),
@@ -157,7 +159,7 @@ void run_dot_rows(const GemmPlan& plan, const void* a, const void* b, void* c, c
 }
 
 // ---- C^T = B^T A^T ------------------------------------------------------------------------------
-void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias, bool alone) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
@@ -168,7 +170,7 @@ void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c,
                 s.k);
   }
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-  const Grid grid = grid_of(panels, strips, flops, kInPlaceCost, kInPlaceCost);
+  const Grid grid = grid_of(alone, panels, strips, flops, kInPlaceCost, kInPlaceCost);
   parallel_for(grid.rows * grid.cols, [&](int64_t chunk) {
     const Range r = part(chunk / grid.cols, grid.rows, panels, kernel.tile_rows, s.n);
     const Range q = part(chunk % grid.cols, grid.cols, strips, width, s.m);
@@ -230,14 +232,14 @@ int64_t k_blocks_of(int64_t k, int64_t size) {
                            ceil_div(k, static_cast<int64_t>(std::sqrt(static_cast<double>(cache_sizes().l2 / size)))));
 }
 
-void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias, bool alone) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
   const int64_t width = kernel.tile_cols, height = kernel.tile_rows;
   const int64_t strips = ceil_div(s.n, width), panels = gemm_panels(s.m, height);
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-  const Grid grid = grid_of(panels, strips, flops, plan.pack_a ? kPackACost : kInPlaceCost,
+  const Grid grid = grid_of(alone, panels, strips, flops, plan.pack_a ? kPackACost : kInPlaceCost,
                             !plan.pack_b   ? kInPlaceCost
                             : s.b_col == 1 ? kStoreBCost
                                            : kPackBCost);
@@ -335,8 +337,9 @@ GemmPlan plan_gemm(const Gemm& shape) {
   // other before they have been used up.
   const int64_t strips = ceil_div(s.n, width), panels = gemm_panels(s.m, plan.kernel->tile_rows);
   const bool crowded = s.a_row * size % 2048 == 0;
-  plan.pack_a = strips >= (s.a_row == 1 ? 4 : s.a_col != 1 ? 2 : crowded ? 3 : 12);
+  plan.pack_a = strips >= (s.a_row == 1 ? (s.k > 64 ? 4 : 16) : s.a_col != 1 ? 2 : crowded ? 3 : 12);
   plan.pack_b = !s.b_packed && (s.b_col != 1 || (panels >= 3 && s.k * s.n * size > cache.l1d / 2));
+  plan.whole = !plan.pack_a && !plan.pack_b && plan.k_blocks == 1 && s.n <= plan.nc;
   return plan;
 }
 
@@ -365,7 +368,9 @@ void pack_b(DType dtype, std::int64_t k, std::int64_t n, const void* b, std::int
 }
 
 // ---- running ------------------------------------------------------------------------------------
-void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+namespace {
+// `alone`: on the calling thread.
+void run(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias, bool alone) {
   if (!plan.shape.has_bias) bias = nullptr;
   switch (plan.path) {
     case GemmPath::nothing:
@@ -377,12 +382,18 @@ void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const
     case GemmPath::add_rows_b:
       return run_add_rows(plan, a, b, c, bias);
     case GemmPath::transposed:
-      return run_transposed(plan, a, b, c, bias);
+      return run_transposed(plan, a, b, c, bias, alone);
     case GemmPath::one_call:
       return run_one_call(plan, a, b, c, bias);
     case GemmPath::blocks:
-      return run_blocks(plan, a, b, c, bias);
+      if (alone && plan.whole) return run_one_call(plan, a, b, c, bias);
+      return run_blocks(plan, a, b, c, bias, alone);
   }
+}
+}  // namespace
+
+void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+  run(plan, a, b, c, bias, false);
 }
 
 void run_gemm_batch(const GemmPlan& plan, int64_t batch, const void* a, int64_t a_step, const void* b, int64_t b_step,
@@ -391,20 +402,20 @@ void run_gemm_batch(const GemmPlan& plan, int64_t batch, const void* a, int64_t 
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
   const double total = flops * static_cast<double>(batch);
-  const auto run = [&](int64_t i) {
-    run_gemm(plan, at(a, i * a_step, size), at(b, i * b_step, size), at(c, i * c_step, size), bias);
+  const auto run_one = [&](int64_t i, bool alone) {
+    run(plan, at(a, i * a_step, size), at(b, i * b_step, size), at(c, i * c_step, size), bias, alone);
   };
   // Whole products are the chunks when there are enough of them to share out; otherwise, and when they are so large
   // that handing out their parts costs nothing in comparison, each is cut up in turn.
   const int64_t threads = num_threads();
   if (batch < threads || total < kSerialFlops || flops > kLargeFlops) {
-    for (int64_t i = 0; i < batch; ++i) run(i);
+    for (int64_t i = 0; i < batch; ++i) run_one(i, false);
     return;
   }
   const int64_t chunks =
       std::min(batch, std::max<int64_t>(kChunksPerThread * threads, static_cast<int64_t>(total / (64 * kChunkFlops))));
   parallel_for(chunks, [&](int64_t chunk) {
-    for (int64_t i = batch * chunk / chunks; i < batch * (chunk + 1) / chunks; ++i) run(i);
+    for (int64_t i = batch * chunk / chunks; i < batch * (chunk + 1) / chunks; ++i) run_one(i, true);
   });
 }
 

@@ -58,19 +58,22 @@ PyObject* get_transposed(PyObject* self, void*) noexcept {
       shape.push_back(x.length(i));
       strides.push_back(x.strides()[i]);
     }
-    return wrap(x.view(shape, strides, 0));
+    return wrap_view(x.view(shape, strides, 0), self);
   });
 }
 PyObject* get_matrix_transposed(PyObject* self, void*) noexcept {
   return guarded([=] {
     const Tensor& x = handle_of(self);
     if (x.ndim() < 2) throw ValueError("matrix transpose with ndim < 2 is undefined");
-    return wrap(fn::swap_last(x));
+    return wrap_view(fn::swap_last(x), self);
   });
 }
 
 PyObject* get_flat(PyObject* self, void*) noexcept {
-  return guarded([=] { return wrap(fn::reshape(handle_of(self), {-1})); });
+  return guarded([=] {
+    static PyObject* const iterator = import_attribute("chainrule.numpy", "flatiter").release();
+    return PyObject_CallOneArg(iterator, self);
+  });
 }
 int set_flat(PyObject* self, PyObject* value, void*) noexcept {
   return guarded_status([=] {
@@ -97,6 +100,7 @@ PyObject* get_priority(PyObject*, void*) noexcept { return PyFloat_FromDouble(10
 
 }  // namespace
 
+#define CR_NUMPY(name) {#name, tensor_numpy_attribute, nullptr, "As of numpy.ndarray.", const_cast<char*>(#name)}
 PyGetSetDef tensor_attributes[] = {
     {"shape", get_shape, set_shape, "Lengths of the axes, a tuple; another one can be set that needs no copy.",
      nullptr},
@@ -108,8 +112,21 @@ PyGetSetDef tensor_attributes[] = {
     {"strides", get_strides, nullptr, "Bytes from one element to the next along each axis, a tuple.", nullptr},
     {"T", get_transposed, nullptr, "View with the axes in reverse order.", nullptr},
     {"mT", get_matrix_transposed, nullptr, "View with the last two axes swapped.", nullptr},
-    {"flat", get_flat, set_flat, "The elements in row-major order as one axis (a view where the memory allows it).",
+    {"flat", get_flat, set_flat, "The elements in row-major order, to read and to write: a chainrule.numpy.flatiter.",
      nullptr},
+    {"base", tensor_base, nullptr, "The array whose memory a view shows; None for an array with its own.", nullptr},
+    CR_NUMPY(byteswap),
+    CR_NUMPY(ctypes),
+    CR_NUMPY(dump),
+    CR_NUMPY(dumps),
+    CR_NUMPY(getfield),
+    CR_NUMPY(setfield),
+    CR_NUMPY(tofile),
+    CR_NUMPY(as_integer_ratio),
+    CR_NUMPY(bit_count),
+    CR_NUMPY(hex),
+    CR_NUMPY(is_integer),
+    {"__class__", tensor_class, nullptr, nullptr, nullptr},
     {"real", get_real, nullptr, "The tensor itself: its elements are real.", nullptr},
     {"imag", get_imaginary, nullptr, "Zeros: the elements are real.", nullptr},
     {"data", get_data, nullptr, "A memoryview of the elements.", nullptr},
@@ -120,5 +137,6 @@ PyGetSetDef tensor_attributes[] = {
     {"__array_interface__", tensor_array_interface, nullptr, nullptr, nullptr},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
+#undef CR_NUMPY
 
 }  // namespace chainrule

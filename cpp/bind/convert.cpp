@@ -304,6 +304,17 @@ Operand read_operand(PyObject* object) {
     const Object tensor = Object::steal(PyObject_CallNoArgs(method.get()));
     if (!is_tensor(tensor.get())) raise(PyExc_TypeError, "__chainrule_tensor__() must return a chainrule.Tensor");
     strong(handle_of(tensor.get()));
+  } else if (const Object method = is_plain_sequence(object) || PyType_Check(object)
+                                       ? Object()
+                                       : attribute_or_none(object, "__array__")) {
+    // What it makes may be a tensor, which NumPy would not take.
+    const Object made = Object::steal(PyObject_CallNoArgs(method.get()));
+    if (is_tensor(made.get())) {
+      strong(handle_of(made.get()));
+    } else {
+      const Object array = Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "O", made.get()));
+      strong(from_numpy(array.get()));
+    }
   } else {
     const Object array = Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "O", object));
     strong(from_numpy(array.get()));
@@ -355,6 +366,12 @@ Tensor as_array(PyObject* object, PyObject* dtype, Copy copy) {
     }
     return tensor;
   }
+  if (dtype != Py_None && is_plain_sequence(object) && !contains_tensor(object)) {
+    // NumPy converts element by element: what doesn't fit the dtype is an error, not a wrapped number.
+    const Object array = Object::steal(
+        PyObject_CallMethod(numpy_module(), "asarray", "OO", object, dtype_to_python(dtype_from_python(dtype))));
+    return from_numpy(array.get());
+  }
   tensor = to_tensor(object);
   const DType type = dtype == Py_None ? tensor.dtype() : dtype_from_python(dtype);
   const bool same = type == tensor.dtype();
@@ -366,6 +383,18 @@ Tensor as_array(PyObject* object, PyObject* dtype, Copy copy) {
     return apply(*op, &tensor, 1, {});
   }
   return tensor;
+}
+
+PyObject* numpy_owner(const Tensor& tensor) {
+  const Storage* storage = tensor.impl()->storage.get();
+  if (!storage || storage->release_owner != release_python_owner) return nullptr;
+  PyObject* const owner = static_cast<PyObject*>(storage->owner);
+  return is_numpy_array(owner) ? owner : nullptr;
+}
+
+PyObject* numpy_scalar_type(DType dtype) {
+  const NumpyTypes* types = numpy_types();
+  return types ? reinterpret_cast<PyObject*>(types->scalars[index(dtype)]) : nullptr;
 }
 
 void require_values(const Tensor& tensor, const char* what) {

@@ -49,6 +49,10 @@ Tensor as_array(PyObject* object, PyObject* dtype, Copy copy);
 // The ndarray on the same memory; TraceError for a placeholder.
 Object to_numpy(PyObject* tensor);
 Object to_numpy(const Tensor& tensor);
+// The ndarray whose memory the tensor shows; null (no error) where there is none. Borrowed.
+PyObject* numpy_owner(const Tensor& tensor);
+// numpy.float64 and its like, borrowed; null where NumPy isn't imported.
+PyObject* numpy_scalar_type(DType dtype);
 // Throws TraceError naming what was asked of a placeholder.
 void require_values(const Tensor& tensor, const char* what);
 // The tensor if the array's dtype is one of ours, else an empty one.

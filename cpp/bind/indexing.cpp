@@ -119,10 +119,12 @@ bool find_element(const Tensor& x, PyObject* key, std::int64_t& offset) {
   return true;
 }
 
-PyObject* row(const Tensor& x, std::int64_t offset) {
+PyObject* row(PyObject* self, std::int64_t offset) {
+  const Tensor& x = handle_of(self);
   if (x.ndim() == 1) return number_at(x, offset);
-  return wrap(x.view(Shape(x.shape().begin() + 1, x.shape().end()), Strides(x.strides().begin() + 1, x.strides().end()),
-                     offset));
+  return wrap_view(x.view(Shape(x.shape().begin() + 1, x.shape().end()),
+                          Strides(x.strides().begin() + 1, x.strides().end()), offset),
+                   self);
 }
 
 // The boolean tensor, if the key is one of x's shape and both lie in memory row by row.
@@ -143,7 +145,7 @@ PyObject* subscript(PyObject* self, PyObject* key) noexcept {
     if (!Trace::current() && is_plain(x)) {
       std::int64_t offset = 0;
       if (find_element(x, key, offset)) return number_at(x, offset);
-      if (x.ndim() > 0 && add_index(x, 0, key, offset)) return row(x, offset);
+      if (x.ndim() > 0 && add_index(x, 0, key, offset)) return row(self, offset);
       Tensor mask;
       if (!x.is_placeholder() && is_plain_mask(x, key, mask)) return wrap(compress(x, mask));
     }
@@ -155,7 +157,7 @@ PyObject* subscript(PyObject* self, PyObject* key) noexcept {
           "use "
           "where(mask, a, b) instead");
     if (!s.arrays.empty()) return wrap(gather(x, s));
-    if (!s.scalar) return wrap(basic_part(x, s));
+    if (!s.scalar) return wrap_view(basic_part(x, s), self);
     // A program reads the memory anew at every run, but then it is a number, whatever the program writes there later.
     if (Trace::current()) return wrap_result(x.is_placeholder() ? basic_part(x, s) : copy_of(basic_part(x, s)));
     return is_plain(x) ? number_at(x, s.offset) : wrap_result(copy_of(basic_part(x, s)));
@@ -487,6 +489,18 @@ bool store_by_mask(const Tensor& x, PyObject* key, PyObject* object) {
   return true;
 }
 
+// A value of a dtype that tensors lack (complex, text, objects): NumPy converts it, or says why it can't.
+bool assign_with_numpy(PyObject* self, PyObject* key, PyObject* object) {
+  const Tensor& x = handle_of(self);
+  if (x.is_placeholder() || Trace::current() || (recording() && has_node(x))) return false;
+  const bool foreign = PyComplex_Check(object) || PyUnicode_Check(object) || PyBytes_Check(object) ||
+                       object == Py_None || is_numpy_array(object) || is_numpy_scalar(object);
+  if (!foreign || read_operand(object).kind != Operand::unsupported) return false;
+  check(PyObject_SetItem(to_numpy(self).get(), key, object));
+  x.bump_version();
+  return true;
+}
+
 int assign_subscript(PyObject* self, PyObject* key, PyObject* object) noexcept {
   return guarded_status([=] {
     if (!object) raise(PyExc_ValueError, "cannot delete array elements");
@@ -502,6 +516,7 @@ int assign_subscript(PyObject* self, PyObject* key, PyObject* object) noexcept {
           ((find_element(x, key, offset) && store_number(x, offset, object)) || store_by_mask(x, key, object)))
         return 0;
     }
+    if (assign_with_numpy(self, key, object)) return 0;
     Subscript s;
     parse_subscript(x, key, s);
     if (s.arrays.empty() && !s.traced_mask) {
@@ -531,7 +546,7 @@ Py_ssize_t length(PyObject* self) noexcept {
 PyObject* item_at(PyObject* self, Py_ssize_t index) noexcept {
   const Tensor& x = handle_of(self);
   if (x.ndim() > 0 && index >= 0 && index < x.length(0) && !Trace::current() && is_plain(x))
-    return guarded([&] { return row(x, index * x.strides()[0]); });
+    return guarded([&] { return row(self, index * x.strides()[0]); });
   PyObject* key = PyLong_FromSsize_t(index);
   if (!key) return nullptr;
   PyObject* result = subscript(self, key);

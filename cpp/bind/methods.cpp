@@ -149,8 +149,9 @@ const char* read_order(PyObject* keywords, const char* method) {
 }
 
 PyObject* reshape_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  return guarded(
-      [=] { return wrap(reshaped(handle_of(self), integers_of(arguments), read_order(keywords, "reshape"))); });
+  return guarded([=] {
+    return wrap_view(reshaped(handle_of(self), integers_of(arguments), read_order(keywords, "reshape")), self);
+  });
 }
 
 PyObject* transpose_method(PyObject* self, PyObject* arguments) {
@@ -158,7 +159,7 @@ PyObject* transpose_method(PyObject* self, PyObject* arguments) {
     const Tensor& x = handle_of(self);
     const bool plain = PyTuple_GET_SIZE(arguments) == 0 ||
                        (PyTuple_GET_SIZE(arguments) == 1 && PyTuple_GET_ITEM(arguments, 0) == Py_None);
-    return wrap(fn::transpose(x, plain ? reversed_axes(x.ndim()) : integers_of(arguments)));
+    return wrap_view(fn::transpose(x, plain ? reversed_axes(x.ndim()) : integers_of(arguments)), self);
   });
 }
 
@@ -171,7 +172,7 @@ PyObject* swapaxes_method(PyObject* self, PyObject* arguments) {
     for (int i = 0; i < x.ndim(); ++i) axes.push_back(i);
     std::swap(axes[static_cast<std::size_t>(normalize_axis(a, x.ndim(), "swapaxes"))],
               axes[static_cast<std::size_t>(normalize_axis(b, x.ndim(), "swapaxes"))]);
-    return wrap(fn::transpose(x, axes));
+    return wrap_view(fn::transpose(x, axes), self);
   });
 }
 
@@ -188,7 +189,8 @@ const char* one_order(PyObject* arguments, PyObject* keywords, const char* forma
 }
 
 PyObject* ravel_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  return guarded([=] { return wrap(reshaped(handle_of(self), {-1}, one_order(arguments, keywords, "|s:ravel"))); });
+  return guarded(
+      [=] { return wrap_view(reshaped(handle_of(self), {-1}, one_order(arguments, keywords, "|s:ravel")), self); });
 }
 PyObject* flatten_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded(
@@ -238,11 +240,19 @@ PyObject* numpy_method(PyObject* self, PyObject*) {
   return guarded([=] { return to_numpy(self).release(); });
 }
 
-PyObject* view_method(PyObject* self, PyObject* arguments) {
+PyObject* view_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=]() -> PyObject* {
-    PyObject* dtype = Py_None;
-    if (!PyArg_ParseTuple(arguments, "|O:view", &dtype)) throw PythonError();
-    if (dtype == Py_None) return wrap(fn::reshape(handle_of(self).alias(), handle_of(self).shape()));
+    static const char* names[] = {"dtype", "type", nullptr};
+    PyObject *dtype = Py_None, *type = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|OO:view", const_cast<char**>(names), &dtype, &type))
+      throw PythonError();
+    const auto is_ours = [](PyObject* object) {  // Tensor and chainrule.numpy.ndarray
+      return PyType_Check(object) && PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(object), &tensor_type);
+    };
+    if (type != Py_None && !is_ours(type))
+      raise_format(PyExc_TypeError, "view: arrays of type %S can't be made; use x.numpy().view(type=...)", type);
+    if (dtype == Py_None || is_ours(dtype))
+      return wrap_view(handle_of(self).view(handle_of(self).shape(), handle_of(self).strides(), 0), self);
     const Object seen = Object::steal(PyObject_CallMethod(to_numpy(self).get(), "view", "O", dtype));
     Tensor tensor = from_numpy(seen.get());
     return tensor ? wrap(std::move(tensor)) : Py_NewRef(seen.get());
@@ -459,7 +469,7 @@ PyMethodDef tensor_methods[] = {
     CR_ROW(astype, kParsed,
            "astype(dtype, casting='unsafe', copy=True): converted elements; an ndarray for dtypes that tensors lack."),
     CR_ROW(numpy, METH_NOARGS, "numpy(): the ndarray on the same memory."),
-    CR_ROW(view, METH_VARARGS, "view(dtype=None): another tensor on the same memory."),
+    CR_ROW(view, kParsed, "view(dtype=None): another tensor on the same memory."),
     CR_ROW(tolist, METH_NOARGS, "tolist(): nested lists of Python numbers."),
     CR_ROW(item, METH_VARARGS, "item(*index): the element as a Python number."),
     CR_ROW(tobytes, METH_NOARGS, "tobytes(): the elements' bytes in row-major order."),

@@ -237,10 +237,13 @@ bool makes_arrays(const Op& op) {
   return op.view || &op == ops[0] || &op == ops[1];
 }
 
-PyObject* wrap_outputs(const Op& op, std::vector<Tensor> outputs) {
+// `first` is the first argument.
+PyObject* wrap_outputs(const Op& op, std::vector<Tensor> outputs, PyObject* first) {
   if (outputs.empty()) return Py_NewRef(Py_None);
-  if (outputs.size() == 1 || shows_first_output_only(op))
+  if (outputs.size() == 1 || shows_first_output_only(op)) {
+    if (op.view && first && is_tensor(first)) return wrap_view(std::move(outputs[0]), first);
     return makes_arrays(op) ? wrap(std::move(outputs[0])) : wrap_result(std::move(outputs[0]));
+  }
   return wrap_all(std::move(outputs));
 }
 
@@ -262,7 +265,7 @@ PyObject* call_parsed(const OpObject* self, PyObject* const* arguments, Py_ssize
   const Attrs attrs = read_attributes(op, given);
   std::vector<Tensor> inputs(operands.size());
   promote_structured(op, operands.data(), n, inputs.data());
-  return wrap_outputs(op, run_op_all(op, inputs.data(), n, attrs));
+  return wrap_outputs(op, run_op_all(op, inputs.data(), n, attrs), given.values[0]);
 }
 
 PyObject* vectorcall(PyObject* self, PyObject* const* arguments, std::size_t count, PyObject* keyword_names) noexcept {

@@ -32,6 +32,7 @@ void deallocate_tensor(PyObject* object) {
   TensorObject* self = reinterpret_cast<TensorObject*>(object);
   if (self->weak_references) PyObject_ClearWeakRefs(object);
   Py_CLEAR(self->attributes);
+  Py_CLEAR(self->base);
   self->handle.~Tensor();
   PyTypeObject* type = Py_TYPE(object);
 #ifndef Py_GIL_DISABLED
@@ -110,6 +111,7 @@ PyObject* wrap(Tensor tensor) {
   new (&object->handle) Tensor(std::move(tensor));
   object->weak_references = nullptr;
   object->attributes = nullptr;
+  object->base = nullptr;
   object->is_number = false;
   return reinterpret_cast<PyObject*>(object);
 }

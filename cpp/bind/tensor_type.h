@@ -18,6 +18,7 @@ struct TensorObject {
   PyObject_HEAD Tensor handle;
   PyObject* weak_references;
   PyObject* attributes;  // the instance's __dict__; null until something is stored in it
+  PyObject* base;        // of a view: the object whose memory it shows; else null
   std::uint64_t value;   // of a number: its bytes, the first ones
   DType value_type;
   bool is_number;
@@ -56,6 +57,8 @@ class BorrowedPair {
 
 // A new Python object around the tensor.
 PyObject* wrap(Tensor tensor);
+// The same for what may be a view of `of`: its base is then that one, or that one's base, as in NumPy.
+PyObject* wrap_view(Tensor tensor, PyObject* of);
 // The same for what an operation computed: without axes it is a number.
 PyObject* wrap_result(Tensor tensor);
 // The element as 64 bits, the rest zero.
@@ -89,6 +92,11 @@ extern PySequenceMethods tensor_sequence_methods;  // indexing.cpp
 extern PyBufferProcs tensor_buffer_procs;          // interop.cpp
 extern PyMethodDef tensor_methods[];               // methods.cpp
 extern PyGetSetDef tensor_attributes[];            // attributes.cpp
+// array_memory.cpp
+PyObject* tensor_numpy_attribute(PyObject* self, void* name);
+PyObject* tensor_base(PyObject* self, void*);
+PyObject* tensor_class(PyObject* self, void*);
+int tensor_set_shape(PyObject* self, PyObject* value, void*);
 PyObject* tensor_richcompare(PyObject* a, PyObject* b, int comparison);
 PyObject* tensor_repr(PyObject* self);
 PyObject* tensor_str(PyObject* self);

@@ -19,8 +19,8 @@ Shape wanted_shape(const Call& call) {
       unknown = i;
     } else if (shape[i] < 0) {
       throw ShapeError(message("[reshape] negative dimensions are not allowed: ", to_string(shape)));
-    } else {
-      known *= shape[i];
+    } else if (__builtin_mul_overflow(known, shape[i], &known)) {
+      throw ShapeError(message("[reshape] cannot reshape array of size ", x.size(), " into shape ", to_string(shape)));
     }
   }
   const std::int64_t size = x.size();

@@ -27,11 +27,8 @@ DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "numpy.md"
 BEGIN, END = "<!-- coverage: written by tools/numpy_coverage.py -->", "<!-- end of coverage -->"
 # Names that are left out on purpose.
 REASONS = {
-    "numpy.ndarray.ctypes": "x.numpy().ctypes",
-    "numpy.ndarray.setflags": "x.numpy().setflags",
-    "numpy.ndarray.base": "x.numpy().base",
+    "numpy.ndarray.setflags": "a tensor's flags can be read only",
     "numpy.ndarray.resize": "a tensor's memory cannot grow; np.resize makes a new one",
-    "numpy.row_stack": "deprecated by NumPy; vstack",
 }
 # Parameters of NumPy's that have no meaning here.
 IGNORED = {"like", "subok", "device"}

@@ -100,7 +100,7 @@ def tensor_class(tensor: type) -> list[str]:
     lines += [f"    {line}" for line in OTHER_METHODS]
     for name, member in vars(tensor).items():
         kind = type(member).__name__
-        if kind == "getset_descriptor" and name != "__dict__":
+        if kind == "getset_descriptor" and name not in ("__class__", "__dict__"):
             lines += ["    @property", f"    def {name}(self) -> {ATTRIBUTE_TYPES.get(name, 'Tensor')}: ..."]
         elif kind == "method_descriptor":
             types = METHOD_TYPES.get(name, "(self, *args: Any, **options: Any) -> Tensor")

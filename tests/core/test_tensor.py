@@ -22,11 +22,13 @@ ops = _core.ops
 
 def test_views_share_memory() -> None:
     t = chainrule.asarray(np.arange(12.0).reshape(3, 4))
-    for view in (t.T, t.reshape(4, 3), t[1:], t[None], t.ravel(), t.swapaxes(0, 1), t.transpose(1, 0), t.mT, t.flat):
+    for view in (t.T, t.reshape(4, 3), t[1:], t[None], t.ravel(), t.swapaxes(0, 1), t.transpose(1, 0), t.mT):
         assert np.shares_memory(view.numpy(), t.numpy())
     assert not np.shares_memory(t.copy().numpy(), t.numpy())
     assert not np.shares_memory(t.flatten().numpy(), t.numpy())
     t.T[0] = -1
+    t.T.flat[4] = 1  # t.T is not contiguous: still the same memory
+    assert t[1, 1] == 1
     assert t[:, 0].tolist() == [-1, -1, -1]
 
 

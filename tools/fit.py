@@ -25,7 +25,7 @@ class Fit(NamedTuple):
     function: Function
     low: mp.mpf
     high: mp.mpf
-    degree_float: int
+    degree_float: int  # 0: this type has no such polynomial
     degree_double: int
 
 
@@ -74,7 +74,7 @@ def scaled_erfcx(t: mp.mpf) -> mp.mpf:
 
 
 HALF_LN2 = mp.log(2) / 2 * (1 + mp.mpf(2) ** -10)
-LOG_END = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * (1 + mp.mpf(2) ** -10)
+LOG_END = mp.mpf(1) / 25 * (1 + mp.mpf(2) ** -10)  # (1 + s) / (1 - s) = 3/2 for s = 1/5
 QUARTER_PI2 = (mp.pi / 4) ** 2 * (1 + mp.mpf(2) ** -10)
 ATAN_END = mp.tan(mp.pi / 8) ** 2 * (1 + mp.mpf(2) ** -10)
 ERFCX_LOW = (mp.mpf("0.49") - ERFCX_CENTRE) / (mp.mpf("0.49") + ERFCX_CENTRE)
@@ -83,8 +83,12 @@ ERFCX_HIGH = (30 - ERFCX_CENTRE) / (30 + ERFCX_CENTRE)
 FITS = [
     Fit("exp", "(e^r - 1 - r) / r^2 for |r| <= ln(2) / 2",
         even_series(lambda r: (mp.expm1(r) - r) / r**2, mp.mpf(1) / 2), -HALF_LN2, HALF_LN2, 4, 9),
-    Fit("log", "(log((1 + s) / (1 - s)) / s - 2) / z, z = s^2, for (1 + s) / (1 - s) in [sqrt(1/2), sqrt(2)]",
-        even_series(lambda z: (2 * atanh_ratio(z) - 2) / z, mp.mpf(2) / 3), mp.mpf(0), LOG_END, 2, 6),
+    Fit("log", "(log((1 + s) / (1 - s)) / s - 2) / z, z = s^2, for (1 + s) / (1 - s) in [3/4, 3/2]",
+        even_series(lambda z: (2 * atanh_ratio(z) - 2) / z, mp.mpf(2) / 3), mp.mpf(0), LOG_END, 2, 7),
+    Fit("exp_short", "as exp, where doubles serve a float result",
+        even_series(lambda r: (mp.expm1(r) - r) / r**2, mp.mpf(1) / 2), -HALF_LN2, HALF_LN2, 0, 5),
+    Fit("log_short", "as log, where doubles serve a float result",
+        even_series(lambda z: (2 * atanh_ratio(z) - 2) / z, mp.mpf(2) / 3), mp.mpf(0), LOG_END, 0, 4),
     Fit("sin", "(sin(r) - r) / r^3 in z = r^2 for |r| <= pi / 4",
         even_series(lambda z: (mp.sin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, -mp.mpf(1) / 6), mp.mpf(0), QUARTER_PI2, 2, 5),
     Fit("cos", "(cos(r) - 1 + z / 2) / z^2, z = r^2, for |r| <= pi / 4",
@@ -101,7 +105,7 @@ FITS = [
         scaled_erfcx, ERFCX_LOW, ERFCX_HIGH, 12, 21),
     Fit("cbrt", "first guess of the cube root of x in [1, 8)", mp.cbrt, mp.mpf(1), mp.mpf(8), 4, 4),
     Fit("power", "(atanh(s) / s - 1 - z / 3) / z^2, z = s^2, as for log",
-        even_series(lambda z: (atanh_ratio(z) - 1 - z / 3) / z**2, mp.mpf(1) / 5), mp.mpf(0), LOG_END, 2, 7),
+        even_series(lambda z: (atanh_ratio(z) - 1 - z / 3) / z**2, mp.mpf(1) / 5), mp.mpf(0), LOG_END, 2, 8),
 ]  # fmt: skip
 
 
@@ -127,6 +131,10 @@ def constants(dtype: str) -> list[tuple[str, str, list[mp.mpf]]]:
     pi_2 = split(mp.pi / 2, half)
     pi_4 = split(mp.pi / 4, half)
     pi = split(mp.pi, half)
+    cut = [mp.pi / 2]  # each part rounded to the format
+    for _ in range(2):
+        head = mp.mpf(float(np.float32(float(cut[-1])))) if dtype == "float" else mp.mpf(float(cut[-1]))
+        cut[-1:] = [head, cut[-1] - head]
     return [
         ("ln2", "ln 2", list(ln2)),
         ("inverse_ln2", "1 / ln 2", list(inverse_ln2)),
@@ -135,6 +143,7 @@ def constants(dtype: str) -> list[tuple[str, str, list[mp.mpf]]]:
         ("pi_4", "pi / 4", list(pi_4)),
         ("pi_2", "pi / 2", list(pi_2)),
         ("pi", "pi", list(pi)),
+        ("pi_2_near", "pi / 2", cut),
     ]
 
 
@@ -167,12 +176,15 @@ def main() -> None:
         out += ["", f"template <> struct Coefficients<{dtype}> {{"]
         for fit in FITS:
             degree = fit.degree_float if dtype == "float" else fit.degree_double
+            if degree == 0:
+                continue
             coefficients = chebyshev_fit(fit.function, fit.low, fit.high, degree)
             bits = error_bits(fit.function, coefficients, fit.low, fit.high)
             print(f"{dtype:6} {fit.name:8} degree {degree:2}: relative error 2^{bits:.1f}", file=sys.stderr)
             out.append(array(dtype, fit.name, coefficients, fit.meaning))
         for name, meaning, parts in constants(dtype):
-            out.append(array(dtype, name, parts, f"{meaning} in two parts"))
+            count = {2: "two", 3: "three"}[len(parts)]
+            out.append(array(dtype, name, parts, f"{meaning} in {count} parts"))
         out.append("};")
     # pi / 2 in parts of 33 bits: a product with a whole number below 2^20 is exact in double.
     parts, rest = [], mp.pi / 2

@@ -9,6 +9,15 @@ namespace {
 
 using simd::Vec;
 
+template <class Op, int arity, class V>
+CR_INLINE V evaluate(const V (&x)[arity]) {
+  if constexpr (arity == 1) {
+    return Op::template apply<V>(x[0], x[0], x[0]);
+  } else {
+    return Op::template apply<V>(x[0], x[1], x[1]);
+  }
+}
+
 // One loop serves every mix of steps: an input of step 0 is spread over one vector, and its pointer stands still.
 template <class Op, class T, int arity>
 void loop(void* out_, const void* const* in, const int64_t* step, int64_t n) {
@@ -16,7 +25,7 @@ void loop(void* out_, const void* const* in, const int64_t* step, int64_t n) {
   T* out = static_cast<T*>(out_);
   const T* p[arity];
   int64_t advance[arity];
-  Vec<T> spread[arity];
+  Vec<T> spread[arity], x[arity];
   for (int k = 0; k < arity; ++k) {
     p[k] = static_cast<const T*>(in[k]);
     advance[k] = step[k] * kLanes;
@@ -25,33 +34,82 @@ void loop(void* out_, const void* const* in, const int64_t* step, int64_t n) {
       p[k] = reinterpret_cast<const T*>(&spread[k]);
     }
   }
-  for (int64_t i = 0; i < n; i += kLanes) {
-    Vec<T> x[arity];
-    const bool whole = n - i >= kLanes;
+  const T* const end = out + n / kLanes * kLanes;
+  for (; out < end; out += kLanes) {
     for (int k = 0; k < arity; ++k) {
-      x[k] = whole || advance[k] == 0 ? Vec<T>::load(p[k]) : Vec<T>::load(p[k], n - i);
+      x[k] = Vec<T>::load(p[k]);
       p[k] += advance[k];
     }
-    const Vec<T> y = [&] {
-      if constexpr (arity == 1) {
-        return Op::template apply<Vec<T>>(x[0], x[0], x[0]);
-      } else {
-        return Op::template apply<Vec<T>>(x[0], x[1], x[1]);
-      }
-    }();
-    if (whole) {
-      y.store(out + i);
-    } else {
-      y.store(out + i, n - i);
-    }
+    evaluate<Op>(x).store(out);
+  }
+  if (const int64_t left = n % kLanes; left > 0) {
+    for (int k = 0; k < arity; ++k) x[k] = advance[k] == 0 ? Vec<T>::load(p[k]) : Vec<T>::load(p[k], left);
+    evaluate<Op>(x).store(out, left);
   }
 }
 
-template <class Op, int arity>
+// Of an instruction or two, where moving pointers would cost as much as computing: a loop of its own for each mix of
+// steps, its operands at one common distance from their starts.
+template <class Op, class T, int arity, bool... walks>
+CR_INLINE void light_run(T* out, const T* const (&p)[2], int64_t n) {
+  constexpr int64_t kLanes = Vec<T>::kLanes, kUnroll = 4;
+  constexpr bool walk[] = {walks...};
+  Vec<T> x[kUnroll][arity];
+  const auto turn = [&](int64_t i) __attribute__((always_inline)) {
+    for (int u = 0; u < kUnroll; ++u)
+      for (int k = 0; k < arity; ++k) x[u][k] = walk[k] ? Vec<T>::load(p[k] + i + u * kLanes) : Vec<T>(p[k][0]);
+    for (int u = 0; u < kUnroll; ++u) evaluate<Op>(x[u]).store(out + i + u * kLanes);
+  };
+  int64_t i = 0;
+  for (; i + kUnroll * kLanes <= n; i += kUnroll * kLanes) turn(i);
+  for (; i < n; i += kLanes) {
+    const int64_t left = n - i < kLanes ? n - i : kLanes;
+    for (int k = 0; k < arity; ++k) x[0][k] = walk[k] ? Vec<T>::load(p[k] + i, left) : Vec<T>(p[k][0]);
+    evaluate<Op>(x[0]).store(out + i, left);
+  }
+}
+template <class Op, class T, int arity>
+void light_loop(void* out_, const void* const* in, const int64_t* step, int64_t n) {
+  T* out = static_cast<T*>(out_);
+  const T* const p[2] = {static_cast<const T*>(in[0]), static_cast<const T*>(in[arity - 1])};
+  if constexpr (arity == 1) {
+    if (step[0] != 0) return light_run<Op, T, arity, true>(out, p, n);
+    light_run<Op, T, arity, false>(out, p, n);
+  } else {
+    if (step[0] != 0 && step[1] != 0) return light_run<Op, T, arity, true, true>(out, p, n);
+    if (step[0] != 0) return light_run<Op, T, arity, true, false>(out, p, n);
+    if (step[1] != 0) return light_run<Op, T, arity, false, true>(out, p, n);
+    light_run<Op, T, arity, false, false>(out, p, n);
+  }
+}
+
+constexpr bool is_light(ElementwiseOp op) {
+  switch (op) {
+    case ElementwiseOp::add:
+    case ElementwiseOp::subtract:
+    case ElementwiseOp::multiply:
+    case ElementwiseOp::negative:
+    case ElementwiseOp::absolute:
+    case ElementwiseOp::square:
+    case ElementwiseOp::maximum:
+    case ElementwiseOp::minimum:
+    case ElementwiseOp::relu:
+      return true;
+    default:
+      return false;
+  }
+}
+
+template <class Op, int arity, bool light>
 void fill(Kernels& table, ElementwiseOp op) {
   ElementwiseFn* row = table.elementwise[static_cast<int>(op)];
-  row[index(DType::F32)] = &loop<Op, float, arity>;
-  row[index(DType::F64)] = &loop<Op, double, arity>;
+  if constexpr (light) {
+    row[index(DType::F32)] = &light_loop<Op, float, arity>;
+    row[index(DType::F64)] = &light_loop<Op, double, arity>;
+  } else {
+    row[index(DType::F32)] = &loop<Op, float, arity>;
+    row[index(DType::F64)] = &loop<Op, double, arity>;
+  }
 }
 
 // ---- the lines of elementwise.def: expressions by the class of the types and the result
@@ -78,7 +136,8 @@ void fill(Kernels& table, ElementwiseOp op) {
 }  // namespace
 
 void fill_float_elementwise(Kernels& table) {
-#define CR_FILL(name, arity, expression) fill<name##_op, arity>(table, ElementwiseOp::name);
+#define CR_FILL(name, arity, expression) \
+  fill<name##_op, arity, is_light(ElementwiseOp::name)>(table, ElementwiseOp::name);
 #define CR_FLOAT_SAME CR_FILL
 #define CR_NUMBER_SAME CR_FILL
 #define CR_ALL_SAME CR_FILL

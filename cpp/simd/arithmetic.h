@@ -101,7 +101,18 @@ CR_INLINE Vec<double> hypot(Vec<double> a, Vec<double> b) {
 
 // ---- powers
 // |a|^b for a finite non-zero a; the limits at 0 and infinity follow from those of log and exp.
-CR_INLINE Vec<double> power_in_double(Vec<double> size, Vec<double> b) { return exp(b * log(size)); }
+// In double, whose polynomials may be shorter: the float result is good to 2^-30 before it is rounded.
+CR_INLINE Vec<double> power_in_double(Vec<double> size, Vec<double> b) {
+  using C = Coefficients<double>;
+  const LogParts<double> p = log_split_any(size);
+  const Vec<double> s = p.f / (2 + p.f), z = s * s, half_square = 0.5 * p.f * p.f;
+  const Vec<double> mantissa_log = p.f - (half_square - s * (half_square + z * horner(z, C::log_short)));
+  const Vec<double> log_size = fma(p.k, Vec<double>(0.69314718055994530942), mantissa_log);
+  const Vec<double> exponent = clamp(b * (instruction::kScales ? log_size : log_limits(size, log_size)), -200.0, 200.0);
+  const Rounded<double> n = round_small(exponent, 1.44269504088896340736);
+  const Vec<double> r = fma(-n.value, Vec<double>(0.69314718055994530942), exponent);
+  return power_of_two<double>(n.number) * (1 + fma(r * r, horner(r, C::exp_short), r));
+}
 CR_INLINE Vec<float> power_of_size(Vec<float> size, Vec<float> b) {
   const Pair<double> x = to_double(size), y = to_double(b);
   Pair<double> r;

@@ -12,8 +12,8 @@ template <class T> struct Coefficients;
 template <> struct Coefficients<float> {
   // (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2
   static constexpr float exp[] = {0.5f, 0.166665763f, 0.0416665524f, 0.00836323109f, 0.00139262492f};
-  // (log((1 + s) / (1 - s)) / s - 2) / z, z = s^2, for (1 + s) / (1 - s) in [sqrt(1/2), sqrt(2)]
-  static constexpr float log[] = {0.666666865f, 0.399887592f, 0.295809627f};
+  // (log((1 + s) / (1 - s)) / s - 2) / z, z = s^2, for (1 + s) / (1 - s) in [3/4, 3/2]
+  static constexpr float log[] = {0.666667163f, 0.399789751f, 0.299570084f};
   // (sin(r) - r) / r^3 in z = r^2 for |r| <= pi / 4
   static constexpr float sin[] = {-0.166666642f, 0.00833274703f, -0.000195876448f};
   // (cos(r) - 1 + z / 2) / z^2, z = r^2, for |r| <= pi / 4
@@ -32,7 +32,7 @@ template <> struct Coefficients<float> {
   // first guess of the cube root of x in [1, 8)
   static constexpr float cbrt[] = {0.653896272f, 0.412181467f, -0.0679728016f, 0.0069891694f, -0.000288219948f};
   // (atanh(s) / s - 1 - z / 3) / z^2, z = s^2, as for log
-  static constexpr float power[] = {0.200000077f, 0.142811105f, 0.115244918f};
+  static constexpr float power[] = {0.200000197f, 0.142770991f, 0.116786696f};
   // ln 2 in two parts
   static constexpr float ln2[] = {0.693145752f, 1.42860677e-06f};
   // 1 / ln 2 in two parts
@@ -47,6 +47,8 @@ template <> struct Coefficients<float> {
   static constexpr float pi_2[] = {1.57079625f, 7.54979013e-08f};
   // pi in two parts
   static constexpr float pi[] = {3.1415925f, 1.50995803e-07f};
+  // pi / 2 in three parts
+  static constexpr float pi_2_near[] = {1.57079637f, -4.37113883e-08f, -1.71512451e-15f};
 };
 
 template <> struct Coefficients<double> {
@@ -54,9 +56,15 @@ template <> struct Coefficients<double> {
   static constexpr double exp[] = {0.50000000000000011, 0.16666666666666669, 0.041666666666623831,
       0.008333333333330039, 0.0013888888917363079, 0.00019841269863168478, 2.4801521064076528e-05,
       2.7557268281679976e-06, 2.7620198643234748e-07, 2.5100470238808523e-08};
-  // (log((1 + s) / (1 - s)) / s - 2) / z, z = s^2, for (1 + s) / (1 - s) in [sqrt(1/2), sqrt(2)]
-  static constexpr double log[] = {0.66666666666666696, 0.39999999999898905, 0.28571428626247303, 0.2222221109044554,
-      0.18182892354942654, 0.15331614298732416, 0.14617775335974037};
+  // (log((1 + s) / (1 - s)) / s - 2) / z, z = s^2, for (1 + s) / (1 - s) in [3/4, 3/2]
+  static constexpr double log[] = {0.66666666666666663, 0.40000000000007857, 0.28571428567314577,
+      0.22222223041913053, 0.1818173813190288, 0.15388847596934832, 0.13210105930760987, 0.13605974253519129};
+  // as exp, where doubles serve a float result
+  static constexpr double exp_short[] = {0.50000000135368272, 0.16666666681702103, 0.041666464216385868,
+      0.0083333108467556604, 0.0013933728612795888, 0.00019891078128613841};
+  // as log, where doubles serve a float result
+  static constexpr double log_short[] = {0.66666666670043051, 0.39999995786566972, 0.28572267364078646,
+      0.22164036307572096, 0.19812935241650617};
   // (sin(r) - r) / r^3 in z = r^2 for |r| <= pi / 4
   static constexpr double sin[] = {-0.16666666666666666, 0.0083333333333309376, -0.00019841269836740955,
       2.7557316093417853e-06, -2.5051129942141508e-08, 1.5917992268027582e-10};
@@ -87,8 +95,9 @@ template <> struct Coefficients<double> {
   static constexpr double cbrt[] = {0.65389629855697906, 0.41218147796292448, -0.067972800355005469,
       0.0069891694835587225, -0.00028821993462765743};
   // (atanh(s) / s - 1 - z / 3) / z^2, z = s^2, as for log
-  static constexpr double power[] = {0.20000000000000001, 0.14285714285714685, 0.11111111110826423,
-      0.090909091680407006, 0.076922974444881567, 0.066674043459062374, 0.058530646636530584, 0.058621485759613706};
+  static constexpr double power[] = {0.20000000000000001, 0.14285714285714243, 0.11111111111139042,
+      0.090909090837629755, 0.076923086069203048, 0.066666010432136255, 0.058851095159768364, 0.051961129787041177,
+      0.056270440780958157};
   // ln 2 in two parts
   static constexpr double ln2[] = {0.69314718055989033, 5.4979230187083712e-14};
   // 1 / ln 2 in two parts
@@ -103,6 +112,8 @@ template <> struct Coefficients<double> {
   static constexpr double pi_2[] = {1.5707963267948966, 6.123233995736766e-17};
   // pi in two parts
   static constexpr double pi[] = {3.1415926535897931, 1.2246467991473532e-16};
+  // pi / 2 in three parts
+  static constexpr double pi_2_near[] = {1.5707963267948966, 6.123233995736766e-17, -1.4973849048591698e-33};
 };
 
 // pi / 2 in parts of 33 bits, the last of 53

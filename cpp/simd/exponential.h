@@ -1,6 +1,6 @@
 // Exponentials and logarithms of Vec<float> and Vec<double>, and the pieces of them that other functions share.
 // The bounds of their errors stand in simd/math.h.
-// Method: e^x = 2^n e^r with |r| <= ln(2) / 2; log x = k ln 2 + log m with m in [sqrt(1/2), sqrt(2)] and the series of
+// Method: e^x = 2^n e^r with |r| <= ln(2) / 2; log x = k ln 2 + log m with m in [3/4, 3/2) and the series of
 // log((1 + s) / (1 - s)) in s = (m - 1) / (m + 1), arranged as in Sun's fdlibm so that the large terms are exact.
 #pragma once
 
@@ -16,9 +16,9 @@ template <>
 struct Format<float> {
   static constexpr int kMantissaBits = 23, kBias = 127;
   static constexpr float kLeastNormal = 1.17549435e-38f, kEpsilon = 1.1920929e-07f;
-  static constexpr float kRoundMagic = 12582912.0f;    // 1.5 * 2^23: x + magic - magic is x rounded, for |x| < 2^22
-  static constexpr float kExponentMagic = 8388608.0f;  // 2^23: its bits | k are the bits of 2^23 + k
-  static constexpr int32_t kSqrtHalf = 0x3f3504f3;
+  static constexpr float kRoundMagic = 12582912.0f;      // 1.5 * 2^23: x + magic - magic is x rounded, for |x| < 2^22
+  static constexpr float kExponentMagic = 8388608.0f;    // 2^23: its bits | k are the bits of 2^23 + k
+  static constexpr int32_t kThreeQuarters = 0x3f400000;  // the bits of 3/4
 };
 template <>
 struct Format<double> {
@@ -26,7 +26,7 @@ struct Format<double> {
   static constexpr double kLeastNormal = 2.2250738585072014e-308, kEpsilon = 2.220446049250313e-16;
   static constexpr double kRoundMagic = 6755399441055744.0;
   static constexpr double kExponentMagic = 4503599627370496.0;
-  static constexpr int64_t kSqrtHalf = 0x3fe6a09e667f3bcd;
+  static constexpr int64_t kThreeQuarters = 0x3fe8000000000000;
 };
 template <class T>
 constexpr T kInfinity = static_cast<T>(__builtin_inf());
@@ -50,9 +50,13 @@ struct Rounded {
   Vec<SignedOf<T>> number;
 };
 template <class T>
-CR_INLINE Rounded<T> round_small(Vec<T> x) {
-  const Vec<T> magic(Format<T>::kRoundMagic), shifted = x + magic;
+CR_INLINE Rounded<T> round_small(Vec<T> x, T factor) {  // of x * factor
+  const Vec<T> magic(Format<T>::kRoundMagic), shifted = factor == 1 ? x + magic : fma(x, Vec<T>(factor), magic);
   return {shifted - magic, bits_of(shifted) - bits_of(magic)};
+}
+template <class T>
+CR_INLINE Rounded<T> round_small(Vec<T> x) {
+  return round_small(x, T(1));
 }
 // 2^n for n in the range of normal numbers.
 template <class T>
@@ -62,7 +66,8 @@ CR_INLINE Vec<T> power_of_two(Vec<SignedOf<T>> n) {
 // y * 2^n for a whole n between twice the least and twice the greatest exponent; rounds once, at the second step.
 template <class T>
 CR_INLINE Vec<T> scale(Vec<T> y, Rounded<T> n) {
-  const Vec<SignedOf<T>> half = round_small(n.value * T(0.5)).number;
+  if constexpr (instruction::kScales) return Vec<T>(instruction::scale(y.v, n.value.v));
+  const Vec<SignedOf<T>> half = round_small(n.value, T(0.5)).number;
   return y * power_of_two<T>(half) * power_of_two<T>(n.number - half);
 }
 
@@ -77,6 +82,9 @@ CR_INLINE Vec<T> clamp(Vec<T> x, T low, T high) {  // NaN stays
 }
 
 template <class T>
+constexpr T kNoTail = T(-0.0);  // x + -0.0 is x, so that the compiler drops the sum
+
+template <class T>
 struct ExpParts {
   Vec<T> fraction;  // e^r - 1
   Rounded<T> n;     // e^x = 2^n e^r
@@ -85,7 +93,7 @@ struct ExpParts {
 template <class T>
 CR_INLINE ExpParts<T> exp_parts(Vec<T> x, Vec<T> tail) {
   using C = Coefficients<T>;
-  const Rounded<T> n = round_small(x * T(1.44269504088896340736));
+  const Rounded<T> n = round_small(x, T(1.44269504088896340736));
   const Vec<T> r = fma(-n.value, Vec<T>(C::ln2[1]), fma(-n.value, Vec<T>(C::ln2[0]), x)) + tail;
   return {fma(r * r, horner(r, C::exp), r), n};
 }
@@ -99,7 +107,7 @@ CR_INLINE Vec<T> exp_shifted(Vec<T> x, T shift, Vec<T> tail) {
 }
 template <class T>
 CR_INLINE Vec<T> exp(Vec<T> x) {
-  const ExpParts<T> p = exp_parts(clamp(x, kExpLow<T>, kExpHigh<T>), Vec<T>(0));
+  const ExpParts<T> p = exp_parts(clamp(x, kExpLow<T>, kExpHigh<T>), Vec<T>(kNoTail<T>));
   return scale(1 + p.fraction, p.n);
 }
 template <class T>
@@ -110,10 +118,17 @@ CR_INLINE Vec<T> exp2(Vec<T> x) {
   const Vec<T> r = (x - n.value) * T(0.69314718055994530942);
   return scale(1 + fma(r * r, horner(r, C::exp), r), n);
 }
+// For x from 0 to 64; e^x - 1 = 2^n (e^r - 1) + (2^n - 1).
+template <class T>
+CR_INLINE Vec<T> expm1_small(Vec<T> x) {
+  const ExpParts<T> p = exp_parts(x, Vec<T>(kNoTail<T>));
+  const Vec<T> power = power_of_two<T>(p.n.number);
+  return fma(power, p.fraction, power - 1);
+}
 // 2 (2^(n-1) (e^r - 1) + (2^(n-1) - 1/2)): the halves keep n = 1024 in range.
 template <class T>
 CR_INLINE Vec<T> expm1(Vec<T> x) {
-  const ExpParts<T> p = exp_parts(clamp(x, T(-45), kExpHigh<T>), Vec<T>(0));
+  const ExpParts<T> p = exp_parts(clamp(x, T(-45), kExpHigh<T>), Vec<T>(kNoTail<T>));
   const Vec<T> half_power = power_of_two<T>(p.n.number - Vec<SignedOf<T>>(1));
   const Vec<T> y = 2 * fma(half_power, p.fraction, half_power - T(0.5));
   // Beyond the greatest exponent the power above is no longer one.
@@ -131,7 +146,7 @@ CR_INLINE LogParts<T> log_split(Vec<T> x) {  // x normal and positive
   using F = Format<T>;
   const Vec<I> bits = bits_of(x), bias = Vec<I>(F::kBias);
   const auto above =
-      bits_as<UnsignedOf<T>>(bits - Vec<I>(F::kSqrtHalf) + (bias << F::kMantissaBits)) >> F::kMantissaBits;
+      bits_as<UnsignedOf<T>>(bits - Vec<I>(F::kThreeQuarters) + (bias << F::kMantissaBits)) >> F::kMantissaBits;
   const Vec<I> biased = bits_as<I>(above);
   const Vec<T> k = bits_as<T>(biased | bits_of(Vec<T>(F::kExponentMagic))) - (F::kExponentMagic + T(F::kBias));
   return {bits_as<T>(bits - ((biased - bias) << F::kMantissaBits)) - 1, k};
@@ -139,6 +154,10 @@ CR_INLINE LogParts<T> log_split(Vec<T> x) {  // x normal and positive
 // As log_split for every positive x: what is below the normal range is scaled into it first.
 template <class T>
 CR_INLINE LogParts<T> log_split_any(Vec<T> x) {
+  if constexpr (instruction::kScales) {
+    const Vec<T> m(instruction::mantissa(x.v));
+    return {m - 1, Vec<T>(instruction::exponent(x.v)) - Vec<T>(instruction::exponent(m.v))};
+  }
   const Mask<T> tiny = x < Format<T>::kLeastNormal;
   constexpr T up = sizeof(T) == 4 ? T(33554432.0) : T(18014398509481984.0);  // 2^25, 2^54
   LogParts<T> p = log_split(where(tiny, x * up, x));
@@ -167,7 +186,8 @@ CR_INLINE Vec<T> log(Vec<T> x) {
   using C = Coefficients<T>;
   const LogParts<T> p = log_split_any(x);
   const LogTerms<T> t = log_terms(p.f);
-  return log_limits(x, p.k * C::ln2[0] - ((t.half_square - (t.rest + p.k * C::ln2[1])) - p.f));
+  const Vec<T> y = p.k * C::ln2[0] - ((t.half_square - (t.rest + p.k * C::ln2[1])) - p.f);
+  return instruction::kScales ? y : log_limits(x, y);  // the instructions give k and f the limits already
 }
 // With u = 1 + x rounded, log(1 + x) = log u + (1 + x - u) / u.
 template <class T>

@@ -10,20 +10,20 @@ namespace chainrule::CHAINRULE_ISA::simd {
 template <class T>
 CR_INLINE Vec<T> sinh(Vec<T> x) {
   const Vec<T> size = absolute(x), t = expm1(min_or_second(Vec<T>(1), size));
-  const Vec<T> half = exp_shifted(size, T(-1), Vec<T>(0));
+  const Vec<T> half = exp_shifted(size, T(-1), Vec<T>(kNoTail<T>));
   const Vec<T> small = T(0.5) * (t + t / (t + 1)), large = half - T(0.25) / half;
   return copysign(where(size < 1, small, large), x);
 }
 template <class T>
 CR_INLINE Vec<T> cosh(Vec<T> x) {
-  const Vec<T> half = exp_shifted(absolute(x), T(-1), Vec<T>(0));
+  const Vec<T> half = exp_shifted(absolute(x), T(-1), Vec<T>(kNoTail<T>));
   return half + T(0.25) / half;
 }
 // With t = e^2|x| - 1: t / (t + 2), or 1 - 2 / (t + 2) where that is the more accurate.
 template <class T>
 CR_INLINE Vec<T> tanh(Vec<T> x) {
   const Vec<T> size = min_or_second(Vec<T>(T(sizeof(T) == 4 ? 10 : 20)), absolute(x));
-  const Vec<T> t = expm1(2 * size);
+  const Vec<T> t = expm1_small(size + size);
   const Mask<T> large = size > T(0.55);
   return copysign(where(large, 1, Vec<T>(0)) + where(large, T(-2), t) / (t + 2), x);
 }
@@ -60,7 +60,7 @@ CR_INLINE Vec<T> sigmoid(Vec<T> x) {
 template <class T>
 CR_INLINE Vec<T> silu(Vec<T> x) {
   const Vec<T> size = min_or_second(Vec<T>(T(sizeof(T) == 4 ? 120 : 760)), absolute(x));
-  const ExpParts<T> p = exp_parts(-size, Vec<T>(0));
+  const ExpParts<T> p = exp_parts(-size, Vec<T>(kNoTail<T>));
   const Vec<T> mantissa = 1 + p.fraction, sum = 1 + scale(mantissa, p.n);
   return where(x < 0, scale(-size * mantissa, p.n), x) / sum;
 }

@@ -1,7 +1,7 @@
 // Trigonometric functions of Vec<float> and Vec<double> and their inverses.
-// Method: x = n pi/2 + r with |r| <= pi/4. Up to 2^20 in size, r by subtracting n times pi/2 in exact parts (in double
-// even for floats); greater arguments, lane by lane, by multiplying with the digits of 2/pi that matter (Payne and
-// Hanek 1983). A lane's path depends on its own value alone.
+// Method: x = n pi/2 + r with |r| <= pi/4. Up to 2^20 in size, r by subtracting n times pi/2 in exact parts (fused, or
+// in double, for floats); greater arguments, lane by lane, by multiplying with the digits of 2/pi that matter (Payne
+// and Hanek 1983). A lane's path depends on its own value alone.
 #pragma once
 
 #include "simd/double_double.h"
@@ -63,7 +63,7 @@ inline __attribute__((noinline)) ScalarAngle reduce_great_angle(double x) {
 }
 
 CR_INLINE Angle<double> reduce_angle(Vec<double> x) {
-  const Rounded<double> n = round_small(x * 0.63661977236758134308);
+  const Rounded<double> n = round_small(x, 0.63661977236758134308);
   // The first two steps are exact, then come sums with their errors.
   const Double<double> a = two_sum(fma(-n.value, Vec<double>(kHalfPi[0]), x), -n.value * kHalfPi[1]);
   const Double<double> b = two_sum(a.high, -n.value * kHalfPi[2]);
@@ -90,14 +90,25 @@ CR_INLINE Angle<double> reduce_angle(Vec<double> x) {
   }
   return angle;
 }
-CR_INLINE Angle<float> reduce_angle(Vec<float> x) {
+// In floats: the first step is exact, since both terms are multiples of the last place of pi/2; the others round once.
+// Without fused products each step would lose what cancels, so there it is done in double.
+CR_INLINE Angle<float> reduce_small_angle(Vec<float> x) {
+  if constexpr (kFusedMultiplyAdd) {
+    const Rounded<float> n = round_small(x, 0.636619772f);
+    Vec<float> r = x;
+    for (float part : Coefficients<float>::pi_2_near) r = fma(-n.value, Vec<float>(part), r);
+    return {r, Vec<float>(0), n.number};
+  }
   Pair<double> r = to_double(x), n;
   for (int h = 0; h < 2; ++h) {
-    n.half[h] = round_small(r.half[h] * 0.63661977236758134308).value;
+    n.half[h] = round_small(r.half[h], 0.63661977236758134308).value;
     r.half[h] =
         fma(-n.half[h], Vec<double>(kHalfPi[1] + kHalfPi[2]), fma(-n.half[h], Vec<double>(kHalfPi[0]), r.half[h]));
   }
-  Angle<float> angle = {to_float(r), Vec<float>(0), round_small(to_float(n)).number};
+  return {to_float(r), Vec<float>(0), round_small(to_float(n)).number};
+}
+CR_INLINE Angle<float> reduce_angle(Vec<float> x) {
+  Angle<float> angle = reduce_small_angle(x);
   const Mask<float> great = !(absolute(x) < static_cast<float>(kGreatAngle));
   if (any(great)) {
     constexpr int kCount = Vec<float>::kLanes;
@@ -126,6 +137,9 @@ template <class T>
 CR_INLINE SineCosine<T> sine_cosine(Angle<T> a) {
   using C = Coefficients<T>;
   const Vec<T> z = a.r * a.r, half = T(0.5) * z, w = 1 - half;
+  if constexpr (sizeof(T) == 4) {  // without tails
+    return {fma(a.r * z, horner(z, C::sin), a.r), w + fma(z * z, horner(z, C::cos), (1 - w) - half)};
+  }
   const Vec<T> sine = a.r + (a.tail - half * a.tail + a.r * z * horner(z, C::sin));
   const Vec<T> cosine = w + (((1 - w) - half) + (z * z * horner(z, C::cos) - a.r * a.tail));
   return {sine, cosine};

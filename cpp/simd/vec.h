@@ -5,10 +5,7 @@
 // kFusedMultiplyAdd is false (x86_64_v2). Scalars turn into vectors by themselves: `1 / a`, `where(a > 0, a, 0)`.
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
-
-#define CR_INLINE inline __attribute__((always_inline))
+#include "simd/instructions.h"
 
 // Before a loop over arrays that are the same or apart: no turn needs what another one wrote.
 #if defined(__clang__)
@@ -20,13 +17,7 @@
 
 namespace chainrule::CHAINRULE_ISA::simd {
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64;
-#elif defined(__AVX2__)
-constexpr int kVectorBytes = 32;
-#else
-constexpr int kVectorBytes = 16;
-#endif
+constexpr int kVectorBytes = CR_VECTOR_BYTES;
 
 #if defined(__FMA__) || defined(__aarch64__)
 constexpr bool kFusedMultiplyAdd = true;
@@ -92,12 +83,7 @@ struct Mask {
   friend CR_INLINE Mask operator^(Mask a, Mask b) { return {a.v ^ b.v}; }
   friend CR_INLINE Mask operator!(Mask a) { return {~a.v}; }
 
-  friend CR_INLINE bool any(Mask a) {
-    typename detail::NativeOf<int64_t>::Type words = (typename detail::NativeOf<int64_t>::Type)a.v;
-    int64_t bits = 0;
-    for (int i = 0; i < kLanes<int64_t>; ++i) bits |= words[i];
-    return bits != 0;
-  }
+  friend CR_INLINE bool any(Mask a) { return instruction::any_bit(a.v); }
   friend CR_INLINE bool all(Mask a) { return !any(!a); }
 };
 
@@ -120,14 +106,9 @@ struct Vec {
     return r;
   }
   // The first n lanes (0 <= n <= kLanes) from memory, the others zero.
-  static CR_INLINE Vec load(const T* p, int64_t n) {
-    Vec r;
-    r.v = Native{};
-    __builtin_memcpy(&r.v, p, static_cast<size_t>(n) * sizeof(T));
-    return r;
-  }
+  static CR_INLINE Vec load(const T* p, int64_t n) { return Vec(instruction::load_first<Native>(p, n)); }
   CR_INLINE void store(T* p) const { __builtin_memcpy(p, &v, sizeof v); }
-  CR_INLINE void store(T* p, int64_t n) const { __builtin_memcpy(p, &v, static_cast<size_t>(n) * sizeof(T)); }
+  CR_INLINE void store(T* p, int64_t n) const { instruction::store_first(v, p, n); }
   // 0, 1, 2, ...
   static CR_INLINE Vec lane_numbers() {
     Vec r;
@@ -161,8 +142,8 @@ struct Vec {
   friend CR_INLINE Vec where(Mask<T> mask, Vec a, Vec b) { return Vec(mask.v ? a.v : b.v); }
 
   // One instruction each; b if either is NaN.
-  friend CR_INLINE Vec max_or_second(Vec a, Vec b) { return Vec(a.v > b.v ? a.v : b.v); }
-  friend CR_INLINE Vec min_or_second(Vec a, Vec b) { return Vec(a.v < b.v ? a.v : b.v); }
+  friend CR_INLINE Vec max_or_second(Vec a, Vec b) { return Vec(instruction::max_or_second(a.v, b.v)); }
+  friend CR_INLINE Vec min_or_second(Vec a, Vec b) { return Vec(instruction::min_or_second(a.v, b.v)); }
   // NaN if either is.
   friend CR_INLINE Vec maximum(Vec a, Vec b) { return where(a != a, a, max_or_second(a, b)); }
   friend CR_INLINE Vec minimum(Vec a, Vec b) { return where(a != a, a, min_or_second(a, b)); }
@@ -209,14 +190,12 @@ struct Pair {
 #define CR_HIGH_HALF 2, 3
 #endif
 CR_INLINE Pair<double> to_double(Vec<float> a) {
-  using Wide = Vec<double>::Native;
-  return {{Vec<double>(__builtin_convertvector(__builtin_shufflevector(a.v, a.v, CR_LOW_HALF), Wide)),
-           Vec<double>(__builtin_convertvector(__builtin_shufflevector(a.v, a.v, CR_HIGH_HALF), Wide))}};
+  return {{Vec<double>(instruction::widen(__builtin_shufflevector(a.v, a.v, CR_LOW_HALF))),
+           Vec<double>(instruction::widen(__builtin_shufflevector(a.v, a.v, CR_HIGH_HALF)))}};
 }
 CR_INLINE Vec<float> to_float(Pair<double> a) {
-  using Half = detail::NativeOf<float, kVectorBytes / 2>::Type;
-  return Vec<float>(__builtin_shufflevector(__builtin_convertvector(a.half[0].v, Half),
-                                            __builtin_convertvector(a.half[1].v, Half), CR_LOW_HALF, CR_HIGH_HALF));
+  return Vec<float>(__builtin_shufflevector(instruction::narrow(a.half[0].v), instruction::narrow(a.half[1].v),
+                                            CR_LOW_HALF, CR_HIGH_HALF));
 }
 #undef CR_LOW_HALF
 #undef CR_HIGH_HALF

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import os
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -143,6 +145,39 @@ def test_scikit_learn():
     x = np.random.default_rng(0).random((50, 2))
     model = linear_model.LinearRegression().fit(x, x[:, 0] + 2 * x[:, 1])
     numpy.testing.assert_allclose(model.coef_, [1, 2])
+
+
+ARRAY_API_PROGRAM = """
+import numpy, sklearn
+import chainrule, chainrule.numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+
+x = numpy.random.default_rng(0).random((40, 3))
+models = {
+    "scaled": lambda x: StandardScaler().fit_transform(x),
+    "to a range": lambda x: MinMaxScaler().fit_transform(x),
+    "principal components": lambda x: PCA(2, svd_solver="full").fit_transform(x),
+    "ridge": lambda x: Ridge(solver="svd").fit(x, x[:, 0]).coef_,
+}
+expected = {name: model(x) for name, model in models.items()}
+with sklearn.config_context(array_api_dispatch=True):
+    for name, model in models.items():
+        result = model(np.array(x))
+        assert isinstance(result, chainrule.Tensor), name
+        numpy.testing.assert_allclose(numpy.asarray(result), expected[name], rtol=1e-9, atol=1e-12, err_msg=name)
+print("done")
+"""
+
+
+def test_scikit_learn_computes_with_our_namespace():
+    """array_api_dispatch needs SciPy's switch in the environment before SciPy is imported: a process of its own."""
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
+    command = [sys.executable, "-c", ARRAY_API_PROGRAM]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert answer.stdout.strip() == "done", answer.stderr
 
 
 def test_pandas():

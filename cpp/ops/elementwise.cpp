@@ -1,6 +1,7 @@
 // Turns each line of kernels/elementwise.def into an Op: types, broadcasting, the loop over strided operands, the vjp.
 #include "ops/elementwise.h"
 
+#include <algorithm>
 #include <cctype>
 #include <cstring>
 #include <string_view>
@@ -88,7 +89,7 @@ void infer(const Call& call, std::vector<Output>& outputs) {
 template <int Capacity>
 struct ElementwiseTask {
   ElementwiseFn kernel;
-  std::int64_t size;
+  std::int64_t size, chunk;
   std::int64_t in_size[3];  // bytes of an element
   std::int64_t out_size;
   int arity, ndim;
@@ -163,14 +164,14 @@ void run(const Task& task, void* const* ptr) {
   const char* in[3] = {};
   for (int k = 0; k < t.arity; ++k) in[k] = static_cast<const char*>(ptr[k]);
   char* out = static_cast<char*>(ptr[t.arity]);
-  if (t.ndim == 1 && t.direct && t.size <= kElementwiseChunk) {
+  if (t.ndim == 1 && t.direct && t.size <= t.chunk) {
     const void* operands[3] = {in[0], in[1], in[2]};
     t.kernel(out, operands, t.strides[0], t.size);
     return;
   }
-  parallel_for((t.size + kElementwiseChunk - 1) / kElementwiseChunk, [&](std::int64_t chunk) {
-    const std::int64_t first = chunk * kElementwiseChunk;
-    const std::int64_t last = t.size < first + kElementwiseChunk ? t.size : first + kElementwiseChunk;
+  parallel_for((t.size + t.chunk - 1) / t.chunk, [&](std::int64_t chunk) {
+    const std::int64_t first = chunk * t.chunk;
+    const std::int64_t last = t.size < first + t.chunk ? t.size : first + t.chunk;
     run_range(t, out, in, first, last);
   });
 }
@@ -180,6 +181,7 @@ void fill(const Call& call, const Loop& loop, Task& task) {
   auto& t = task.params<ElementwiseTask<Capacity>>();
   t.kernel = elementwise_kernel(call.op, call.inputs, call.n_inputs);
   t.size = call.out().size();
+  t.chunk = elementwise_chunk(static_cast<ElementwiseOp>(call.op.opcode), call.out().dtype(), t.size);
   t.arity = call.n_inputs;
   t.ndim = loop.ndim;
   t.out_size = static_cast<std::int64_t>(itemsize(call.out().dtype()));
@@ -353,6 +355,14 @@ const bool registered = register_all();
 ElementwiseTypes elementwise_types(ElementwiseOp opcode) { return kLines[static_cast<int>(opcode)].types; }
 bool elementwise_gives_bool(ElementwiseOp opcode) { return kLines[static_cast<int>(opcode)].gives_bool; }
 
+std::int64_t elementwise_chunk(ElementwiseOp opcode, DType dtype, std::int64_t size) {
+  constexpr std::int64_t kWorthwhileBytes = 32768, kChunks = 8, kLeast = 1024;
+  const bool costly = elementwise_types(opcode) == FLOAT && !elementwise_gives_bool(opcode);
+  const auto bytes = static_cast<std::int64_t>(itemsize(dtype));
+  if (!costly || size * bytes < kWorthwhileBytes || size >= kChunks * kElementwiseChunk) return kElementwiseChunk;
+  return std::max(kLeast, (size / kChunks + 63) / 64 * 64);
+}
+
 bool elementwise_accepts(ElementwiseTypes types, DType dtype) {
   switch (types) {
     case ElementwiseTypes::floats:
@@ -385,7 +395,7 @@ Tensor elementwise_now(const Op& op, const Tensor* inputs, int n_inputs) {
     if (steps[i] == 1 && (x.shape() != shaped.shape() || !x.is_contiguous())) return Tensor();
   }
   const std::int64_t size = shaped.size();
-  if (size == 0 || size > kElementwiseChunk) return Tensor();
+  if (size == 0 || size > elementwise_chunk(static_cast<ElementwiseOp>(op.opcode), dtype, size)) return Tensor();
   Tensor result = Tensor::empty(line.gives_bool ? DType::Bool : dtype, shaped.shape());
   kernel(result.data(), operands, steps, size);
   return result;

@@ -20,4 +20,7 @@ Tensor elementwise_now(const Op& op, const Tensor* inputs, int n_inputs);
 // Elements of a chunk that one thread takes: work is cut at multiples of this, whatever the number of threads.
 constexpr std::int64_t kElementwiseChunk = 16384;
 
+// Of an op by itself: functions of floats take so long that a few thousand elements are worth a second thread.
+std::int64_t elementwise_chunk(ElementwiseOp opcode, DType dtype, std::int64_t size);
+
 }  // namespace chainrule

@@ -402,9 +402,28 @@ std::int64_t first_extreme(const void* x, std::int64_t n, void* value) {
   return best;
 }
 
+// Of a long row, in pieces: the first extreme among theirs says which piece holds it.
+std::int64_t extreme_of_pieces(const ArgTask& t, const char* row) {
+  const std::int64_t pieces = (t.n + kPieceRow - 1) / kPieceRow, bytes = static_cast<std::int64_t>(t.itemsize);
+  auto* position = static_cast<std::int64_t*>(thread_scratch(0, static_cast<std::size_t>(pieces) * 2 * sizeof(double)));
+  char* value = reinterpret_cast<char*>(position + pieces);
+  parallel_for(pieces, [&](std::int64_t i) {
+    const std::int64_t first = i * kPieceRow, n = std::min(kPieceRow, t.n - first);
+    position[i] = first + t.kernel(row + first * bytes, n, value + i * bytes);
+  });
+  double greatest;  // as wide as any element
+  return position[t.kernel(value, pieces, &greatest)];
+}
+
 void run_arg(const Task& task, void* const* ptr) {
   const auto& t = task.get<ArgTask>();
   std::int64_t* out = static_cast<std::int64_t*>(ptr[1]);
+  if (t.rows < 8 && t.n > 2 * kPieceRow && t.walk.contiguous()) {
+    const char* x = static_cast<const char*>(ptr[0]);
+    for (std::int64_t row = 0; row < t.rows; ++row)
+      out[row] = extreme_of_pieces(t, x + row * t.n * static_cast<std::int64_t>(t.itemsize));
+    return;
+  }
   for_chunks(t.rows, t.n, [&](std::int64_t row, std::int64_t count) {
     const std::int64_t together = std::max<std::int64_t>(1, std::min(count, kChunkWork / t.n));
     for (std::int64_t end = row + count; row < end; row += together) {

@@ -289,3 +289,21 @@ def test_dropout_keeps_its_share_and_its_mean():
     assert abs(np.mean(y == 0) - 0.25) < 5 * np.sqrt(0.25 * 0.75 / x.size)
     np.testing.assert_allclose(y[y != 0], 1 / 0.75, rtol=1e-6)
     np.testing.assert_array_equal(gradient(lambda t: ops.dropout(t, key, 0.25), x), y)  # the same mask
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+def test_long_rows_are_searched_in_pieces(name, dtype):
+    """The first of equal extremes wins across pieces, and a NaN counts as one wherever it stands."""
+    x = np.arange(200_003).astype(dtype) % 1000
+    function, reference = getattr(ops, name), getattr(np, name)
+    for places in ([199_999], [70_000, 150_000], [5]):
+        y = x.copy()
+        y[places] = 5000 if name == "argmax" else -5000
+        assert int(np.asarray(function(_core.asarray(y)))) == reference(y)
+    if dtype != "int32":
+        y = x.copy()
+        y[[140_000, 180_000]] = np.nan
+        assert int(np.asarray(function(_core.asarray(y)))) == 140_000
+    rows = np.stack([x, x[::-1]])
+    np.testing.assert_array_equal(np.asarray(function(_core.asarray(rows), 1)), reference(rows, 1))

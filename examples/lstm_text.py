@@ -1,6 +1,6 @@
 """Learns to write like Shakespeare, character by character: an LSTM on all of his works.
 
-    python examples/lstm_text.py [--epochs 2] [--units 256] [--plot curves.png]
+    python examples/lstm_text.py [--epochs 3] [--units 256] [--plot curves.png]
 
 Needs the text (`chainrule data shakespeare`) and, for the picture, matplotlib (`pip install 'chainrule[plot]'`).
 
@@ -54,7 +54,7 @@ def write(model: keras.Model, start: np.ndarray, length: int, temperature: float
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--units", type=int, default=256)
     parser.add_argument("--plot", help="where to write the picture of the curves")
     options = parser.parse_args()

@@ -53,6 +53,7 @@ struct AttentionTask {
   Layout query, key, value, out, g;
   Strides mask, bias;  // over (B, H, T, S)
   bool has_mask, has_bias, has_dropout, bias_grad;
+  bool uniform;  // a query that sees no key has equal weights for all, not none
   double scale, rate;
   std::int64_t first_limit;  // of query 0; negative: not causal
   std::int64_t key_step;     // of the dropout key
@@ -103,8 +104,8 @@ void check_extras(const Call& call, const Sizes& s, int mask, int bias, int drop
       throw ValueError(message("[", call.op.name,
                                "] the dropout key must be uint64 of shape (2,): (seed, counter); got ",
                                name(key.dtype()), " of shape ", to_string(key.shape())));
-    if (!(call.attrs[3].real >= 0 && call.attrs[3].real < 1))
-      throw ValueError(message("[", call.op.name, "] rate must lie in [0, 1), got ", call.attrs[3].real));
+    if (!(call.attrs[4].real >= 0 && call.attrs[4].real < 1))
+      throw ValueError(message("[", call.op.name, "] rate must lie in [0, 1), got ", call.attrs[4].real));
   }
   if (call.attrs[2].integer < 0)
     throw ValueError(message("[", call.op.name, "] offset must not be negative, got ", call.attrs[2].integer));
@@ -145,7 +146,7 @@ void make_tiles(AttentionTask& t, bool gradient) {
     tile.first = first;
     tile.rows = std::min(rows, s.queries - first);
     tile.keys = s.keys;
-    if (t.first_limit >= 0) tile.keys = std::min(s.keys, t.first_limit + first + tile.rows - 1);
+    if (t.first_limit >= 0 && !t.uniform) tile.keys = std::min(s.keys, t.first_limit + first + tile.rows - 1);
     const std::int64_t m = tile.rows, n = tile.keys, step = t.row_step;
     tile.scores = plan(t, m, n, s.depth, t.query.step, t.query.column, t.key.column, t.key.step, step);
     tile.result = plan(t, m, s.width, n, step, 1, t.value.step, t.value.column, t.out.step);
@@ -182,6 +183,7 @@ void set_extras(AttentionTask& t, const Call& call, int mask, int bias) {
   const Shape scores{t.size.batch, t.size.heads, t.size.queries, t.size.keys};
   t.has_mask = call.has(mask);
   t.has_bias = call.has(bias);
+  t.uniform = t.has_mask && call.attrs[3].truth();
   if (t.has_mask) t.mask = broadcast_strides(call.in(mask).shape(), call.in(mask).strides(), scores);
   if (t.has_bias) t.bias = broadcast_strides(call.in(bias).shape(), call.in(bias).strides(), scores);
 }
@@ -202,6 +204,31 @@ AttentionRows rows_of(const AttentionTask& t, const Tile& tile, std::int64_t b, 
     rows.bias_col = t.bias[3];
   }
   return rows;
+}
+
+// Rows of queries that see no key become `value`.
+template <class T>
+void fill_blind(const AttentionRows& rows, T* data, std::int64_t step, T value) {
+  for (std::int64_t i = 0; i < rows.rows; ++i) {
+    const std::int64_t limit = rows.first_limit < 0 ? rows.cols : std::min(rows.cols, rows.first_limit + i);
+    bool sees = false;
+    for (std::int64_t j = 0; j < limit && !sees; ++j) sees = rows.mask[i * rows.mask_row + j * rows.mask_col];
+    if (!sees) std::fill_n(data + i * step, rows.cols, value);
+  }
+}
+void fill_blind(const AttentionTask& t, const AttentionRows& rows, void* data, std::int64_t step, double value) {
+  if (!t.uniform) return;
+  if (t.dtype == DType::F64) {
+    fill_blind(rows, static_cast<double*>(data), step, value);
+  } else {
+    fill_blind(rows, static_cast<float*>(data), step, static_cast<float>(value));
+  }
+}
+
+// The weights of a tile's queries, from the scores and in their place.
+void make_weights(const AttentionTask& t, const AttentionRows& rows, void* scores) {
+  kernels().attention.weights[float_index(t.dtype)](scores, rows);
+  fill_blind(t, rows, scores, t.row_step, 1.0 / static_cast<double>(t.size.keys));
 }
 
 // In place, with the decisions of element (b, h, query, key) of the whole (B, H, T, S).
@@ -250,7 +277,7 @@ void run_attention(const Task& task, void* const* ptr) {
     void* scores = thread_scratch(kScoresSlot, bytes);
     run_gemm(tile.scores, t.at(ptr[kQuery], t.query, b, tile.first, h), t.at(ptr[kKey], t.key, b, 0, group), scores,
              nullptr);
-    kernels().attention.weights[float_index(t.dtype)](scores, rows_of(t, tile, b, h, ptr[kMask], ptr[kBias]));
+    make_weights(t, rows_of(t, tile, b, h, ptr[kMask], ptr[kBias]), scores);
     if (t.has_dropout) drop(t, tile, b, h, ptr[kDropout], scores, scores);
     run_gemm(tile.result, scores, t.at(ptr[kValue], t.value, b, 0, group), t.at(ptr[kInputs], t.out, b, tile.first, h),
              nullptr);
@@ -268,7 +295,7 @@ void lower_attention(const Call& call, Task& task) {
   auto& t = attention_task(call, s, 0, task);
   set_extras(t, call, kMask, kBias);
   t.value = layout_of(call.in(kValue));
-  t.rate = call.attrs[3].real;
+  t.rate = call.attrs[4].real;
   t.has_dropout = call.has(kDropout) && t.rate > 0;
   t.key_step = call.has(kDropout) ? call.in(kDropout).strides()[0] : 0;
   make_tiles(t, false);
@@ -300,7 +327,7 @@ void infer_gradient(const Call& call, std::vector<Output>& outputs) {
     throw ShapeError(
         message("[attention_grad] g must have shape ", to_string(wanted), ", got ", to_string(call.in(0).shape())));
   for (int i = kQuery; i <= kValue; ++i) outputs.push_back({call.in(0).dtype(), inner.in(i).shape()});
-  if (call.attrs[4].truth()) outputs.push_back({call.in(0).dtype(), {s.batch, s.heads, s.queries, s.keys}});
+  if (call.attrs[5].truth()) outputs.push_back({call.in(0).dtype(), {s.batch, s.heads, s.queries, s.keys}});
 }
 
 void clear_rows(char* data, std::int64_t rows, std::int64_t step, std::int64_t count) {
@@ -335,7 +362,7 @@ void run_gradient(const Task& task, void* const* ptr) {
         const char *query = t.at(in[kQuery], t.query, b, tile.first, h), *key = t.at(in[kKey], t.key, b, 0, group);
         const char *g = t.at(ptr[0], t.g, b, tile.first, h), *value = t.at(in[kValue], t.value, b, 0, group);
         run_gemm(tile.scores, query, key, p, nullptr);
-        kernels().attention.weights[which](p, rows);
+        make_weights(t, rows, p);
         if (t.has_dropout) drop(t, tile, b, h, in[kDropout], dropped, p);
         run_gemm(tile.value_g[added], dropped, g, value_g, nullptr);
         run_gemm(tile.weights_g, g, value, scores_g, nullptr);
@@ -347,6 +374,8 @@ void run_gradient(const Task& task, void* const* ptr) {
           if (tile.keys < s.keys) std::memset(bias_g, 0, static_cast<std::size_t>(tile.rows * bias_row * t.bytes));
         }
         kernels().attention.weights_grad[which](scores_g, p, bias_g, bias_row, rows);
+        fill_blind(t, rows, scores_g, t.row_step, 0);
+        if (bias_g) fill_blind(t, rows, bias_g, bias_row, 0);
         run_gemm(tile.query_g, scores_g, key, t.at(out[0], dq, b, tile.first, h), nullptr);
         run_gemm(tile.key_g[added], scores_g, query, key_g, nullptr);
         added = true;
@@ -362,10 +391,10 @@ void lower_gradient(const Call& call, Task& task) {
   set_extras(t, inner, kMask, kBias);
   t.value = layout_of(inner.in(kValue));
   t.g = layout_of(call.in(0));
-  t.rate = call.attrs[3].real;
+  t.rate = call.attrs[4].real;
   t.has_dropout = inner.has(kDropout) && t.rate > 0;
   t.key_step = inner.has(kDropout) ? inner.in(kDropout).strides()[0] : 0;
-  t.bias_grad = call.attrs[4].truth();
+  t.bias_grad = call.attrs[5].truth();
   make_tiles(t, true);
   task.run = run_gradient;
 }
@@ -398,8 +427,7 @@ void run_weights(const Task& task, void* const* ptr) {
     auto* scores = static_cast<char*>(thread_scratch(kScoresSlot, bytes));
     run_gemm(tile.scores, t.at(ptr[kQuery], t.query, b, tile.first, h), t.at(ptr[kKey], t.key, b, 0, h / s.share()),
              scores, nullptr);
-    kernels().attention.weights[float_index(t.dtype)](scores,
-                                                      rows_of(t, tile, b, h, ptr[kWeightsMask], ptr[kWeightsBias]));
+    make_weights(t, rows_of(t, tile, b, h, ptr[kWeightsMask], ptr[kWeightsBias]), scores);
     const std::int64_t row = ((b * s.heads + h) * s.queries + tile.first) * s.keys;
     for (std::int64_t i = 0; i < tile.rows; ++i) {
       char* to = static_cast<char*>(ptr[4]) + (row + i * s.keys) * t.bytes;
@@ -449,11 +477,25 @@ Tensor softmax_pull(const Tensor& p, const Tensor& g) {
   return fn::multiply(p, fn::subtract(g, row_sum(fn::multiply(p, g))));
 }
 
+// 0 in the rows of queries that see no key though their weights are not 0, else 1; empty if there are none such.
+Tensor alive_rows(const Products& in, const Tensor& query, const Tensor& key, const Tensor& mask, const Attrs& attrs) {
+  if (!mask || !attrs[3].truth()) return Tensor();
+  const Tensor bare = call_op("attention_weights", {fn::zeros_like(query), fn::zeros_like(key), mask, Tensor()},
+                              {attrs[0], attrs[1], attrs[2], Attr::of(false)});
+  return row_sum(in.scores(bare));
+}
+Tensor softmax_pull(const Tensor& p, const Tensor& g, const Tensor& alive) {
+  const Tensor pulled = softmax_pull(p, g);
+  return alive ? fn::multiply(pulled, alive) : pulled;
+}
+
 void weights_vjp(const Call& call, const Tensor* g, const bool* needs, Tensor* grads) {
   Tensor inputs[3];
   const Products in{sizes_of(with_no_value(call, inputs))};
   const double scale = call.attrs[0].real;
-  const Tensor ds = softmax_pull(in.scores(call.out()), in.scores(g[0]));
+  const Tensor alive =
+      alive_rows(in, call.in(0), call.in(1), call.has(kWeightsMask) ? call.in(kWeightsMask) : Tensor(), call.attrs);
+  const Tensor ds = softmax_pull(in.scores(call.out()), in.scores(g[0]), alive);
   if (needs[0]) grads[0] = in.from_heads(fn::scale(fn::matmul(ds, in.keys(call.in(1))), scale));
   if (needs[1]) grads[1] = in.from_keys(fn::scale(fn::matmul(fn::swap_last(ds), in.heads(call.in(0))), scale));
   if (call.n_inputs > kWeightsBias && needs[kWeightsBias])
@@ -470,27 +512,28 @@ void gradient_vjp(const Call& call, const Tensor* cotangents, const bool* needs,
   const double c = attrs[0].real;
   const auto given = [&](int i) { return inner.has(i) ? inner.in(i) : Tensor(); };
   const Tensor p4 = call_op("attention_weights", {inner.in(kQuery), inner.in(kKey), given(kMask), given(kBias)},
-                            {attrs[0], attrs[1], attrs[2]});
+                            {attrs[0], attrs[1], attrs[2], attrs[3]});
+  const Tensor alive = alive_rows(in, inner.in(kQuery), inner.in(kKey), given(kMask), attrs);
   const Tensor p = in.scores(p4), q = in.heads(inner.in(kQuery)), k = in.keys(inner.in(kKey)),
                v = in.keys(inner.in(kValue)), g = in.heads(call.in(0));
   Tensor factors;
-  if (inner.has(kDropout) && attrs[3].real > 0) {
+  if (inner.has(kDropout) && attrs[4].real > 0) {
     const Tensor ones = call_op("copy", {fn::full(p.dtype(), p4.shape(), 1.0)});
-    factors = in.scores(call_op("dropout", {ones, inner.in(kDropout)}, {attrs[3]}));
+    factors = in.scores(call_op("dropout", {ones, inner.in(kDropout)}, {attrs[4]}));
   }
   const auto kept = [&](const Tensor& x) { return factors ? fn::multiply(x, factors) : x; };
   const auto plus = [](const Tensor& a, const Tensor& b) { return a ? b ? fn::add(a, b) : a : b; };
-  const Tensor dp = kept(fn::matmul(g, fn::swap_last(v))), ds = softmax_pull(p, dp);
+  const Tensor dp = kept(fn::matmul(g, fn::swap_last(v))), ds = softmax_pull(p, dp, alive);
   Tensor u, w, z, y, h;
   if (cotangents[0]) u = in.heads(cotangents[0]);
   if (cotangents[1]) w = in.keys(cotangents[1]);
   if (cotangents[2]) z = in.keys(cotangents[2]);
   if (u) h = fn::scale(fn::matmul(u, fn::swap_last(k)), c);
   if (w) h = plus(h, fn::scale(fn::matmul(q, fn::swap_last(w)), c));
-  if (attrs[4].truth() && cotangents[3]) h = plus(h, in.scores(cotangents[3]));
+  if (attrs[5].truth() && cotangents[3]) h = plus(h, in.scores(cotangents[3]));
   Tensor to_p, to_g, to_v;
   if (h) {
-    const Tensor pulled = kept(softmax_pull(p, h));
+    const Tensor pulled = kept(softmax_pull(p, h, alive));
     const Tensor centred = fn::subtract(dp, row_sum(fn::multiply(p, dp)));
     to_p = fn::subtract(fn::multiply(h, centred), fn::multiply(dp, row_sum(fn::multiply(h, p))));
     to_g = fn::matmul(pulled, v);
@@ -501,7 +544,7 @@ void gradient_vjp(const Call& call, const Tensor* cotangents, const bool* needs,
     to_g = plus(to_g, fn::matmul(kept(p), z));
   }
   if (!to_p) return;
-  const Tensor to_s = softmax_pull(p, to_p);
+  const Tensor to_s = softmax_pull(p, to_p, alive);
   if (needs[0]) grads[0] = in.from_heads(to_g);
   if (needs[1 + kQuery]) {
     Tensor sum = fn::scale(fn::matmul(to_s, k), c);
@@ -522,11 +565,14 @@ void gradient_vjp(const Call& call, const Tensor* cotangents, const bool* needs,
 bool register_all() {
   const std::vector<AttrParam> attrs = {attr_with_default("scale", AttrKind::real, Attr::of(1.0)),
                                         attr_with_default("causal", AttrKind::boolean, Attr::of(false)),
-                                        attr_with_default("offset", AttrKind::integer, Attr::of(0))};
+                                        attr_with_default("offset", AttrKind::integer, Attr::of(0)),
+                                        attr_with_default("uniform", AttrKind::boolean, Attr::of(false))};
   Op attention;
   attention.name = "attention";
   attention.doc =
-      "softmax(query key^T scale + bias, masked) value for every head; causal: query i sees keys up to i + offset.";
+      "softmax(query key^T scale + bias, masked) value for every head; causal: query i sees keys up to i + offset. A "
+      "query "
+      "that the mask leaves no key gets 0, or with `uniform` the mean of all values.";
   attention.tensors = {{"query"},
                        {"key"},
                        {"value"},

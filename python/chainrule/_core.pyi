@@ -397,15 +397,15 @@ class ops:
         """dst[...] += src, in place: converted to dst's dtype and broadcast to its shape."""
 
     @staticmethod
-    def attention(query: ArrayLike, key: ArrayLike, value: ArrayLike, mask: ArrayLike | None = None, bias: ArrayLike | None = None, dropout_key: ArrayLike | None = None, scale: float = 1.0, causal: bool = False, offset: int = 0, rate: float = 0.0) -> Tensor:
-        """softmax(query key^T scale + bias, masked) value for every head; causal: query i sees keys up to i + offset."""
+    def attention(query: ArrayLike, key: ArrayLike, value: ArrayLike, mask: ArrayLike | None = None, bias: ArrayLike | None = None, dropout_key: ArrayLike | None = None, scale: float = 1.0, causal: bool = False, offset: int = 0, uniform: bool = False, rate: float = 0.0) -> Tensor:
+        """softmax(query key^T scale + bias, masked) value for every head; causal: query i sees keys up to i + offset. A query that the mask leaves no key gets 0, or with `uniform` the mean of all values."""
 
     @staticmethod
-    def attention_grad(g: ArrayLike, query: ArrayLike, key: ArrayLike, value: ArrayLike, mask: ArrayLike | None = None, bias: ArrayLike | None = None, dropout_key: ArrayLike | None = None, scale: float = 1.0, causal: bool = False, offset: int = 0, rate: float = 0.0, bias_grad: bool = False) -> Any:
+    def attention_grad(g: ArrayLike, query: ArrayLike, key: ArrayLike, value: ArrayLike, mask: ArrayLike | None = None, bias: ArrayLike | None = None, dropout_key: ArrayLike | None = None, scale: float = 1.0, causal: bool = False, offset: int = 0, uniform: bool = False, rate: float = 0.0, bias_grad: bool = False) -> Any:
         """(dquery, dkey, dvalue) of attention from the cotangent g; with `bias_grad` the scores' gradient too."""
 
     @staticmethod
-    def attention_weights(query: ArrayLike, key: ArrayLike, mask: ArrayLike | None = None, bias: ArrayLike | None = None, scale: float = 1.0, causal: bool = False, offset: int = 0) -> Tensor:
+    def attention_weights(query: ArrayLike, key: ArrayLike, mask: ArrayLike | None = None, bias: ArrayLike | None = None, scale: float = 1.0, causal: bool = False, offset: int = 0, uniform: bool = False) -> Tensor:
         """The weights of attention: softmax(query key^T scale + bias, masked), shape (batch, heads, queries, keys)."""
 
     @staticmethod

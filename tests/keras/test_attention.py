@@ -264,3 +264,27 @@ def test_masks_travel_from_the_embedding(reference):
     expected = reference.ops.convert_to_numpy(theirs(tokens))
     np.testing.assert_allclose(mine(tokens).numpy(), expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(mine.predict(tokens, verbose=0), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.*mask:UserWarning")  # some of the layers let masks go
+def test_files_are_those_of_keras(reference, tmp_path):
+    """A model of these layers, saved by either, gives the same predictions in the other: padding, masks and all."""
+    tokens = rng.integers(0, 9, (4, 6))
+
+    def build(k):
+        inputs = k.Input((6,), dtype="int32")
+        x = k.layers.Embedding(9, 8, mask_zero=True)(inputs)
+        x = k.layers.Add()([x, k.layers.MultiHeadAttention(2, 4)(x, x, use_causal_mask=True)])
+        x = k.layers.GroupQueryAttention(4, 4, 2)(x, x)
+        x = k.layers.GroupNormalization(2)(k.layers.BatchNormalization()(k.layers.LayerNormalization()(x)))
+        x = k.layers.RMSNormalization()(k.layers.EinsumDense("abc,cd->abd", (None, 5), bias_axes="d")(x))
+        y = k.layers.Attention(use_scale=True)([x, x])
+        x = k.layers.Dot(axes=(1, 1))([y, k.layers.AdditiveAttention()([x, y])])
+        return k.Model(inputs, k.layers.SpectralNormalization(k.layers.Dense(3))(k.layers.Flatten()(x)))
+
+    for maker, reader in ((reference, keras), (keras, reference)):
+        model = build(maker)
+        expected = model.predict(tokens, verbose=0)
+        model.save(tmp_path / "model.keras")
+        again = reader.models.load_model(tmp_path / "model.keras")
+        np.testing.assert_allclose(again.predict(tokens, verbose=0), expected, rtol=1e-4, atol=1e-5)

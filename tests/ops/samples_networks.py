@@ -202,13 +202,15 @@ def attention_weights(
     scale: float = 1.0,
     causal: bool = False,
     offset: int = 0,
+    uniform: bool = False,
 ) -> Array:
     share = q.shape[2] // k.shape[2]
     scores = np.einsum("bthd,bshd->bhts", q, np.repeat(k, share, 2)) * scale
     scores = scores if bias is None else scores + bias
     seen = np.tril(np.ones(scores.shape[2:], bool), offset) if causal else np.ones(scores.shape[2:], bool)
     scores = np.where(seen if mask is None else seen & mask, scores, -np.inf)
-    return np.where(np.isneginf(np.max(scores, -1, keepdims=True)), 0, special.softmax(scores, -1))
+    blind = 1 / scores.shape[-1] if uniform else 0
+    return np.where(np.isneginf(np.max(scores, -1, keepdims=True)), blind, special.softmax(scores, -1))
 
 
 def attention(
@@ -232,7 +234,8 @@ def attention_grad(
     wide_k, wide_v = np.repeat(k, share, 2), np.repeat(v, share, 2)
     p = attention_weights(q, k, mask, bias, **attrs)
     dp = np.einsum("bthe,bshe->bhts", g, wide_v)
-    ds = p * (dp - np.sum(p * dp, -1, keepdims=True))
+    alive = np.sum(attention_weights(q, k, mask, bias, **{**attrs, "uniform": False}), -1, keepdims=True)
+    ds = alive * p * (dp - np.sum(p * dp, -1, keepdims=True))
     dk, dv = np.einsum("bhts,bthd->bshd", ds * scale, q), np.einsum("bhts,bthe->bshe", p, g)
     by_group = [d.reshape(*d.shape[:2], k.shape[2], share, -1).sum(3) for d in (dk, dv)]
     return np.einsum("bhts,bshd->bthd", ds * scale, wide_k), *by_group, *((ds,) if bias_grad else ())
@@ -268,6 +271,7 @@ for _name, _reference in (
             _attention_case(_name, (2, 2, 5, 4, 2, 3, 3), causal=True, offset=3),
             _attention_case(_name, (2, 3, 4, 1, 1, 3, 2), mask=(2, 1, 1, 4)),
             _attention_case(_name, (1, 4, 4, 2, 2, 2, 2), mask=(1, 1, 4, 4), bias=(2, 1, 4), causal=True),
+            _attention_case(_name, (2, 4, 4, 2, 1, 2, 2), mask=(2, 2, 4, 4), causal=True, uniform=True),
         ],
         _attention_case(_name, (2, 150, 170, 4, 2, 16, 24), mask=(2, 1, 150, 170)),
         FLOATS,

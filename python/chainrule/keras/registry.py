@@ -190,7 +190,7 @@ def serialize_keras_object(target: Any) -> Any:
         return target.name
     if hasattr(target, "get_config"):
         cls = type(target)
-        name = getattr(target, "class_name", cls.__name__)
+        name = getattr(target, "exported_name", getattr(target, "class_name", cls.__name__))
         home = next((r.module for r in _registries if r.find(name) is cls), None)
         return {
             "module": "keras.src.models.functional" if name == "Functional" else home,

@@ -24,6 +24,7 @@ def attention(
     offset: int = 0,
     dropout_key: Any = None,
     rate: float = 0.0,
+    uniform: bool = False,
 ) -> Any:
     """softmax(query key^T scale + bias, masked) value for every head (Vaswani et al. 2017).
 
@@ -32,7 +33,7 @@ def attention(
         key, value: (batch, keys, key heads, depth) and (batch, keys, key heads, width); heads must be a multiple of key
             heads, which are shared by as many neighbouring heads of the query.
         mask: bool, broadcast to (batch, heads, queries, keys): true where the key may be seen. A query that sees none
-            gets zeros.
+            gets zeros, or with ``uniform`` the mean of all values.
         bias: numbers added to the scores, broadcast likewise.
         scale: 1 / sqrt(depth) by default.
         causal: query i sees the keys up to i + ``offset``.
@@ -48,9 +49,8 @@ def attention(
     """
     if scale is None:
         scale = 1.0 / math.sqrt(max(1, np.shape(query)[-1]))
-    return _op.attention(
-        query, key, value, mask, bias, dropout_key, scale=float(scale), causal=causal, offset=offset, rate=float(rate)
-    )
+    options: dict[str, Any] = {"causal": causal, "offset": offset, "rate": float(rate), "uniform": uniform}
+    return _op.attention(query, key, value, mask, bias, dropout_key, scale=float(scale), **options)
 
 
 class KeyValueCache:

@@ -1,4 +1,4 @@
-"""Attention: MultiHeadAttention, GroupedQueryAttention, and Attention and AdditiveAttention without projections."""
+"""Attention: MultiHeadAttention, GroupQueryAttention, and Attention and AdditiveAttention without projections."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import _core
 
 from .. import constraints, initializers, random, regularizers
-from ..masking import get_mask
+from ..masking import get_mask, set_mask
 from ..symbolic import KerasTensor
 from .base import Layer, registry
 from .einsum_dense import EinsumDense
@@ -143,6 +143,8 @@ class _ProjectedAttention(Layer):
         noise: Any = self._dropout_layer.seed_generator.next() if draw else None
         if not scores:
             options: dict[str, Any] = {"scale": scale, "causal": causal, "rate": float(rate) if draw else 0.0}
+            # As in Keras, whose path for dropout gives a query that sees no key zeros, the other one the mean.
+            options["uniform"] = rate == 0
             return _op.attention(query, key, value, mask, None, noise, **options), None
         weights = _op.attention_weights(query, key, mask, None, scale=scale, causal=causal)
         kept = _op.dropout(weights, noise, float(rate)) if draw else weights
@@ -174,8 +176,9 @@ class MultiHeadAttention(_ProjectedAttention):
         kernel_initializer, ...: of the projections.
 
     Masks: ``query_mask``, ``value_mask``, ``key_mask`` (batch, steps), ``attention_mask`` (batch, queries, keys), and
-    ``use_causal_mask=True`` for keys not later than the query. A query that may see nothing gets zeros. No matrix of
-    queries times keys is kept unless the weights are asked for.
+    ``use_causal_mask=True`` for keys not later than the query. A query that may see nothing gets the mean of
+    all values, or zeros if there is dropout or the weights are asked for. A matrix of queries times keys is kept for
+    the weights only.
 
     Example: ``MultiHeadAttention(8, 32)(x, x, use_causal_mask=True)``
     """
@@ -270,7 +273,9 @@ class MultiHeadAttention(_ProjectedAttention):
         training: bool | None = None,
         use_causal_mask: bool = False,
     ) -> Any:
-        query, value, key = _bare(query), _bare(value), _bare(value if key is None else key)
+        key = value if key is None else key
+        for x in (query, value, key):
+            set_mask(x, None)  # as in Keras: from here on x has no mask, in a residual sum around the layer neither
         lengths = query.shape[1], value.shape[1]
         mask = self._mask_of_pairs(query_mask, value_mask, key_mask, attention_mask, self._sliding_window, lengths)
         gate = self._gate_dense(query) if self._use_gate else None
@@ -357,6 +362,8 @@ class GroupedQueryAttention(_ProjectedAttention):
             and its masks.
     """
 
+    exported_name = "GroupQueryAttention"  # Keras exports the class under another name than its own
+
     def __init__(
         self,
         head_dim: int,
@@ -381,7 +388,7 @@ class GroupedQueryAttention(_ProjectedAttention):
         super().__init__(**kwargs)
         if num_query_heads % num_key_value_heads:
             raise ValueError(
-                f"GroupedQueryAttention: num_query_heads must be a multiple of num_key_value_heads, got "
+                f"GroupQueryAttention: num_query_heads must be a multiple of num_key_value_heads, got "
                 f"{num_query_heads} and {num_key_value_heads}."
             )
         self._set_options(options)
@@ -454,7 +461,7 @@ class GroupedQueryAttention(_ProjectedAttention):
         }
 
 
-GroupQueryAttention = registry.add(GroupedQueryAttention, "GroupQueryAttention")  # the name that Keras exports
+GroupQueryAttention = registry.add(GroupedQueryAttention, "GroupQueryAttention")
 
 
 @registry.add

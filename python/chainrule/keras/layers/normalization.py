@@ -325,6 +325,8 @@ class LayerNormalization(_Affine):
 class RMSNormalization(_Normalization):
     """Each sample divided by the root of its mean square over ``axis`` (Zhang, Sennrich 2019), times a scale."""
 
+    supports_masking = False  # as in Keras
+
     def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis if isinstance(axis, int) else list(axis)

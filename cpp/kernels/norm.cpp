@@ -103,8 +103,9 @@ T mean_of(const Cut<T>& cut, const T* x, const NormRows& norm) {
   return total[0] / static_cast<T>(norm.cols);
 }
 
-template <class T>
-void rows(void* y_out, const void* x_in, const NormRows& norm) {
+// What is multiplied and added behind the norm is known to the loops at compile time.
+template <bool scaled, bool shifted, class T>
+void rows_of(void* y_out, const void* x_in, const NormRows& norm) {
   const Cut<T> cut(norm.cols);
   const T *gamma = typed<T>(norm.gamma), *beta = typed<T>(norm.beta);
   for (int64_t r = 0; r < norm.rows; ++r) {
@@ -119,8 +120,9 @@ void rows(void* y_out, const void* x_in, const NormRows& norm) {
     const Vec<T> inverse(T(1) / square_root(squares[0] / static_cast<T>(norm.cols) + static_cast<T>(norm.epsilon)));
     const auto value = [&](auto at) {
       Vec<T> v = (at.load(x) - mean) * inverse;
-      if (gamma) v = v * at.load(gamma);
-      return beta ? v + at.load(beta) : v;
+      if constexpr (scaled) v = v * at.load(gamma);
+      if constexpr (shifted) v = v + at.load(beta);
+      return v;
     };
     const Vec<T> last = cut.rest ? value(cut.last) : Vec<T>(T(0));
     for (int64_t k = 0; k < cut.full; ++k) {
@@ -131,10 +133,19 @@ void rows(void* y_out, const void* x_in, const NormRows& norm) {
   }
 }
 
-// With h = g gamma: dx = (h - mean(h) - xhat mean(h xhat)) / deviation.
 template <class T>
-void rows_grad(void* dx_out, void* dgamma_out, void* dbeta_out, const void* g_in, const void* x_in,
-               const NormRows& norm) {
+void rows(void* y, const void* x, const NormRows& norm) {
+  if (norm.gamma) {
+    (norm.beta ? rows_of<true, true, T> : rows_of<true, false, T>)(y, x, norm);
+  } else {
+    (norm.beta ? rows_of<false, true, T> : rows_of<false, false, T>)(y, x, norm);
+  }
+}
+
+// With h = g gamma: dx = (h - mean(h) - xhat mean(h xhat)) / deviation.
+template <bool scaled, class T>
+void rows_grad_of(void* dx_out, void* dgamma_out, void* dbeta_out, const void* g_in, const void* x_in,
+                  const NormRows& norm) {
   const Cut<T> cut(norm.cols);
   const T* gamma = typed<T>(norm.gamma);
   T *dgamma = typed<T>(dgamma_out), *dbeta = typed<T>(dbeta_out);
@@ -143,9 +154,13 @@ void rows_grad(void* dx_out, void* dgamma_out, void* dbeta_out, const void* g_in
     const T *x = typed<T>(x_in) + r * norm.cols, *g = typed<T>(g_in) + r * norm.cols;
     T* dx = typed<T>(dx_out) + r * norm.cols;
     const Vec<T> mean(mean_of(cut, x, norm));
+    const auto weighted = [&](auto at, Vec<T> gv) {
+      if constexpr (scaled) return gv * at.load(gamma);
+      return gv;
+    };
     T totals[3];
     sum_row(cut, totals, [&](auto at, Vec<T>(&out)[3]) {
-      const Vec<T> d = at.load(x) - mean, h = gamma ? at.load(g) * at.load(gamma) : at.load(g);
+      const Vec<T> d = at.load(x) - mean, h = weighted(at, at.load(g));
       out[0] = d * d;
       out[1] = h;
       out[2] = h * d;
@@ -153,20 +168,24 @@ void rows_grad(void* dx_out, void* dgamma_out, void* dbeta_out, const void* g_in
     const T deviation = T(1) / square_root(totals[0] / n + static_cast<T>(norm.epsilon));
     const Vec<T> inverse(deviation), mean_h(norm.centered ? totals[1] / n : T(0)),
         slope(totals[2] / n * deviation * deviation);
-    const auto pass = [&](auto at, auto keep) {
-      const Vec<T> d = at.load(x) - mean, gv = at.load(g), h = gamma ? gv * at.load(gamma) : gv;
+    const auto pass = [&](auto at) {
+      const Vec<T> d = at.load(x) - mean, gv = at.load(g);
       at.store(dgamma, at.load(dgamma) + at.only(gv * (d * inverse)));
       at.store(dbeta, at.load(dbeta) + at.only(gv));
-      keep((h - mean_h - d * slope) * inverse);
+      return (weighted(at, gv) - mean_h - d * slope) * inverse;
     };
-    Vec<T> last(T(0));
-    if (cut.rest) pass(cut.last, [&](Vec<T> v) { last = v; });
+    const Vec<T> last = cut.rest ? pass(cut.last) : Vec<T>(T(0));
     for (int64_t k = 0; k < cut.full; ++k) {
       const Whole<T> at{k * Vec<T>::kLanes};
-      pass(at, [&](Vec<T> v) { at.store(dx, v); });
+      at.store(dx, pass(at));
     }
     if (cut.rest) cut.last.store(dx, last);
   }
+}
+
+template <class T>
+void rows_grad(void* dx, void* dgamma, void* dbeta, const void* g, const void* x, const NormRows& norm) {
+  (norm.gamma ? rows_grad_of<true, T> : rows_grad_of<false, T>)(dx, dgamma, dbeta, g, x, norm);
 }
 
 // ---- channels: strips of vectors side by side, summed down the rows

@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kPartsSlot = 3;             // scratch of the calling thread: what chunks hand over
 constexpr std::int64_t kMostChunks = 32;  // so that merging stays small
+constexpr std::int64_t kMergeWork = 8;    // to merge one part, beside an addition
 
 std::int64_t rows_of_chunk(std::int64_t rows, std::int64_t cols, std::int64_t most) {
   return std::max({std::int64_t{1}, kChunkWork / std::max<std::int64_t>(1, cols), (rows + most - 1) / most});
@@ -322,8 +323,9 @@ void run_channels(const Task& task, void* const* ptr) {
     kernels().norm.channel_moments[t.which](parts + 2 * c * channels, parts + (2 * c + 1) * channels,
                                             x + row * channels, rows, channels);
   });
-  for (std::int64_t o = 0; o < b.outer; ++o) {
-    for (std::int64_t group = 0; group < b.groups; ++group) {
+  for_chunks(b.outer * b.groups, kMergeWork * b.width * chunks, [&](std::int64_t set, std::int64_t sets) {
+    for (; sets > 0; ++set, --sets) {
+      const std::int64_t o = set / b.groups, group = set % b.groups;
       Moments all;
       for (std::int64_t k = 0; k < b.width; ++k) {
         for (std::int64_t c = 0; c < chunks; ++c) {
@@ -333,8 +335,8 @@ void run_channels(const Task& task, void* const* ptr) {
         }
       }
       const double spread = all.squares / all.count, inverse = 1 / std::sqrt(spread + t.epsilon);
-      mean[o * b.groups + group] = static_cast<T>(all.mean);
-      variance[o * b.groups + group] = static_cast<T>(spread);
+      mean[set] = static_cast<T>(all.mean);
+      variance[set] = static_cast<T>(spread);
       for (std::int64_t k = 0; k < b.width; ++k) {
         const std::int64_t channel = group * b.width + k;
         T* at = means + 3 * o * channels + channel;
@@ -343,7 +345,7 @@ void run_channels(const Task& task, void* const* ptr) {
         at[2 * channels] = beta ? beta[channel] : T(0);
       }
     }
-  }
+  });
   each_chunk(t, [&](std::int64_t o, std::int64_t row, std::int64_t rows, std::int64_t) {
     const T* at = means + 3 * o * channels;
     kernels().norm.channel_scale[t.which](y + row * channels, x + row * channels, at, at + channels, at + 2 * channels,
@@ -419,34 +421,37 @@ void run_channels_grad(const Task& task, void* const* ptr) {
                                               g + row * channels, x + row * channels, coefficients + 4 * o * channels,
                                               rows, channels);
   });
-  std::fill_n(dgamma, channels, T(0));
-  std::fill_n(dbeta, channels, T(0));
-  for (std::int64_t o = 0; o < b.outer; ++o) {
-    if (chunks == 0) break;
-    T* sums = parts + 2 * o * chunks * channels;  // the first part takes in the others
-    for (std::int64_t c = 1; c < chunks; ++c)
-      for (std::int64_t j = 0; j < 2 * channels; ++j) sums[j] += sums[2 * c * channels + j];
-    const double share = 1.0 / static_cast<double>(b.rows * b.width);
-    for (std::int64_t group = 0; group < b.groups; ++group) {
-      const double inverse = 1 / std::sqrt(static_cast<double>(variance[o * b.groups + group]) + t.epsilon);
-      double mean_h = 0, mean_product = 0;
-      for (std::int64_t k = 0; k < b.width; ++k) {
-        const std::int64_t channel = group * b.width + k;
-        const double weight = gamma ? static_cast<double>(gamma[channel]) : 1;
-        mean_h += weight * static_cast<double>(sums[channel]);
-        mean_product += weight * static_cast<double>(sums[channels + channel]);
-        dbeta[channel] += sums[channel];
-        dgamma[channel] += static_cast<T>(inverse * static_cast<double>(sums[channels + channel]));
-      }
-      for (std::int64_t k = 0; k < b.width; ++k) {
-        const std::int64_t channel = group * b.width + k;
-        T* at = coefficients + 4 * o * channels + channel;
-        at[channels] = static_cast<T>(inverse * (gamma ? static_cast<double>(gamma[channel]) : 1));
-        at[2 * channels] = static_cast<T>(-inverse * inverse * inverse * mean_product * share);
-        at[3 * channels] = static_cast<T>(-inverse * mean_h * share);
+  // A group of channels over all outer blocks, in their order.
+  const double share = 1.0 / static_cast<double>(std::max<std::int64_t>(1, b.rows * b.width));
+  for_chunks(b.groups, kMergeWork * b.width * chunks * b.outer, [&](std::int64_t group, std::int64_t groups) {
+    for (; groups > 0; ++group, --groups) {
+      std::fill_n(dgamma + group * b.width, b.width, T(0));
+      std::fill_n(dbeta + group * b.width, b.width, T(0));
+      for (std::int64_t o = 0; o < b.outer && chunks > 0; ++o) {
+        const double inverse = 1 / std::sqrt(static_cast<double>(variance[o * b.groups + group]) + t.epsilon);
+        double mean_h = 0, mean_product = 0;
+        for (std::int64_t channel = group * b.width; channel < (group + 1) * b.width; ++channel) {
+          T sum = T(0), product = T(0);
+          for (std::int64_t c = 0; c < chunks; ++c) {
+            const T* part = parts + 2 * (o * chunks + c) * channels + channel;
+            sum += part[0];
+            product += part[channels];
+          }
+          const double weight = gamma ? static_cast<double>(gamma[channel]) : 1;
+          mean_h += weight * static_cast<double>(sum);
+          mean_product += weight * static_cast<double>(product);
+          dbeta[channel] += sum;
+          dgamma[channel] += static_cast<T>(inverse * static_cast<double>(product));
+        }
+        for (std::int64_t channel = group * b.width; channel < (group + 1) * b.width; ++channel) {
+          T* at = coefficients + 4 * o * channels + channel;
+          at[channels] = static_cast<T>(inverse * (gamma ? static_cast<double>(gamma[channel]) : 1));
+          at[2 * channels] = static_cast<T>(-inverse * inverse * inverse * mean_product * share);
+          at[3 * channels] = static_cast<T>(-inverse * mean_h * share);
+        }
       }
     }
-  }
+  });
   each_chunk(t, [&](std::int64_t o, std::int64_t row, std::int64_t rows, std::int64_t) {
     const T* at = coefficients + 4 * o * channels;
     kernels().norm.channel_grad[t.which](dx + row * channels, g + row * channels, x + row * channels, at, at + channels,

@@ -15,6 +15,7 @@
 #include "graph/program.h"
 #include "graph/tape.h"
 #include "graph/trace.h"
+#include "runtime/float_mode.h"
 
 namespace py = pybind11;
 
@@ -169,7 +170,15 @@ void bind_programs(py::module_& m) {
       .def("__call__", &call_program)
       .def_property_readonly("instructions", &Program::n_steps)
       .def_property_readonly("arena_bytes", &Program::arena_bytes)
+      .def("flush_subnormals", &Program::flush_subnormals, "From now on, takes subnormal numbers as zero.")
       .def("describe", &Program::describe);
+  m.def(
+      "flushing_subnormals",
+      [](const py::function& function) {
+        const FlushSubnormals flush;
+        return function();
+      },
+      py::arg("function"), "function(), in which subnormal numbers are taken as zero.");
   m.def("record", &record, py::arg("function"), py::arg("inputs"),
         "Records function(*placeholders) for inputs given as (shape, dtype); it returns a sequence of tensors.");
   m.def(
@@ -182,7 +191,8 @@ void bind_programs(py::module_& m) {
       },
       py::arg("jitted"), py::arg("arguments"), py::arg("program"), py::arg("structure"),
       "Lets a callable of jitted() answer calls with arguments like these by a program; whether it can.");
-  m.def("tracing", [] { return Trace::current() != nullptr; }, "Whether a program is being recorded in this thread.");
+  m.def(
+      "tracing", [] { return Trace::current() != nullptr; }, "Whether a program is being recorded in this thread.");
 
   py::class_<FitLoop>(m, "FitLoop", "Epochs of steps in one call.")
       .def(py::init([](std::shared_ptr<Program> full, std::shared_ptr<Program> last, const py::sequence& arrays,

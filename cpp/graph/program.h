@@ -56,6 +56,8 @@ class Program {
   // True if a step is large enough for several threads.
   bool parallel() const { return parallel_; }
   std::string describe() const;
+  // From now on run() takes subnormal numbers as zero (runtime/float_mode.h).
+  void flush_subnormals() { flushes_ = true; }
 
   // inputs: one per spec, of that dtype and shape, contiguous. Results are fresh tensors.
   std::vector<Tensor> run(const Tensor* inputs);
@@ -84,6 +86,7 @@ class Program {
   Tensor arena_;
   std::int64_t arena_bytes_ = 0;
   bool parallel_ = false;
+  bool flushes_ = false;
   std::mutex mutex_;
 };
 

@@ -1,8 +1,10 @@
 #include <cstring>
+#include <optional>
 #include <sstream>
 
 #include "graph/program.h"
 #include "graph/tape.h"
+#include "runtime/float_mode.h"
 #include "runtime/threads.h"
 
 namespace chainrule {
@@ -120,12 +122,11 @@ std::vector<Tensor> Program::run(const Tensor* inputs) {
   for (std::size_t k = 0; k < results.size(); ++k)
     for (const Patch& patch : output_patches_[k])
       ptr_[patch.ptr] = static_cast<char*>(results[k].data()) + patch.offset;
-  if (parallel_) {
-    const HotRegion hot;
-    run_steps();
-  } else {
-    run_steps();
-  }
+  std::optional<FlushSubnormals> flush;
+  if (flushes_) flush.emplace();
+  std::optional<HotRegion> hot;
+  if (parallel_) hot.emplace();
+  run_steps();
   return results;
 }
 

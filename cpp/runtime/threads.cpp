@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "runtime/cgroup.h"
+#include "runtime/float_mode.h"
 #include "runtime/memory.h"
 
 namespace chainrule {
@@ -71,6 +72,7 @@ class Pool {
     fn_ = fn;
     context_ = context;
     chunks_ = chunks;
+    mode_ = float_mode();
     finished_.store(0, std::memory_order_relaxed);
     remaining_.store(chunks - 1, std::memory_order_seq_cst);  // chunk 0 is the caller's
     if (sleeping_.load(std::memory_order_seq_cst) > 0) wake(chunks - 1);
@@ -109,9 +111,7 @@ class Pool {
   void enter_hot() {
     hot_.fetch_add(1, std::memory_order_seq_cst);
     start_workers();
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-    }
+    { std::lock_guard<std::mutex> lock(mutex_); }
     wake_up_.notify_all();
   }
   void leave_hot() { hot_.fetch_sub(1, std::memory_order_relaxed); }
@@ -137,6 +137,7 @@ class Pool {
     while (remaining_.load(std::memory_order_relaxed) > 0) {
       const std::int64_t left = remaining_.fetch_sub(1, std::memory_order_acq_rel);
       if (left <= 0) break;
+      if (float_mode() != mode_) set_float_mode(mode_);
       run_chunk(chunks_ - left);
       ++count;
     }
@@ -195,9 +196,7 @@ class Pool {
         if (count == 0) continue;
         finished_.fetch_add(count, std::memory_order_seq_cst);
         if (caller_sleeps_.load(std::memory_order_seq_cst)) {
-          {
-            std::lock_guard<std::mutex> lock(mutex_);
-          }
+          { std::lock_guard<std::mutex> lock(mutex_); }
           all_done_.notify_one();
         }
       }
@@ -220,6 +219,7 @@ class Pool {
   ChunkFn fn_ = nullptr;
   void* context_ = nullptr;
   std::int64_t chunks_ = 0;
+  std::uint64_t mode_ = 0;  // the caller's
 
   alignas(128) std::atomic<std::int64_t> finished_{0};
   std::atomic<bool> caller_sleeps_{false};

@@ -233,6 +233,9 @@ def empty(*args: Any, **options: Any) -> Any:
 def empty_cache(*args: Any, **options: Any) -> Any:
     """Returns memory kept for reuse to the system."""
 
+def flushing_subnormals(*args: Any, **options: Any) -> Any:
+    """function(), in which subnormal numbers are taken as zero."""
+
 def from_dlpack(*args: Any, **options: Any) -> Any:
     """The tensor on the memory of an object with __dlpack__."""
 

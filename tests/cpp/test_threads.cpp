@@ -7,11 +7,13 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "runtime/float_mode.h"
 #include "runtime/memory.h"
 #include "runtime/threads.h"
 
@@ -202,6 +204,34 @@ TEST(ThreadsFork, ChildrenRunSerially) {
   stop = true;
   busy.join();
   set_num_threads(usable_cpus());
+}
+
+// Half of the least normal number, computed by every chunk: 0 where subnormal results are flushed.
+int subnormal_results() {
+  std::vector<float> halves(64);
+  volatile float least = std::numeric_limits<float>::min();
+  parallel_for(64, [&](std::int64_t chunk) { halves[static_cast<std::size_t>(chunk)] = least * 0.5f; });
+  int count = 0;
+  for (const float half : halves) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &half, sizeof bits);  // a comparison would take a subnormal for zero too
+    count += bits != 0;
+  }
+  return count;
+}
+
+TEST(ThreadsFloatMode, ChunksComputeInTheCallersMode) {
+#if !defined(__x86_64__) && !defined(__aarch64__)
+  GTEST_SKIP() << "no control word is known for this processor";
+#endif
+  for (int round = 0; round < 20; ++round) {
+    EXPECT_EQ(subnormal_results(), 64);
+    {
+      const FlushSubnormals flush;
+      EXPECT_EQ(subnormal_results(), 0);
+    }
+  }
+  EXPECT_EQ(subnormal_results(), 64);
 }
 
 TEST(ThreadsScratch, BuffersAreAlignedKeptAndOnesOwn) {

@@ -504,3 +504,24 @@ def test_threads_predict_while_another_trains():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_moments_decay_to_zero():
+    """Weights that no longer get a gradient: their moments don't linger as subnormal numbers, which are slow."""
+    states = []
+    for way in ("fit", "train_on_batch", "eager"):
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, use_bias=False, kernel_initializer="ones")])
+        model.compile(keras.optimizers.Adam(0.1), "mse", run_eagerly=way == "eager")
+        x, y = np.ones((8, 4), "float32"), np.zeros((8, 2), "float32")
+        model.fit(x, y, epochs=3, verbose=0)
+        x = np.zeros_like(x)  # from here on every gradient is zero
+        if way == "fit":
+            model.fit(x, y, batch_size=8, epochs=1200, verbose=0)
+        else:
+            for _ in range(1200):
+                model.train_on_batch(x, y)
+        momentum = model.optimizer.variables[2].numpy()
+        assert (momentum.view("uint32") << 1 == 0).all(), (way, momentum)
+        states.append([np.asarray(v.value) for v in model.optimizer.variables] + model.get_weights())
+    for other in states[1:]:
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(states[0], other, strict=True))

@@ -108,6 +108,7 @@ class RecordedStep:
 
         model._output_shapes = []
         self.program = _core.record(function, signature)
+        self.program.flush_subnormals()
         self.output_shapes: list[tuple[int, ...]] = model._output_shapes
 
 
@@ -190,7 +191,9 @@ def make_loop(
     def batches(epoch: int) -> Iterator[Batch]:
         return data.batches(batch_size, None if seed is None else epoch_order(data.rows, seed, epoch))
 
-    return BatchLoop(lambda *batch: run_step(model, mode, *batch), batches), _eager_shapes(model, data)
+    return BatchLoop(
+        lambda *batch: _core.flushing_subnormals(lambda: run_step(model, mode, *batch)), batches
+    ), _eager_shapes(model, data)
 
 
 def _eager_shapes(model: Any, data: ArrayData) -> list[tuple[int, ...]]:
@@ -211,7 +214,7 @@ def run_batch(model: Any, mode: str, batch: Batch, eager: bool) -> None:
             model._check_labels(data, step.output_shapes)
             step.program(*data.arrays)
             return
-    run_step(model, mode, *batch)
+    _core.flushing_subnormals(lambda: run_step(model, mode, *batch))
 
 
 def epoch_order(rows: int, seed: int, epoch: int) -> np.ndarray:

@@ -1,0 +1,27 @@
+// How the processor treats subnormal numbers (below 1.2e-38 in float32), thread by thread.
+// Invariants: the mode belongs to a thread; the thread pool gives its workers that of the caller for each chunk, so
+// results don't depend on who computes. IEEE 754 is the default; training steps flush, since the moments of weights
+// that no longer get a gradient decay into subnormals, and arithmetic on those takes many times as long.
+#pragma once
+
+#include <cstdint>
+
+namespace chainrule {
+
+// The control word of this thread's floating-point unit (MXCSR, FPCR); 0 where there is none that we know.
+std::uint64_t float_mode();
+void set_float_mode(std::uint64_t mode);
+
+// While one lives, this thread takes subnormal inputs and results as zero.
+class FlushSubnormals {
+ public:
+  FlushSubnormals();
+  ~FlushSubnormals() { set_float_mode(before_); }
+  FlushSubnormals(const FlushSubnormals&) = delete;
+  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
+
+ private:
+  std::uint64_t before_;
+};
+
+}  // namespace chainrule

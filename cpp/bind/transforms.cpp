@@ -191,8 +191,7 @@ void bind_programs(py::module_& m) {
       },
       py::arg("jitted"), py::arg("arguments"), py::arg("program"), py::arg("structure"),
       "Lets a callable of jitted() answer calls with arguments like these by a program; whether it can.");
-  m.def(
-      "tracing", [] { return Trace::current() != nullptr; }, "Whether a program is being recorded in this thread.");
+  m.def("tracing", [] { return Trace::current() != nullptr; }, "Whether a program is being recorded in this thread.");
 
   py::class_<FitLoop>(m, "FitLoop", "Epochs of steps in one call.")
       .def(py::init([](std::shared_ptr<Program> full, std::shared_ptr<Program> last, const py::sequence& arrays,

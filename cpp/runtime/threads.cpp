@@ -111,7 +111,9 @@ class Pool {
   void enter_hot() {
     hot_.fetch_add(1, std::memory_order_seq_cst);
     start_workers();
-    { std::lock_guard<std::mutex> lock(mutex_); }
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+    }
     wake_up_.notify_all();
   }
   void leave_hot() { hot_.fetch_sub(1, std::memory_order_relaxed); }
@@ -196,7 +198,9 @@ class Pool {
         if (count == 0) continue;
         finished_.fetch_add(count, std::memory_order_seq_cst);
         if (caller_sleeps_.load(std::memory_order_seq_cst)) {
-          { std::lock_guard<std::mutex> lock(mutex_); }
+          {
+            std::lock_guard<std::mutex> lock(mutex_);
+          }
           all_done_.notify_one();
         }
       }

@@ -65,7 +65,7 @@ void run_scatter(const Task& task, void* const* ptr) {
   const char* g = static_cast<const char*>(ptr[0]);
   char* out = static_cast<char*>(ptr[2]);
   // A part clears its own rows [low, high) and takes the additions to them, in order.
-  const std::int64_t parts = work * t.columns > 2 * kSerialWork ? std::min<std::int64_t>(4, t.rows) : 1;
+  const std::int64_t parts = work * t.columns > 2 * kSerialWork ? std::clamp<std::int64_t>(t.rows, 1, 4) : 1;
   const std::int64_t part_rows = (t.rows + parts - 1) / parts;
   for_chunks(parts, std::max<std::int64_t>(1, work * t.columns / parts), [&](std::int64_t part, std::int64_t n) {
     std::int64_t rows[kBlock];

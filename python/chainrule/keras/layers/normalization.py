@@ -11,6 +11,7 @@ from chainrule import _core
 
 from .. import constraints, initializers, ops, regularizers
 from ..ops.normalization import axes_last, sorted_axes
+from ..variables import as_float
 from .base import Layer, registry
 from .input_spec import InputSpec
 from .wrappers import Wrapper
@@ -78,8 +79,8 @@ class _Affine(_Normalization):
 
     def _values(self, dtype: Any) -> tuple[Any, Any]:
         """gamma and beta as tensors, or None."""
-        gamma = None if self.gamma is None else _op.cast(self.gamma.value, dtype)
-        return gamma, None if self.beta is None else _op.cast(self.beta.value, dtype)
+        gamma = None if self.gamma is None else as_float(self.gamma.value, dtype)
+        return gamma, None if self.beta is None else as_float(self.beta.value, dtype)
 
     def _affine_config(self) -> dict[str, Any]:
         return {
@@ -337,7 +338,7 @@ class RMSNormalization(_Normalization):
         self.scale = self.add_weight(self._lengths(input_shape, self.axis), "ones", name="scale")
 
     def call(self, x: Any) -> Any:
-        return ops.rms_normalization(x, _op.cast(self.scale.value, x.dtype), self.axis, self.epsilon)
+        return ops.rms_normalization(x, as_float(self.scale.value, x.dtype), self.axis, self.epsilon)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}

@@ -2,7 +2,8 @@
 
     python examples/transformer_text.py [--epochs 2] [--plot curves.png] [--text FILE]
 
-Prints the bits per character on a part of the text that it was not trained on, and a sample. Needs the text
+Prints the bits per character on a part of the text that it was not trained on (2.16 after the two epochs), and a
+sample. Needs the text
 (`chainrule data shakespeare`), or another one by --text, and for the picture matplotlib
 (`pip install 'chainrule[plot]'`).
 """

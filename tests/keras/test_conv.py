@@ -13,6 +13,8 @@ import chainrule.keras as keras
 from chainrule import _core
 from chainrule.keras import layers
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # real Keras on torch raises its own
+
 rng = np.random.default_rng(0)
 
 

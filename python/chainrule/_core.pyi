@@ -816,6 +816,14 @@ class ops:
         """Remainder with the sign of the divisor (Python's %); x % 0 is 0 for integers."""
 
     @staticmethod
+    def resample(x: ArrayLike, first: ArrayLike, weights: ArrayLike, axis: int) -> Tensor:
+        """Weighted sums of neighbours along an axis: y[i] = sum over t of weights[i, t] x[first[i] + t], with integers first (n,) and weights (n, taps), which have no gradient."""
+
+    @staticmethod
+    def resample_grad(g: ArrayLike, first: ArrayLike, weights: ArrayLike, axis: int, length: int) -> Any:
+        """The gradient of resample's x, whose axis has the given length, from g, that of its result: x[first[i] + t] gets the sum of weights[i, t] g[i]."""
+
+    @staticmethod
     def reshape(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
         """The same elements in row-major order in another shape; -1 stands for the length left over."""
 

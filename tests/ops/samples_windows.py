@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import windows
 from samples_elementwise import FORMULAS
-from sampling import FLOATS, SAMPLES, Array, Case, Samples, case, generator
+from sampling import BIG, FLOATS, SAMPLES, Array, Case, Samples, case, generator
 
 from chainrule import _core
 
@@ -125,3 +125,52 @@ for _name, _which in (
         FLOATS,
         gradients=_which,
     )
+
+# ---- resampling ----------------------------------------------------------------------------------------------------
+
+_FIRST = np.array([0, 1, 1, 3], "int64")
+_WEIGHTS = generator("weights").uniform(-1, 1, (4, 2))
+_MANY_FIRST = generator("first").integers(0, 38, 70)
+_MANY_WEIGHTS = generator("more weights").uniform(-1, 1, (70, 3))
+
+
+def _matrix(first: Array, weights: Array, length: int) -> Array:
+    matrix = np.zeros((len(first), length), weights.dtype)
+    for row, (begin, line) in enumerate(zip(first, weights, strict=True)):
+        matrix[row, begin : begin + len(line)] = line
+    return matrix
+
+
+def resample(x: Array, first: Array, weights: Array, axis: int) -> Array:
+    return np.moveaxis(np.tensordot(_matrix(first, weights, x.shape[axis]), x, (1, axis)), 0, axis)
+
+
+def resample_grad(g: Array, first: Array, weights: Array, axis: int, length: int) -> Array:
+    return np.moveaxis(np.tensordot(_matrix(first, weights, length).T, g, (1, axis)), 0, axis)
+
+
+SAMPLES["resample"] = Samples(
+    resample,
+    [
+        case(generator("a").uniform(-1, 1, (2, 5, 3)), _FIRST, _WEIGHTS, axis=1),
+        case(generator("b").uniform(-1, 1, (2, 6)), _FIRST, _WEIGHTS, axis=-1),
+        case(generator("c").uniform(-1, 1, (5, 2, 0)), _FIRST, _WEIGHTS, axis=0),
+    ],
+    case(BIG, _MANY_FIRST, _MANY_WEIGHTS, axis=0),
+    FLOATS,
+    data=(0, 2),
+    gradients=(0,),
+    tolerance=4,
+)
+SAMPLES["resample_grad"] = Samples(
+    resample_grad,
+    [
+        case(generator("a").uniform(-1, 1, (2, 4, 3)), _FIRST, _WEIGHTS, axis=1, length=5),
+        case(generator("b").uniform(-1, 1, (4,)), _FIRST, _WEIGHTS, axis=-1, length=7),
+    ],
+    case(generator("c").uniform(-1, 1, (70, 50, 60)), _MANY_FIRST, _MANY_WEIGHTS, axis=0, length=40),
+    FLOATS,
+    data=(0, 2),
+    gradients=(0,),
+    tolerance=8,
+)

@@ -1,4 +1,4 @@
-"""Functions of neural networks on tensors: activations, dense layers, dropout and losses from logits.
+"""Functions of neural networks on tensors: activations, dense layers, convolution, pooling, resizing, dropout, losses.
 
 Everything takes and returns tensors (array-likes are accepted), is differentiable and can be recorded by
 ``chainrule.jit``.
@@ -39,6 +39,7 @@ from .activations import (
     threshold,
 )
 from .attention import KeyValueCache, attention
+from .convolution import conv, conv_transpose, depthwise_conv, separable_conv
 from .ctc import ctc_beam_decode, ctc_greedy_decode, ctc_loss
 from .layers import dense, dropout, embedding
 from .losses import (
@@ -48,12 +49,26 @@ from .losses import (
     sparse_softmax_cross_entropy,
 )
 from .normalization import batch_norm, group_norm, layer_norm, rms_norm
+from .pooling import adaptive_avg_pool, adaptive_max_pool, avg_pool, max_pool
 from .recurrent import gru, lstm, simple_rnn
+from .resizing import depth_to_space, resize, space_to_depth, upsample
 
 __all__ = [
     "KeyValueCache",
     "attention",
     "batch_norm",
+    "upsample",
+    "space_to_depth",
+    "resize",
+    "depth_to_space",
+    "max_pool",
+    "avg_pool",
+    "adaptive_max_pool",
+    "adaptive_avg_pool",
+    "separable_conv",
+    "depthwise_conv",
+    "conv_transpose",
+    "conv",
     "binary_cross_entropy",
     "celu",
     "ctc_beam_decode",

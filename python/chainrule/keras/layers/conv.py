@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule import _core
+from chainrule import _core, nn
 
 from .. import activations, constraints, initializers, regularizers
 from .base import Layer, registry
@@ -15,11 +15,11 @@ from .windows import (
     checked_padding,
     from_last,
     output_length,
-    pad_all,
     per_axis,
     shape_from_last,
     shape_to_last,
     to_last,
+    transposed_length,
 )
 
 _op = _core.ops
@@ -104,11 +104,6 @@ class _Convolution(Layer):
                 constraint=self.bias_constraint,
                 name="bias",
             )
-
-    def _convolve(self, x: Any, kernel: Any, groups: int = 1) -> Any:
-        """Convolution of a tensor with channels last."""
-        low, high = pad_all(x.shape[1:-1], self.kernel_size, self.strides, self.padding, self.dilation_rate)
-        return _op.conv(x, kernel, self.strides, low, high, self.dilation_rate, groups)
 
     def _finish(self, outputs: Any) -> Any:
         if self.bias is not None:
@@ -210,7 +205,8 @@ class _Conv(_Convolution):
 
     def call(self, inputs: Any) -> Any:
         x = to_last(inputs, self.data_format)
-        return self._finish(self._convolve(x, self.kernel.value, self.groups))
+        kernel = self.kernel.value
+        return self._finish(nn.conv(x, kernel, None, self.strides, self.padding, self.dilation_rate, self.groups))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "groups": self.groups}
@@ -309,19 +305,14 @@ class _DepthwiseConv(_Convolution):
         self._add_bias(channels * self.depth_multiplier)
 
     def call(self, inputs: Any) -> Any:
-        return self._finish(_depthwise(self, to_last(inputs, self.data_format), self.kernel.value))
+        x, kernel = to_last(inputs, self.data_format), self.kernel.value
+        return self._finish(nn.depthwise_conv(x, kernel, None, self.strides, self.padding, self.dilation_rate))
 
     def _output_channels(self, channels: int) -> int:
         return channels * self.depth_multiplier
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "depth_multiplier": self.depth_multiplier}
-
-
-def _depthwise(layer: _Convolution, x: Any, kernel: Any) -> Any:
-    """Each channel with kernels (window..., channels, multiplier) of its own."""
-    channels, multiplier = kernel.shape[-2:]
-    return layer._convolve(x, _op.reshape(kernel, (*layer.kernel_size, 1, channels * multiplier)), channels)
 
 
 @registry.add
@@ -398,9 +389,9 @@ class _SeparableConv(_Convolution):
         self._add_bias(self.filters)
 
     def call(self, inputs: Any) -> Any:
-        x = _depthwise(self, to_last(inputs, self.data_format), self.depthwise_kernel.value)
-        one, none = (1,) * self.rank, (0,) * self.rank
-        return self._finish(_op.conv(x, self.pointwise_kernel.value, one, none, none, one))
+        x = to_last(inputs, self.data_format)
+        kernels = self.depthwise_kernel.value, self.pointwise_kernel.value
+        return self._finish(nn.separable_conv(x, *kernels, None, self.strides, self.padding, self.dilation_rate))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "depth_multiplier": self.depth_multiplier}
@@ -478,34 +469,14 @@ class _ConvTranspose(_Convolution):
         self._add_bias(self.filters)
 
     def _output_lengths(self, lengths: Any) -> list[int | None]:
-        found: list[int | None] = []
-        for i, length in enumerate(lengths):
-            stride, window = self.strides[i], (self.kernel_size[i] - 1) * self.dilation_rate[i] + 1
-            extra = None if self.output_padding is None else self.output_padding[i]
-            if length is None:
-                found.append(None)
-            elif self.padding == "valid":
-                found.append((length - 1) * stride + window + (max(stride - window, 0) if extra is None else extra))
-            elif extra is None:
-                found.append(length * stride)
-            else:
-                found.append((length - 1) * stride + window % 2 + extra)
-        return found
+        extras = self.output_padding or (None,) * self.rank
+        windows = zip(lengths, self.kernel_size, self.strides, self.dilation_rate, extras, strict=True)
+        return [transposed_length(n, w, s, self.padding, d, extra) for n, w, s, d, extra in windows]
 
     def call(self, inputs: Any) -> Any:
-        """The gradient of a convolution's input: of the one that takes the output's shape to the inputs'."""
-        x = to_last(inputs, self.data_format)
-        lengths = [int(n) for n in self._output_lengths(x.shape[1:-1]) if n is not None]
-        low, high = [], []
-        for n, out, window, stride, dilation in zip(
-            x.shape[1:-1], lengths, self.kernel_size, self.strides, self.dilation_rate, strict=True
-        ):
-            total = max((n - 1) * stride + (window - 1) * dilation + 1 - out, 0)
-            low.append(total // 2)
-            high.append(total - total // 2)
-        shape = (x.shape[0], *lengths, self.filters)
+        x, kernel = to_last(inputs, self.data_format), self.kernel.value
         return self._finish(
-            _op.conv_input_grad(x, self.kernel.value, shape, self.strides, low, high, self.dilation_rate)
+            nn.conv_transpose(x, kernel, None, self.strides, self.padding, self.output_padding, self.dilation_rate)
         )
 
     def get_config(self) -> dict[str, Any]:
@@ -541,3 +512,12 @@ class Conv3DTranspose(_ConvTranspose):
     """Transposed convolution over volumes; see :class:`Conv2DTranspose`."""
 
     rank = 3
+
+
+Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
+Convolution1DTranspose, Convolution2DTranspose, Convolution3DTranspose = (
+    Conv1DTranspose,
+    Conv2DTranspose,
+    Conv3DTranspose,
+)
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule import _core
+from chainrule import _core, nn
 
 from .base import Layer, registry
 from .input_spec import InputSpec
@@ -216,6 +216,87 @@ class GlobalAveragePooling2D(_GlobalAveragePooling):
 @registry.add
 class GlobalAveragePooling3D(_GlobalAveragePooling):
     """The mean of each channel of a volume; see :class:`GlobalAveragePooling2D`."""
+
+    rank = 3
+
+
+class _AdaptivePooling(Layer):
+    rank: int
+    _pool: Any  # the function
+
+    def __init__(self, output_size: Any, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.output_size = per_axis(output_size, self.rank, type(self).__name__, "output_size")
+        self.data_format = checked_format(data_format, type(self).__name__)
+        self.input_spec = InputSpec(ndim=self.rank + 2)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        x = to_last(inputs, self.data_format)
+        return from_last(type(self)._pool(x, self.output_size), self.data_format)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, *_, channels = shape_to_last(input_shape, self.data_format)
+        return shape_from_last((batch, *self.output_size, channels), self.data_format)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "output_size": self.output_size, "data_format": self.data_format}
+
+
+class _AdaptiveMaxPooling(_AdaptivePooling):
+    _pool = staticmethod(nn.adaptive_max_pool)
+
+
+class _AdaptiveAveragePooling(_AdaptivePooling):
+    _pool = staticmethod(nn.adaptive_avg_pool)
+
+
+@registry.add
+class AdaptiveMaxPooling1D(_AdaptiveMaxPooling):
+    """The greatest entry of ``output_size`` windows: (batch, steps, channels) -> (batch, output_size, channels)."""
+
+    rank = 1
+
+
+@registry.add
+class AdaptiveMaxPooling2D(_AdaptiveMaxPooling):
+    """The greatest entry of a grid of windows whose number is given, whatever the size of the image.
+
+    Args:
+        output_size: rows and columns of the results, or one integer for both. Window i of m along an axis of length n
+            holds the cells from floor(i n / m) to ceil((i + 1) n / m).
+        data_format: ``"channels_last"`` or ``"channels_first"``.
+
+    Example: ``AdaptiveMaxPooling2D((2, 3))`` makes (batch, 9, 8, 32) to (batch, 2, 3, 32).
+    """
+
+    rank = 2
+
+
+@registry.add
+class AdaptiveMaxPooling3D(_AdaptiveMaxPooling):
+    """The greatest entry of a grid of windows of a volume; see :class:`AdaptiveMaxPooling2D`."""
+
+    rank = 3
+
+
+@registry.add
+class AdaptiveAveragePooling1D(_AdaptiveAveragePooling):
+    """The mean of ``output_size`` windows: (batch, steps, channels) -> (batch, output_size, channels)."""
+
+    rank = 1
+
+
+@registry.add
+class AdaptiveAveragePooling2D(_AdaptiveAveragePooling):
+    """The mean of a grid of windows whose number is given; see :class:`AdaptiveMaxPooling2D`."""
+
+    rank = 2
+
+
+@registry.add
+class AdaptiveAveragePooling3D(_AdaptiveAveragePooling):
+    """The mean of a grid of windows of a volume; see :class:`AdaptiveMaxPooling2D`."""
 
     rank = 3
 

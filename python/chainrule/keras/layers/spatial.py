@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule import _core
+from chainrule import _core, nn
+from chainrule.nn.resizing import METHODS
 
 from .base import Layer, registry
 from .input_spec import InputSpec
@@ -48,22 +49,16 @@ class _Spatial(Layer):
 class _UpSampling(_Spatial):
     def __init__(self, size: Any, data_format: str | None, interpolation: str, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        if interpolation != "nearest":
-            raise ValueError(f"{type(self).__name__}: interpolation must be 'nearest', got {interpolation!r}.")
+        self.interpolation = str(interpolation).lower()
+        if self.interpolation not in METHODS:
+            raise ValueError(f"{type(self).__name__}: interpolation must be one of {METHODS}, got {interpolation!r}.")
         self.size = per_axis(size, self.rank, type(self).__name__, "size")
 
     def _length(self, axis: int, length: int) -> int:
         return length * self.size[axis]
 
     def _resize(self, x: Any) -> Any:
-        split, wide = [x.shape[0]], [x.shape[0]]
-        for length, factor in zip(x.shape[1:-1], self.size, strict=True):
-            split += [length, 1]
-            wide += [length, factor]
-        channels = x.shape[-1]
-        stretched = _op.broadcast_to(_op.reshape(x, (*split, channels)), (*wide, channels))
-        lengths = [self._length(i, n) for i, n in enumerate(x.shape[1:-1])]
-        return _op.reshape(stretched, (x.shape[0], *lengths, channels))
+        return nn.upsample(x, self.size, self.interpolation)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "size": self.size if self.rank > 1 else self.size[0]}
@@ -82,12 +77,13 @@ class UpSampling1D(_UpSampling):
 
 @registry.add
 class UpSampling2D(_UpSampling):
-    """Repeats rows and columns: (batch, height, width, channels) -> (batch, height * size[0], width * size[1], ...).
+    """Enlarges images: (batch, height, width, channels) -> (batch, height * size[0], width * size[1], channels).
 
     Args:
         size: the two factors, or one integer for both.
         data_format: ``"channels_last"`` or ``"channels_first"``.
-        interpolation: ``"nearest"``.
+        interpolation: ``"nearest"`` (repeats rows and columns), ``"bilinear"``, ``"bicubic"``, ``"lanczos3"`` or
+            ``"lanczos5"``.
     """
 
     rank = 2
@@ -96,7 +92,6 @@ class UpSampling2D(_UpSampling):
         self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
     ) -> None:
         super().__init__(size, data_format, interpolation, **kwargs)
-        self.interpolation = interpolation
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "interpolation": self.interpolation}

@@ -6,22 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule import _core
+from chainrule.nn.windows import checked_padding, output_length, pad_all, pad_amounts, per_axis, transposed_length
 
 from ..config import image_data_format
 
 _op = _core.ops
 
-
-def per_axis(value: Any, rank: int, layer: str, name: str, least: int = 1) -> tuple[int, ...]:
-    """One integer for each spatial axis, from one for all or from a sequence.
-
-    Raises:
-        ValueError: another number of entries, or one below ``least``.
-    """
-    entries = (value,) * rank if hasattr(value, "__index__") else tuple(value) if isinstance(value, Sequence) else ()
-    if len(entries) != rank or any(not hasattr(n, "__index__") or n < least for n in entries):
-        raise ValueError(f"{layer}: {name} must be one or {rank} integers of at least {least}, got {value!r}.")
-    return tuple(int(n) for n in entries)
+__all__ = [
+    "check_lengths",
+    "checked_format",
+    "checked_padding",
+    "from_last",
+    "output_length",
+    "pad_all",
+    "pad_amounts",
+    "per_axis",
+    "shape_from_last",
+    "shape_to_last",
+    "to_last",
+    "transposed_length",
+]
 
 
 def checked_format(data_format: str | None, layer: str) -> str:
@@ -30,40 +34,6 @@ def checked_format(data_format: str | None, layer: str) -> str:
     if data_format not in ("channels_last", "channels_first"):
         raise ValueError(f"{layer}: data_format must be 'channels_last' or 'channels_first', got {data_format!r}.")
     return data_format
-
-
-def checked_padding(padding: str, layer: str, choices: tuple[str, ...] = ("valid", "same")) -> str:
-    """The padding in lower case, if it is among the choices."""
-    if not isinstance(padding, str) or padding.lower() not in choices:
-        raise ValueError(f"{layer}: padding must be {' or '.join(map(repr, choices))}, got {padding!r}.")
-    return padding.lower()
-
-
-def pad_amounts(length: int, window: int, stride: int, padding: str, dilation: int = 1) -> tuple[int, int]:
-    """Cells of padding before and after an axis; an odd number has the greater half after, as in TensorFlow."""
-    reach = (window - 1) * dilation
-    if padding == "valid":
-        return 0, 0
-    if padding == "causal":
-        return reach, 0
-    total = max((-(-length // stride) - 1) * stride + reach + 1 - length, 0)
-    return total // 2, total - total // 2
-
-
-def pad_all(
-    lengths: Sequence[int], window: Sequence[int], strides: Sequence[int], padding: str, dilation: Sequence[int]
-) -> tuple[list[int], list[int]]:
-    """:func:`pad_amounts` of every axis: (before, after)."""
-    amounts = [pad_amounts(n, w, s, padding, d) for n, w, s, d in zip(lengths, window, strides, dilation, strict=True)]
-    return [low for low, _ in amounts], [high for _, high in amounts]
-
-
-def output_length(length: int | None, window: int, stride: int, padding: str, dilation: int = 1) -> int | None:
-    """The number of positions of a window along an axis; None for an unknown length."""
-    if length is None:
-        return None
-    low, high = pad_amounts(length, window, stride, padding, dilation)
-    return (length + low + high - (window - 1) * dilation - 1) // stride + 1
 
 
 def to_last(x: Any, data_format: str) -> Any:

@@ -4,6 +4,7 @@ Thin: each is one or a few ops of the core.
 """
 
 from ..variables import convert_to_tensor
+from . import image, nn
 from .attention import dot_product_attention
 from .elementwise import (
     abs,
@@ -84,6 +85,7 @@ from .elementwise import (
     trunc,
     where,
 )
+from .image import psnr
 from .neural import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -164,6 +166,7 @@ from .selection import (
     in_top_k,
     is_tensor,
     linspace,
+    multi_hot,
     nonzero,
     one_hot,
     ones,
@@ -205,8 +208,38 @@ from .shapes import (
     unstack,
     vstack,
 )
+from .windows import (
+    adaptive_average_pool,
+    adaptive_max_pool,
+    average_pool,
+    conv,
+    conv_transpose,
+    depth_to_space,
+    depthwise_conv,
+    fold,
+    max_pool,
+    separable_conv,
+    space_to_depth,
+    unfold,
+)
 
 __all__ = [
+    "image",
+    "nn",
+    "multi_hot",
+    "psnr",
+    "adaptive_average_pool",
+    "adaptive_max_pool",
+    "average_pool",
+    "conv",
+    "conv_transpose",
+    "depth_to_space",
+    "depthwise_conv",
+    "fold",
+    "max_pool",
+    "separable_conv",
+    "space_to_depth",
+    "unfold",
     "abs",
     "absolute",
     "add",

@@ -55,6 +55,18 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 
 
 @symbolic
+def multi_hot(
+    inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None, sparse: bool = False, **kwargs: Any
+) -> Any:
+    """1 at the places of all classes of a sample: (batch, n) -> (batch, num_classes), (n,) -> (num_classes,)."""
+    num_classes = kwargs.pop("num_tokens", None) if num_classes is None else num_classes
+    if kwargs or num_classes is None:
+        raise TypeError(f"multi_hot: give num_classes, and no other arguments than Keras's; got {sorted(kwargs)}.")
+    inputs = convert_to_tensor(inputs)
+    return core.max(one_hot(inputs, num_classes, axis, dtype), axis=1 if inputs.ndim > 1 else 0)
+
+
+@symbolic
 def sort(x: Any, axis: int = -1) -> Any:
     """Sorted upwards along the axis."""
     return core.sort(convert_to_tensor(x), axis=axis)

@@ -28,6 +28,7 @@ const Kernels& table() {
     fill_cells(k.cell);
     fill_norms(k.norm);
     fill_attention(k.attention);
+    fill_fft(k.fft);
     return k;
   }();
   return kernels;

@@ -12,6 +12,7 @@
 #include "kernels/attention.h"
 #include "kernels/cell.h"
 #include "kernels/ctc.h"
+#include "kernels/fft.h"
 #include "kernels/norm.h"
 
 namespace chainrule {
@@ -183,6 +184,7 @@ struct Kernels {
   CellKernels cell;
   NormKernels norm;            // kernels/norm.h
   AttentionKernels attention;  // kernels/attention.h
+  FftKernels fft;
 };
 
 }  // namespace chainrule

@@ -556,6 +556,10 @@ class ops:
         """e^a - 1, accurate near 0."""
 
     @staticmethod
+    def fft(real: ArrayLike, imag: ArrayLike, inverse: bool = False) -> Tensor:
+        """sum_j x_j e^(-2 pi i j k / n) along the last axis of complex numbers, real and imaginary parts apart; inverse: e^(+...), not divided by n."""
+
+    @staticmethod
     def flip(x: ArrayLike, axis: int | Sequence[int] | None = None) -> Tensor:
         """The elements in reverse order along the given axes, or along all."""
 
@@ -618,6 +622,10 @@ class ops:
     @staticmethod
     def invert(a: ArrayLike) -> Tensor:
         """Bitwise complement; logical not for truth values."""
+
+    @staticmethod
+    def irfft(real: ArrayLike, imag: ArrayLike, n: int) -> Tensor:
+        """The n real numbers with elements 0 ... n / 2 of their spectrum as given, times n."""
 
     @staticmethod
     def isfinite(a: ArrayLike) -> Tensor:
@@ -826,6 +834,10 @@ class ops:
     @staticmethod
     def reshape(x: ArrayLike, shape: int | Sequence[int]) -> Tensor:
         """The same elements in row-major order in another shape; -1 stands for the length left over."""
+
+    @staticmethod
+    def rfft(x: ArrayLike) -> Tensor:
+        """Elements 0 ... n / 2 of the Fourier transform of real numbers along the last axis: real and imaginary parts."""
 
     @staticmethod
     def right_shift(a: ArrayLike, b: ArrayLike) -> Tensor:

@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     train_parser.set_defaults(run=train)
 
     data_parser = commands.add_parser("data", help="fetch a data set into the cache folder")
-    data_parser.add_argument("name", choices=["mnist", "fashion_mnist", "shakespeare"])
+    data_parser.add_argument("name", choices=["mnist", "fashion_mnist", "shakespeare", "spoken_digits"])
     data_parser.set_defaults(run=data)
 
     info_parser = commands.add_parser("info", help="show version, instruction set, threads, memory, data sets")

@@ -6,13 +6,14 @@ import gzip
 import io
 import pickle
 import subprocess
+import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from chainrule import datasets
-from chainrule.datasets import cache, fashion_mnist, formats, mnist, packages
+from chainrule.datasets import cache, fashion_mnist, formats, mnist, packages, spoken_digits
 
 
 def small(train: int = 6, test: int = 3) -> cache.Data:
@@ -62,6 +63,7 @@ def empty_machine(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("CHAINRULE_DATA", str(folder))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
     monkeypatch.setattr(packages, "DEBIAN_FOLDER", tmp_path / "debian")
+    monkeypatch.setattr(packages, "SOUNDS_FOLDER", tmp_path / "sounds")
     monkeypatch.setattr(packages.importlib.metadata, "distribution", _no_distribution)
     return folder
 
@@ -105,7 +107,9 @@ def test_cache_folder(monkeypatch, tmp_path):
     assert cache.cache_folder() == Path.home() / ".cache" / "chainrule"
 
 
-@pytest.mark.parametrize(("module", "command"), [(mnist, "mnist"), (fashion_mnist, "fashion_mnist")])
+@pytest.mark.parametrize(
+    ("module", "command"), [(mnist, "mnist"), (fashion_mnist, "fashion_mnist"), (spoken_digits, "spoken_digits")]
+)
 def test_absent_set_says_what_to_do(empty_machine, module, command):
     with pytest.raises(FileNotFoundError) as caught:
         module.load_data()
@@ -302,3 +306,76 @@ def test_real_fashion_mnist(request):
     assert np.bincount(y_train).tolist() == [6000] * 10
     assert np.bincount(y_test).tolist() == [1000] * 10
     assert fashion_mnist.CLASSES[y_train[0]] == "Ankle boot"
+
+
+# ---- spoken digits
+
+
+def write_wav(path: Path, samples: np.ndarray, rate: int = 8000) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, samples.itemsize, rate, 0, "NONE", "not compressed"))
+        file.writeframes(samples.tobytes())
+
+
+def write_voices(folder: Path) -> dict[tuple[int, int], np.ndarray]:
+    rng = np.random.default_rng(0)
+    sounds = {}
+    for voice, name in enumerate(packages.VOICES.values()):
+        for digit in range(10):
+            sounds[voice, digit] = rng.integers(-9999, 9999, rng.integers(5, 20)).astype("<i2")
+            write_wav(folder / name / "digits" / f"{digit}.wav", sounds[voice, digit])
+    return sounds
+
+
+def test_spoken_digits_of_installed_packages(empty_machine, tmp_path):
+    sounds = write_voices(tmp_path / "sounds")
+    (x, length), (digit, voice) = spoken_digits.load_data()
+    assert (x.dtype, digit.dtype, voice.dtype) == (np.int16, np.uint8, np.uint8)
+    for row, n, d, v in zip(x, length, digit, voice, strict=True):
+        np.testing.assert_array_equal(row[:n], sounds[v, d])
+        assert not row[n:].any()
+    assert datasets.available() == ["spoken_digits", "digits"]
+
+
+def test_spoken_digits_are_fetched_into_the_cache(empty_machine, tmp_path, monkeypatch):
+    sounds = write_voices(tmp_path / "elsewhere")
+
+    def run(command, cwd, **options):
+        if command[0] == "apt-get":
+            assert command[3:] == [f"asterisk-core-sounds-{language}-wav" for language in spoken_digits.VOICES]
+            (Path(cwd) / "sounds.deb").touch()
+        else:
+            target = Path(command[-1]) / packages.SOUNDS_FOLDER.relative_to("/")
+            target.parent.mkdir(parents=True)
+            (tmp_path / "elsewhere").rename(target)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(packages, "SOUNDS_FOLDER", Path("/nowhere/sounds"))
+    monkeypatch.setattr(packages.shutil, "which", lambda name: name)
+    monkeypatch.setattr(packages.subprocess, "run", run)
+    assert datasets.install("spoken_digits") == empty_machine / "spoken_digits.npz"
+    (x, length), (digit, _) = spoken_digits.load_data()
+    assert digit[:11].tolist() == [*range(10), 0]
+    np.testing.assert_array_equal(x[13, : length[13]], sounds[1, 3])
+
+
+def test_bad_wav_files(tmp_path):
+    write_wav(tmp_path / "fast.wav", np.zeros(4, "<i2"), 16000)
+    write_wav(tmp_path / "coarse.wav", np.zeros(4, "u1"))
+    (tmp_path / "text.wav").write_bytes(b"not a sound")
+    for name, text in (("fast", "16000 samples a second"), ("coarse", "1 channels of 8 bits"), ("text", "not a WAV")):
+        with pytest.raises(ValueError, match=text):
+            formats.read_wav(tmp_path / f"{name}.wav", 8000)
+
+
+def test_real_spoken_digits():
+    loader = packages.find("spoken_digits")
+    if loader is None:
+        pytest.skip("the spoken digits are not on this machine: chainrule data spoken_digits")
+    (x, length), (digit, voice) = loader()
+    assert x.shape[0] == 50
+    assert (length > 1500).all()
+    assert np.bincount(digit).tolist() == [5] * 10
+    assert np.bincount(voice).tolist() == [10] * 5
+    assert (np.abs(x).max(1) > 2000).all()

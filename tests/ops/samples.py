@@ -6,6 +6,7 @@ A new op needs an entry in SAMPLES, in one of the modules below; test_every_op.p
 from __future__ import annotations
 
 import samples_elementwise  # noqa: F401  (each fills SAMPLES)
+import samples_fourier  # noqa: F401
 import samples_networks  # noqa: F401
 import samples_numeric  # noqa: F401
 import samples_places  # noqa: F401

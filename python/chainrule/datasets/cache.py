@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,8 +33,8 @@ def search_folders() -> list[Path]:
     return [cache_folder(), (Path(keras_home) if keras_home else Path.home() / ".keras") / "datasets"]
 
 
-def read_npz(path: Path) -> Data:
-    """Reads ((x_train, y_train), (x_test, y_test)).
+def read_npz(path: Path, members: tuple[str, ...] = MEMBERS) -> Data:
+    """Reads four arrays in pairs: ((x_train, y_train), (x_test, y_test)), or those of other names.
 
     Raises:
         ValueError: the file is damaged or holds other members.
@@ -46,24 +46,25 @@ def read_npz(path: Path) -> Data:
 
     try:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            missing = [name for name in MEMBERS if name not in file.files]
+            missing = [name for name in members if name not in file.files]
             if missing:
                 raise ValueError(f"it holds {file.files}, without {missing}")
-            x_train, y_train, x_test, y_test = (file[name] for name in MEMBERS)
+            first, second, third, fourth = (file[name] for name in members)
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} cannot be read as a data set ({error}); delete it and install it again") from error
-    return (x_train, y_train), (x_test, y_test)
+    return (first, second), (third, fourth)
 
 
-def write_npz(path: Path, data: Data) -> None:
-    """Writes the four arrays to `path`, all or nothing."""
+def write_npz(path: Path, data: Data, members: tuple[str, ...] = MEMBERS) -> None:
+    """Writes the four arrays to `path` under those names, all or nothing."""
     import numpy as np
 
-    (x_train, y_train), (x_test, y_test) = data
+    arrays = (*data[0], *data[1])
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.stem}-{os.getpid()}.npz")
     try:
-        np.savez_compressed(beside, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+        named: dict[str, Any] = dict(zip(members, arrays, strict=True))
+        np.savez_compressed(beside, **named)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

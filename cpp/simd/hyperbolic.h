@@ -66,7 +66,8 @@ CR_INLINE Vec<T> silu(Vec<T> x) {
 }
 template <class T>
 CR_INLINE Vec<T> softplus(Vec<T> x) {
-  return maximum(x, Vec<T>(0)) + log1p(exp(-absolute(x)));
+  // One term alone may be NaN: which of two NaNs a sum keeps is up to the compiler.
+  return where(x > 0, x, 0) + log1p(exp(-absolute(x)));
 }
 template <class T>
 CR_INLINE Vec<T> relu(Vec<T> x) {

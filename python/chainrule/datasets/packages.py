@@ -65,7 +65,7 @@ def load(name: str, path: str | None = None) -> Data:
     """Reads a set from where `find` finds it.
 
     Args:
-        name: "mnist", "fashion_mnist" or "spoken_digits".
+        name: "mnist", "fashion_mnist" or "spoken_digits" (`shakespeare` is read by its own module).
         path: a file to read instead: absolute, or relative to one of the searched folders.
 
     Raises:

@@ -12,6 +12,7 @@
 #include "bind/python.h"
 #include "bind/tensor_type.h"
 #include "graph/fit_loop.h"
+#include "graph/profile.h"
 #include "graph/program.h"
 #include "graph/tape.h"
 #include "graph/trace.h"
@@ -222,11 +223,36 @@ void bind_programs(py::module_& m) {
       });
 }
 
+py::tuple operands_to_python(const std::vector<Output>& operands) {
+  py::list result;
+  for (const Output& operand : operands) {
+    py::list shape;
+    for (const std::int64_t length : operand.shape) shape.append(length);
+    result.append(py::make_tuple(name(operand.dtype), py::tuple(shape)));
+  }
+  return py::tuple(result);
+}
+
+void bind_profile(py::module_& m) {
+  m.def("start_profile", &start_profile, "Starts measuring every op and step; RuntimeError if a measurement is on.");
+  m.def(
+      "stop_profile",
+      [] {
+        py::list rows;
+        for (const ProfileRow& row : stop_profile())
+          rows.append(py::make_tuple(row.op, operands_to_python(row.inputs), operands_to_python(row.outputs), row.calls,
+                                     row.seconds, row.bytes));
+        return rows;
+      },
+      "Ends it: (op, inputs, outputs, calls, seconds, bytes) for each op and operands, each a (dtype, shape).");
+}
+
 }  // namespace
 
 void bind_transforms(py::module_& m) {
   bind_tape(m);
   bind_programs(m);
+  bind_profile(m);
 }
 
 }  // namespace chainrule

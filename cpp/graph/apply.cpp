@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "graph/profile.h"
 #include "graph/tape.h"
 #include "graph/thread_state.h"
 #include "graph/trace.h"
@@ -42,6 +43,7 @@ int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs
   std::vector<Tensor> prepared;
   if (op.prepare && op.prepare(Call{op, inputs, n_inputs, attrs}, prepared)) inputs = prepared.data();
   const Call call{op, inputs, n_inputs, attrs};
+  ProfileTimer timer(!trace);
   int n_outputs = 1;
   if (op.opcode >= 0 && !trace && (outputs[0] = elementwise_now(op, inputs, n_inputs))) {
     // done
@@ -65,6 +67,10 @@ int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs
           if (op.tensors[param].mutated && inputs[i]) inputs[i].bump_version();
         }
     }
+  }
+  if (timer) {
+    timer.stop();
+    timer.note(op.name, &op, inputs, n_inputs, outputs, n_outputs);
   }
   if (state.recording_depth > 0) record_gradient(op, inputs, n_inputs, attrs, outputs, n_outputs);
   return n_outputs;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/trace.h"
+#include "runtime/cpu.h"
 
 namespace chainrule {
 
@@ -68,6 +69,8 @@ class Program {
   std::mutex& mutex() { return mutex_; }
 
  private:
+  void run_steps_measured();
+
   struct Step {
     Task task;
     std::size_t first_ptr;
@@ -79,7 +82,7 @@ class Program {
 
   std::vector<Output> input_specs_, output_specs_;
   std::vector<Slot> slots_;  // keeps captured memory alive
-  std::vector<Unit> units_;  // for describe()
+  std::vector<Unit> units_;  // one per step, for describe() and measurements
   std::vector<Step> steps_;
   std::vector<void*> ptr_;
   std::vector<std::vector<Patch>> input_patches_, output_patches_;
@@ -87,6 +90,7 @@ class Program {
   std::int64_t arena_bytes_ = 0;
   bool parallel_ = false;
   bool flushes_ = false;
+  const char* isa_ = kernels().isa;  // of the kernels that the tasks refer to
   std::mutex mutex_;
 };
 

@@ -2,6 +2,7 @@
 #include <optional>
 #include <sstream>
 
+#include "graph/profile.h"
 #include "graph/program.h"
 #include "graph/tape.h"
 #include "runtime/float_mode.h"
@@ -13,6 +14,31 @@ namespace {
 
 // Elements in a step's largest operand from which a second thread helps, and multiply-adds of a product likewise.
 constexpr std::int64_t kParallelElements = 1 << 14;
+
+std::string step_name(const Unit& unit) {
+  std::string text;
+  if (!unit.instruction.op) {
+    text = "fused[";
+    for (std::size_t m = 0; m < unit.members.size(); ++m) text += std::string(m ? " " : "") + unit.members[m].op->name;
+    return text + "]";
+  }
+  text = unit.instruction.op->name;
+  // Products that took an activation in (Op::fused) carry its opcode as their last attribute.
+  const std::vector<AttrParam>& attrs = unit.instruction.op->attrs;
+  if (!attrs.empty() && std::strcmp(attrs.back().name, "activation") == 0 && unit.instruction.attrs.back().integer >= 0)
+    text +=
+        std::string("<") + elementwise_op(static_cast<ElementwiseOp>(unit.instruction.attrs.back().integer)).name + ">";
+  return text;
+}
+
+void note_step(const ProfileTimer& timer, const Unit& unit) {
+  const Instruction& step = unit.instruction;
+  std::vector<Tensor> inputs, outputs;
+  for (const SlotView& operand : step.inputs) inputs.push_back(head_of(operand));
+  for (const SlotView& operand : step.outputs) outputs.push_back(head_of(operand));
+  timer.note(step_name(unit), step.op, inputs.data(), static_cast<int>(inputs.size()), outputs.data(),
+             static_cast<int>(outputs.size()));
+}
 
 }  // namespace
 
@@ -110,7 +136,21 @@ void Program::bind_input(int i, const void* data) {
 }
 
 void Program::run_steps() {
+  if (profiling()) {
+    run_steps_measured();
+    return;
+  }
   for (const Step& step : steps_) step.task.run(step.task, ptr_.data() + step.first_ptr);
+}
+
+void Program::run_steps_measured() {
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    ProfileTimer timer(true);
+    steps_[i].task.run(steps_[i].task, ptr_.data() + steps_[i].first_ptr);
+    if (!timer) continue;
+    timer.stop();
+    note_step(timer, units_[i]);
+  }
 }
 
 std::vector<Tensor> Program::run(const Tensor* inputs) {
@@ -149,22 +189,11 @@ std::string Program::describe() const {
       operand(operands[i]);
     }
   };
-  text << steps_.size() << " steps, arena " << arena_bytes_ << " bytes\n";
+  text << steps_.size() << " steps, arena " << arena_bytes_ << " bytes, kernels " << isa_ << "\n";
   for (const Unit& unit : units_) {
     list(unit.instruction.outputs);
     text << (unit.instruction.outputs.empty() ? "" : " = ");
-    if (unit.instruction.op) {
-      text << unit.instruction.op->name;
-      // Products that took an activation in (Op::fused) carry its opcode as their last attribute.
-      const std::vector<AttrParam>& attrs = unit.instruction.op->attrs;
-      if (!attrs.empty() && std::strcmp(attrs.back().name, "activation") == 0 &&
-          unit.instruction.attrs.back().integer >= 0)
-        text << "<" << elementwise_op(static_cast<ElementwiseOp>(unit.instruction.attrs.back().integer)).name << ">";
-    } else {
-      text << "fused[";
-      for (std::size_t m = 0; m < unit.members.size(); ++m) text << (m ? " " : "") << unit.members[m].op->name;
-      text << "]";
-    }
+    text << step_name(unit);
     text << "(";
     list(unit.instruction.inputs);
     text << ")\n";

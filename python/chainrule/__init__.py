@@ -9,8 +9,7 @@ functions of it; ``jit`` records one as a program that runs without Python. The 
 from __future__ import annotations
 
 import importlib
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._core import (
     Tensor,
@@ -36,6 +35,9 @@ from .transforms import (
     vjp,
 )
 
+if TYPE_CHECKING:
+    from .profiling import explain, profile
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "check_gradients",
     "custom_gradient",
     "empty_cache",
+    "explain",
     "from_dlpack",
     "from_numpy",
     "get_num_threads",
@@ -53,6 +56,7 @@ __all__ = [
     "jit",
     "memory_stats",
     "no_grad",
+    "profile",
     "seed",
     "set_num_threads",
     "show_config",
@@ -62,6 +66,7 @@ __all__ = [
 ]
 
 _LAZY = ("datasets", "keras", "nn", "numpy", "plot", "tree")
+_LAZY_FUNCTIONS = ("explain", "profile")  # of .profiling
 
 
 def show_config() -> dict[str, Any]:
@@ -82,11 +87,13 @@ def show_config() -> dict[str, Any]:
     }
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     if name in _LAZY:
         return importlib.import_module(f".{name}", __name__)
+    if name in _LAZY_FUNCTIONS:
+        return getattr(importlib.import_module(".profiling", __name__), name)
     raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, *_LAZY_FUNCTIONS})

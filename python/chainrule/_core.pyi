@@ -308,6 +308,12 @@ def set_num_threads(*args: Any, **options: Any) -> Any:
 def set_ufunc_protocol(*args: Any, **options: Any) -> Any:
     """Who handles what calls of elementwise ops hold beyond their operands."""
 
+def start_profile(*args: Any, **options: Any) -> Any:
+    """Starts measuring every op and step; RuntimeError if a measurement is on."""
+
+def stop_profile(*args: Any, **options: Any) -> Any:
+    """Ends it: (op, inputs, outputs, calls, seconds, bytes) for each op and operands, each a (dtype, shape)."""
+
 def suspend_recording(*args: Any, **options: Any) -> Any:
     """Turns recording off; returns the depth for resume_recording."""
 

@@ -385,10 +385,8 @@ def jit(
     cache: dict[Any, _Recorded] = {}
     function = fun
 
-    def answer(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A call of a signature that the callable doesn't know, or that only Python can tell."""
-        if _core.tracing():  # inside another recording: part of that program
-            return function(*args, **kwargs)
+    def find(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[_Recorded, list[Any]] | None:
+        """The program of a call, recorded if it is new, and its arrays; None where a gradient must flow through."""
         leaves, structure = tree.flatten((args, kwargs))
         arrays: list[Any] = []
         signature: list[Any] = []
@@ -404,8 +402,8 @@ def jit(
                 leaf = _core.asarray(leaf)
                 kind = Tensor
             if kind is Tensor and id(leaf) not in fixed:
-                if _core.recording() and _core.has_node(leaf):  # a gradient must flow through: call by call
-                    return function(*args, **kwargs)
+                if _core.recording() and _core.has_node(leaf):
+                    return None
                 arrays.append(leaf)
                 signature.append((leaf.shape, leaf.dtype))
                 static.append((True, None))
@@ -423,11 +421,22 @@ def jit(
             recorded = cache[key] = _Recorded(function, structure, static, signature)
             if not kwargs and not fixed and recorded.plain:
                 _core.remember_program(jitted, args, recorded.program, recorded.output_structure)
+        return recorded, arrays
+
+    def answer(jitted: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call of a signature that the callable doesn't know, or that only Python can tell."""
+        if _core.tracing():  # inside another recording: part of that program
+            return function(*args, **kwargs)
+        found = find(jitted, args, kwargs)
+        if found is None:  # call by call
+            return function(*args, **kwargs)
+        recorded, arrays = found
         return recorded(arrays)
 
     jitted: Any = _core.jitted(answer)
     functools.update_wrapper(jitted, function)
     jitted.programs = cache
+    jitted.find = find
     return jitted
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import chainrule
+import chainrule.profiling
 from chainrule import _core, seeds
 
 from . import optimizers
@@ -24,6 +25,7 @@ from .fitting import FitRun, is_due, run_steps
 from .layers.base import observe_outputs, structure_version
 from .masking import masks_of
 from .metrics import Mean, Metric, read_scalar
+from .profiling import profile_prediction, profile_training
 from .progress import Progress, resolve_verbose
 from .registry import deserialize_keras_object, serialize_keras_object
 from .steps import make_loop, predict_step, run_batch, test_step, train_step
@@ -628,6 +630,43 @@ class Trainer:
             programs[key] = program
             self._forward_version = structure_version()
         return program
+
+    # ---- profile
+
+    def profile(
+        self, x: Any, y: Any = None, batch_size: int | None = 32, steps: int = 20, verbose: int = 1
+    ) -> chainrule.profiling.Profile:
+        """Measures where the time of training (or, without ``y``, of predict) goes, op by op; prints the table.
+
+        Runs one step to warm up and ``steps`` more under :func:`chainrule.profile`, on whole batches in the order of
+        the rows, again from the first where they run out. Weights, optimizer, metrics and seeds are put back
+        afterwards; a model or optimizer that isn't built yet is built.
+
+        Args:
+            x, y: arrays as in :meth:`fit` (sources of batches are not taken).
+            batch_size: rows per step.
+            steps: how many steps to measure.
+            verbose: 0 prints nothing.
+
+        Returns:
+            A :class:`chainrule.profiling.Profile`: ``rows`` are the numbers, ``str`` the table.
+
+        Raises:
+            ValueError: ``x`` isn't an array, ``steps`` isn't a whole number >= 1, or ``y`` is given and the model isn't
+                compiled.
+            RuntimeError: another profile is on.
+        """
+        if not is_array_data(x):
+            raise ValueError(f"profile needs arrays for x, got {type(x).__name__}; take some batches of it together.")
+        if isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 1:
+            raise ValueError(f"profile: steps must be a whole number >= 1, got {steps!r}.")
+        if y is not None:
+            self._require_compiled("profile")
+        run = profile_prediction if y is None else profile_training
+        measured = run(self, self._prepare(x, y, None), self._check_batch_size(batch_size, 32), int(steps))
+        if verbose:
+            print(measured)
+        return measured
 
     # ---- single batches
 

@@ -1,34 +1,12 @@
 // The gate stages of recurrent cells; formulas in docs/math/recurrent.md.
 #include "kernels/cell.h"
 
+#include "kernels/each_vector.h"
 #include "kernels/parts.h"
 #include "simd/math.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
-
-using simd::Vec;
-
-// Where a vector begins in each part; loads and stores all of it, or its first `count` lanes.
-template <class T>
-struct Whole {
-  int64_t at;
-  CR_INLINE Vec<T> load(const T* p) const { return Vec<T>::load(p + at); }
-  CR_INLINE void store(T* p, Vec<T> value) const { value.store(p + at); }
-};
-template <class T>
-struct Rest {
-  int64_t at, count;
-  CR_INLINE Vec<T> load(const T* p) const { return Vec<T>::load(p + at, count); }
-  CR_INLINE void store(T* p, Vec<T> value) const { value.store(p + at, count); }
-};
-
-template <class T, class Body>
-CR_INLINE void each_vector(int64_t n, Body body) {
-  int64_t i = 0;
-  for (; i + Vec<T>::kLanes <= n; i += Vec<T>::kLanes) body(Whole<T>{i});
-  if (i < n) body(Rest<T>{i, n - i});
-}
 
 template <class T>
 const T* in(const void* p) {

@@ -1,32 +1,9 @@
 // Optimizer updates in one pass: each array is read once and written once, and the arithmetic hides behind the memory.
+#include "kernels/each_vector.h"
 #include "kernels/parts.h"
-#include "simd/vec.h"
 
 namespace chainrule::CHAINRULE_ISA {
 namespace {
-
-using simd::Vec;
-
-// Where a vector of the arrays begins; loads and stores all of it, or its first `count` lanes.
-template <class T>
-struct Whole {
-  int64_t at;
-  CR_INLINE Vec<T> load(const T* p) const { return Vec<T>::load(p + at); }
-  CR_INLINE void store(T* p, Vec<T> value) const { value.store(p + at); }
-};
-template <class T>
-struct Part {
-  int64_t at, count;
-  CR_INLINE Vec<T> load(const T* p) const { return Vec<T>::load(p + at, count); }
-  CR_INLINE void store(T* p, Vec<T> value) const { value.store(p + at, count); }
-};
-
-template <class T, class Body>
-CR_INLINE void each_vector(int64_t n, Body body) {
-  int64_t i = 0;
-  for (; i + Vec<T>::kLanes <= n; i += Vec<T>::kLanes) body(Whole<T>{i});
-  if (i < n) body(Part<T>{i, n - i});
-}
 
 // What all updates do first: scale and clip the gradient, let the weights decay.
 template <class T>

@@ -301,3 +301,61 @@ def test_configuration_is_json_of_keras_form():
     assert by_name["p"]["inbound_nodes"][0]["args"][0]["config"]["keras_history"][1:] == [0, 0]
     assert config["config"]["input_layers"] == [["a", 0, 0], ["b", 0, 0]]
     assert max(len(layer["inbound_nodes"]) for layer in by_name.values()) == 2  # of the layer that is used twice
+
+
+def test_own_class_gets_its_configuration_as_it_wrote_it(tmp_path):
+    """Options that are off, keys that the constructor lacks: from_config of a user's class reads what it likes."""
+
+    @keras.saving.register_keras_serializable("tests")
+    class Choosy(keras.layers.Layer):
+        def __init__(self, parts=2, **kwargs):
+            super().__init__(**kwargs)
+            self.parts, self.read = parts, {}
+
+        def call(self, x):
+            return x * self.parts
+
+        def get_config(self):
+            return {**super().get_config(), "parts": self.parts, "flag": False, "nothing": None}
+
+        @classmethod
+        def from_config(cls, config):
+            config = dict(config)
+            read = {key: config.pop(key) for key in ("flag", "nothing")}
+            layer = cls(**config)
+            layer.read = read
+            return layer
+
+    config = keras.saving.serialize_keras_object(Choosy(3))
+    config["config"]["dtype"] = {
+        "module": "keras",
+        "class_name": "DTypePolicy",
+        "config": {"name": "float64"},
+        "registered_name": None,
+    }
+    layer = keras.saving.deserialize_keras_object(config)
+    assert layer.read == {"flag": False, "nothing": None}
+    assert layer.parts == 3
+    assert layer.dtype == "float64"
+
+
+def test_names_of_the_users_attributes_are_free(tmp_path):
+    class Busy(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.class_name, self.is_graph, self.defines = "busy", 7, {"a": 1}
+            self.dense = keras.layers.Dense(2)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model, again = Busy(), Busy()
+    x = np.ones((4, 3), "float32")
+    for each in (model, again):
+        each.compile("sgd", "mse")
+        each.fit(x, np.zeros((4, 2)), verbose=0)
+    path = tmp_path / "busy.weights.npz"
+    model.save_weights(path)
+    again.load_weights(path)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert (model.class_name, model.is_graph, model.defines) == ("busy", 7, {"a": 1})

@@ -78,6 +78,8 @@ def standardize_dtype(dtype: Any) -> str:
     """
     if dtype is None:
         return _floatx
+    if isinstance(dtype, dict) and dtype.get("class_name") == "DTypePolicy":  # as configurations hold it
+        dtype = dtype["config"]["name"]
     if isinstance(dtype, str):
         if dtype == "bfloat16":
             return dtype

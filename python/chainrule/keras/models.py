@@ -300,12 +300,12 @@ class Model(Trainer, Layer):
         saving.save_model(self, filepath, overwrite, zipped, **kwargs)
 
     @property
-    def is_graph(self) -> bool:
+    def _is_graph(self) -> bool:
         """Whether its layers stand in a graph or a row, rather than in a ``call`` of its own."""
         return self._graph is not None
 
     @property
-    def class_name(self) -> str:
+    def _config_name(self) -> str:
         """The class in configurations: "Functional" for a graph."""
         return "Functional" if type(self) is Model and self._graph is not None else type(self).__name__
 
@@ -406,7 +406,7 @@ class Sequential(Model):
         self._rebuild()
 
     @property
-    def is_graph(self) -> bool:
+    def _is_graph(self) -> bool:
         return True
 
     @property
@@ -528,7 +528,7 @@ class Sequential(Model):
         """A model with the same layers and new weights."""
         layers = [deserialize_keras_object(layer, custom_objects) for layer in config["layers"]]
         model = cls(layers, trainable=config.get("trainable", True), name=config.get("name"))
-        if config.get("build_input_shape") and not model.is_graph:
+        if config.get("build_input_shape") and not model._is_graph:
             model.build(tuple(config["build_input_shape"]))
         return model
 

@@ -190,7 +190,7 @@ def serialize_keras_object(target: Any) -> Any:
         return target.name
     if hasattr(target, "get_config"):
         cls = type(target)
-        name = getattr(target, "exported_name", getattr(target, "class_name", cls.__name__))
+        name = getattr(target, "_config_name", cls.__name__)
         home = next((r.module for r in _registries if r.find(name) is cls), None)
         return {
             "module": "keras.src.models.functional" if name == "Functional" else home,
@@ -242,8 +242,12 @@ def deserialize_keras_object(
         target = _find(class_name, config, registry)
         if not inspect.isclass(target):
             return target
-        inner = _fitted(target, inner)
+        inner = _fitted(target, inner) if _is_ours(target) else dict(inner)
         return target.from_config(inner) if hasattr(target, "from_config") else target(**inner)
+
+
+def _is_ours(target: type) -> bool:
+    return target.__module__.startswith(f"{__package__}.")
 
 
 def _fitted(target: type, config: dict[str, Any]) -> dict[str, Any]:
@@ -256,11 +260,7 @@ def _fitted(target: type, config: dict[str, Any]) -> dict[str, Any]:
     for base in target.__mro__[1:]:
         if any(p.kind is p.VAR_KEYWORD for p in parameters) and "__init__" in vars(base):
             known |= set(inspect.signature(base.__init__).parameters)  # type: ignore[misc]
-    config = {k: v for k, v in config.items() if k in known or (v is not None and v is not False)}
-    policy = config.get("dtype")
-    if isinstance(policy, dict) and policy.get("class_name") == "DTypePolicy":
-        config["dtype"] = policy["config"]["name"]
-    return config
+    return {k: v for k, v in config.items() if k in known or (v is not None and v is not False)}
 
 
 def _find(name: str, config: dict[str, Any], registry: Registry | None) -> Any:

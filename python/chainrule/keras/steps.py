@@ -75,7 +75,7 @@ def test_step(model: Any, x: Any, y: Any, sample_weight: Any) -> None:
 
 def run_step(model: Any, mode: str, x: Any, y: Any, sample_weight: Any) -> None:
     """One step of "train" or "test": the model's own ``train_step(data)`` or ``test_step(data)`` if it defines one."""
-    if not model.defines(f"{mode}_step"):
+    if not model._defines(f"{mode}_step"):
         (train_step if mode == "train" else test_step)(model, x, y, sample_weight)
         return
     data = (x, y) if sample_weight is None else (x, y, sample_weight)
@@ -91,7 +91,7 @@ def run_step(model: Any, mode: str, x: Any, y: Any, sample_weight: Any) -> None:
 def predict_step(model: Any, x: Any) -> Any:
     """Forward outside of training, or the model's own ``predict_step(data)`` if it defines one."""
     with chainrule.no_grad():
-        return model.predict_step(x) if model.defines("predict_step") else model._forward(x, training=False)
+        return model.predict_step(x) if model._defines("predict_step") else model._forward(x, training=False)
 
 
 def _rows(x: Any) -> int:

@@ -253,7 +253,7 @@ class Trainer:
         """The outputs for a batch (of which only ``x`` is used). May be overridden; predict records it."""
         return self._forward(batch_parts(data)[0], training=False)
 
-    def defines(self, method: str) -> bool:
+    def _defines(self, method: str) -> bool:
         """Whether a subclass (or an assignment) has put its own in the place of this method."""
         return method in vars(self) or getattr(type(self), method) is not getattr(Trainer, method)
 

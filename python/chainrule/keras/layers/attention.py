@@ -362,8 +362,6 @@ class GroupedQueryAttention(_ProjectedAttention):
             and its masks.
     """
 
-    exported_name = "GroupQueryAttention"  # Keras exports the class under another name than its own
-
     def __init__(
         self,
         head_dim: int,
@@ -394,6 +392,11 @@ class GroupedQueryAttention(_ProjectedAttention):
         self._set_options(options)
         self.head_dim, self.num_query_heads, self.num_key_value_heads = head_dim, num_query_heads, num_key_value_heads
         self.dropout, self.use_bias, self.use_gate, self.sliding_window = dropout, use_bias, use_gate, sliding_window
+
+    @property
+    def _config_name(self) -> str:
+        """Keras exports the class under another name than its own."""
+        return "GroupQueryAttention" if type(self) is GroupedQueryAttention else type(self).__name__
 
     def build(  # type: ignore[override]
         self, query_shape: Any, value_shape: Any, key_shape: Any = None

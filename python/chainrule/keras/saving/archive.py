@@ -15,7 +15,7 @@ from typing import Any
 
 from ..registry import custom_object_scope, deserialize_keras_object, serialize_keras_object
 from .files import hdf5, replacing
-from .weights import _open, _require_weights, read_variables, write_variables
+from .weights import open_hdf5, read_variables, require_weights, write_variables
 
 _KERAS_VERSION = "3.15.1"  # the version whose format this is
 
@@ -41,7 +41,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
             f"save: the path must end in '.keras', got {path!r}. For weights alone use save_weights('name.weights.h5')."
         )
     h5py = hdf5(path)
-    _require_weights(model)
+    require_weights(model)
     config = serialize_keras_object(model)
     config["build_config"] = model.get_build_config()
     if model.compiled:
@@ -86,7 +86,7 @@ def load_model(
         settings = config.get("compile_config")
         if compile and settings:
             model.compile_from_config(settings)
-    with _open(h5py, io.BytesIO(weights), path) as file:
+    with open_hdf5(h5py, io.BytesIO(weights), path) as file:
         stateful = bool(compile and settings and "optimizer" in file)
         if stateful:
             model.optimizer.build(model.trainable_variables)
@@ -97,7 +97,7 @@ def load_model(
 
 def _load_legacy(h5py: Any, path: str, custom_objects: dict[str, Any] | None, compile: bool) -> Any:
     """A model in the HDF5 format of Keras 2; the state of its optimizer is not read."""
-    with open(path, "rb") as handle, _open(h5py, handle, path) as file:
+    with open(path, "rb") as handle, open_hdf5(h5py, handle, path) as file:
         if "model_config" not in file.attrs:
             raise ValueError(f"{path} holds no model, perhaps weights alone: make the model, then load_weights(path).")
         text = file.attrs["model_config"]

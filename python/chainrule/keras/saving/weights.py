@@ -7,6 +7,7 @@ archive: ``<number>|<path>`` for each weight in the model's order.
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
         )
     if not path.endswith((".npz", ".weights.h5")):
         raise ValueError(f"save_weights: the path must end in '.weights.h5' or '.weights.npz', got {path!r}.")
-    _require_weights(model)
+    require_weights(model)
     if path.endswith(".npz"):
         with replacing(path, overwrite) as file:
             np.savez(file, **{f"{i}|{v.path}": v.numpy() for i, v in enumerate(model.weights)})
@@ -59,10 +60,10 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     path = os.fspath(filepath)
     if kwargs:
         raise ValueError(f"load_weights: unexpected arguments {sorted(kwargs)}.")
-    _require_weights(model)
+    require_weights(model)
     if path.endswith((".h5", ".hdf5", ".keras")):
         h5py = hdf5(path)
-        with contextual_open(path) as file, _open(h5py, file, path) as archive:
+        with open_weights(path) as file, open_hdf5(h5py, file, path) as archive:
             pairs = read_variables(archive, model, path, skip_mismatch)
     else:
         pairs = _read_npz(model, path, skip_mismatch)
@@ -70,24 +71,22 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         variable.assign(value)
 
 
-def contextual_open(path: str) -> Any:
+def open_weights(path: str) -> Any:
     """The bytes of the weights: the file itself, or the member of a ``.keras`` archive."""
     if not path.endswith(".keras"):
         return open(path, "rb")
     with zipfile.ZipFile(path) as archive:
-        import io
-
         return io.BytesIO(archive.read("model.weights.h5"))
 
 
-def _open(h5py: Any, file: Any, path: str) -> Any:
+def open_hdf5(h5py: Any, file: Any, path: str) -> Any:
     try:
         return h5py.File(file, "r")
     except OSError as error:
         raise ValueError(f"{path} is not an HDF5 file, or it is damaged ({error}).") from None
 
 
-def _require_weights(model: Any) -> None:
+def require_weights(model: Any) -> None:
     if not model.weights and not model.built:
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data or give its input shape first.")
 
@@ -149,12 +148,14 @@ def _walk(target: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any, li
 
 def _walk_container(container: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any, list[Variable]]]:
     """The parts in a list, tuple, set or dictionary, named by their classes and numbered."""
+    from ..models import Model
+
     count: dict[str, int] = {}
     for place, item in enumerate(container.values() if isinstance(container, dict) else container):
         if isinstance(item, (list, tuple, dict)):
             yield from _walk_container(item, f"{path}/{place}", seen)
         elif isinstance(item, _PARTS):
-            name = snake_case(getattr(item, "class_name", type(item).__name__))
+            name = snake_case(item._config_name if isinstance(item, Model) else type(item).__name__)
             number = count.get(name, 0)
             count[name] = number + 1
             yield from _walk(item, f"{path}/{name}_{number}" if number else f"{path}/{name}", seen)
@@ -181,7 +182,7 @@ def _attributes(part: Any) -> list[tuple[str, Any]]:
         if isinstance(part, Model):
             for name in ("_own_layers", "_layer_list"):
                 values.pop(name, None)
-            if part.is_graph:
+            if part._is_graph:
                 values["layers"] = part.layers
             if isinstance(getattr(part, "optimizer", None), Optimizer):
                 values["optimizer"] = part.optimizer

@@ -1,5 +1,6 @@
 // A recorded program: instructions with kernels and addresses resolved once, replayed without Python or allocation.
-// trace.cpp records it, fuse.cpp joins instructions, plan.cpp places temporaries in one arena, run.cpp replays it.
+// trace.cpp records it, fuse.cpp joins instructions, group.cpp runs what was joined, plan.cpp places temporaries in one
+// arena, run.cpp replays it.
 // Invariants: effects (in-place ops on captured memory) happen in the order of the recording; running with other inputs
 // changes addresses only; the numbers are those of the eager ops (the same kernels run, on blocks).
 #pragma once
@@ -22,16 +23,24 @@ void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<
 
 // ---- fuse.cpp ------------------------------------------------------------------------------------------------------
 
-// One thing to run: an instruction, or a group of elementwise instructions over one shape (`members`, then op is null).
+// One thing to run: an instruction, or a group (`members`, then op is null) of elementwise instructions over one shape.
+// A group may have rows: then some members reduce along the last axis, and others take the results on, one value a row.
 struct Unit {
   Instruction instruction;           // of a group: its outer inputs and the outputs that others read
   std::vector<Instruction> members;  // of a group, in order
+  Shape shape;                       // of a group, before any reduction
+  bool has_rows = false;
 };
 
 // Drops what nobody needs, rewrites (which may add slots), gives matrix products their bias and activation, groups
 // elementwise runs.
 std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector<Slot>& slots,
                        const std::vector<int>& output_slots);
+
+// ---- group.cpp -----------------------------------------------------------------------------------------------------
+
+constexpr std::size_t kMaxGroupMembers = 128, kMaxGroupInputs = 96;  // inputs from outside, single numbers included
+bool is_elementwise(const Instruction& instruction);                 // or a cast
 
 // Fills the task of a group (block by block through all members, intermediates staying in cache).
 void lower_group(const Unit& unit, Task& task);
@@ -97,5 +106,8 @@ class Program {
 // A head with an operand's shape, for lowering; it has no memory.
 Tensor head_of(const SlotView& operand);
 bool is_whole(const SlotView& operand);  // contiguous from the start of its slot
+inline bool same_operand(const SlotView& a, const SlotView& b) {
+  return a.slot == b.slot && a.offset == b.offset && a.dtype == b.dtype && a.shape == b.shape && a.strides == b.strides;
+}
 
 }  // namespace chainrule

@@ -2,6 +2,8 @@
 // Invariant: the shape of a sum's tree follows from the shape and the axes alone, not from strides or threads. The axes
 // are merged into groups of kept and reduced ones; groups are reduced from the last to the first, one pass (outer, n,
 // inner) -> (outer, inner) each, and a long group in pieces whose partial results are one more pass.
+#include "ops/reduce.h"
+
 #include <cstring>
 
 #include "ops/functions.h"
@@ -554,4 +556,39 @@ bool register_all() {
 const bool registered = register_all();
 
 }  // namespace
+
+void RowReduction::operator()(void* out, const void* x, std::int64_t n) const {
+  row(out, x, n);
+  if (!divide) return;
+  const void* operands[] = {out, &divisor};
+  const std::int64_t step[] = {1, 0};
+  divide(out, operands, step, 1);
+}
+
+RowReduction row_reduction(const Op& op, DType dtype, std::int64_t rows, std::int64_t length) {
+  static const struct {
+    const Op* op;
+    ReduceOp kind;
+    bool mean;
+  } known[] = {{find_op("sum"), ReduceOp::sum, false},
+               {find_op("mean"), ReduceOp::sum, true},
+               {find_op("max"), ReduceOp::max, false},
+               {find_op("min"), ReduceOp::min, false}};
+  RowReduction reduction;
+  if (dtype != DType::F32 && dtype != DType::F64) return reduction;
+  for (const auto& one : known) {
+    if (one.op != &op) continue;
+    const Pass pass = make_pass(one.kind, dtype, dtype, rows, length, 1);
+    if (pass.turned || pass.pieces > 1) return reduction;
+    reduction.row = pass.row;
+    if (!one.mean) return reduction;
+    reduction.divide = kernels().elementwise[static_cast<int>(ElementwiseOp::divide)][index(dtype)];
+    dispatch(dtype, [&](auto zero) {
+      const auto divisor = static_cast<decltype(zero)>(length);
+      std::memcpy(&reduction.divisor, &divisor, sizeof divisor);
+    });
+  }
+  return reduction;
+}
+
 }  // namespace chainrule

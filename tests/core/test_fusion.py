@@ -1,0 +1,101 @@
+"""Programs that fuse elementwise chains and reductions of rows: the same bits as the eager calls, in one step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule
+import chainrule.numpy as cnp
+
+Array = Any
+
+
+def _softmax(x: Array) -> Array:
+    e = cnp.exp(x - cnp.max(x, axis=-1, keepdims=True))
+    return e / cnp.sum(e, axis=-1, keepdims=True)
+
+
+def _layer_norm(x: Array) -> Array:
+    d = x - cnp.mean(x, axis=-1, keepdims=True)
+    return d / cnp.sqrt(cnp.mean(d * d, axis=-1, keepdims=True) + 1e-5) * x[0] + x[1]
+
+
+def _dropped_axis(x: Array) -> Array:
+    low, high = cnp.min(x, axis=-1), cnp.max(x, axis=-1)
+    return (x - low[..., None]) / (high - low)[..., None], low, cnp.sum(x * x, axis=-1)
+
+
+def _rows_as_results(x: Array) -> Array:
+    m = cnp.max(x, axis=-1, keepdims=True)
+    total = cnp.log(cnp.sum(cnp.exp(x - m), axis=-1, keepdims=True)) + m
+    return total, x - total, cnp.where(x > total - 3, x, 0)
+
+
+def _mixed(x: Array) -> Array:
+    s = cnp.sum(x.astype("float64"), axis=-1, keepdims=True)
+    y = x.astype("float64") * s + x[:, :1].astype("float64")
+    return cnp.max(y, axis=-1), y.astype("float32"), cnp.transpose(x[:, ::2]) * 2 + cnp.sum(y) * 0
+
+
+FUNCTIONS = [_softmax, _layer_norm, _dropped_axis, _rows_as_results, _mixed]
+
+
+def _bits(results: Any) -> list[bytes]:
+    listed = results if isinstance(results, tuple) else (results,)
+    return [np.asarray(r).tobytes() + str((r.shape, r.dtype)).encode() for r in listed]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(8, 33), (9, 1000), (70, 128), (40, 31), (3, 400), (2, 20000)])
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__.strip("_"))
+def test_rows_give_the_bits_of_eager_calls(function: Callable[..., Any], shape: tuple[int, ...], dtype: str) -> None:
+    x = cnp.asarray(np.random.default_rng(1).standard_normal(shape).astype(dtype))
+    assert _bits(chainrule.jit(function)(x)) == _bits(function(x))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_rows_do_not_depend_on_threads(threads: int) -> None:
+    x = cnp.asarray(np.random.default_rng(2).standard_normal((600, 257)).astype("float32"))
+    expected = _bits(_rows_as_results(x))
+    before = chainrule.get_num_threads()
+    chainrule.set_num_threads(threads)
+    try:
+        assert _bits(chainrule.jit(_rows_as_results)(x)) == expected
+    finally:
+        chainrule.set_num_threads(before)
+
+
+@pytest.mark.parametrize("function", [_softmax, _layer_norm])
+def test_a_normalisation_is_one_step(function: Callable[..., Any]) -> None:
+    program = chainrule.explain(chainrule.jit(function), cnp.ones((64, 100), "float32"))
+    assert "arena 0 bytes" in program
+    assert "fused[m" in program
+
+
+def test_special_values_pass_through_rows() -> None:
+    x = np.ones((10, 64), "float32")
+    x[1, 3], x[2, 5], x[3, 63], x[4] = np.nan, np.inf, -np.inf, -0.0
+    y = cnp.asarray(x)
+    assert _bits(chainrule.jit(_rows_as_results)(y)) == _bits(_rows_as_results(y))
+
+
+def test_a_chain_of_hundreds_of_members() -> None:
+    def f(a: Array, b: Array) -> Array:
+        for k in range(150):
+            a = a * (1 - 1e-3 * k) + b * (k % 7) - (a > b)
+        return a
+
+    rng = np.random.default_rng(3)
+    a, b = (cnp.asarray(rng.standard_normal(5000).astype("float32")) for _ in range(2))
+    assert _bits(chainrule.jit(f)(a, b)) == _bits(f(a, b))
+
+
+def test_gradients_of_rows() -> None:
+    x = cnp.asarray(np.random.default_rng(4).standard_normal((12, 50)))
+    loss = lambda x: cnp.sum(_softmax(x) * _layer_norm(x))  # noqa: E731
+    assert _bits(chainrule.jit(chainrule.grad(loss))(x)) == _bits(chainrule.grad(loss)(x))
+    chainrule.check_gradients(loss, x)

@@ -15,7 +15,7 @@ from chainrule import cli, keras, plot
 
 
 def run(*arguments: str, cwd=None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "import sys; from chainrule.cli import main; sys.exit(main())", *arguments]
+    command = [sys.executable, "-m", "chainrule", *arguments]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 

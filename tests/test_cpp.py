@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "cpp-tests"
+GOOGLETEST = "/usr/src/googletest/googletest"  # as in tests/cpp/CMakeLists.txt
 
 
 def run(*command: str) -> str:
@@ -53,7 +55,23 @@ def test_cpp_tests():
     werror = "ON" if os.environ.get("CI") else "OFF"
     run("cmake", "--preset", "release", "-B", str(BUILD), f"-DCHAINRULE_WERROR={werror}")
     run("cmake", "--build", str(BUILD), "--parallel", str(os.cpu_count() or 1))
-    output = run("ctest", "--test-dir", str(BUILD), "--output-on-failure", "--no-tests=error")
+    check(run("ctest", "--test-dir", str(BUILD), "--output-on-failure", "--no-tests=error"))
+
+
+def test_cpp_tests_on_arm_in_an_emulator():
+    """The aarch64 kernels, cross-compiled: on x86-64, where the compiler, the emulator and GoogleTest's sources are."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("cross-compiling from x86-64 alone; on Arm test_cpp_tests runs these kernels")
+    needed = [shutil.which("aarch64-linux-gnu-g++"), shutil.which("qemu-aarch64"), Path(GOOGLETEST).is_dir()]
+    if not all(needed):
+        pytest.skip("needs aarch64-linux-gnu-g++, qemu-aarch64 and GoogleTest's sources (.ci/run names the packages)")
+    jobs = str(os.cpu_count() or 1)
+    run("cmake", "--preset", "aarch64")
+    run("cmake", "--build", "--preset", "aarch64", "--parallel", jobs)
+    check(run("ctest", "--preset", "aarch64", "--no-tests=error", "--parallel", jobs))
+
+
+def check(output: str) -> None:
     summary = re.search(r"100% tests passed.* out of \d+", output)  # with or without ", 0 tests failed", by version
     assert summary, output[-5000:]
     print(summary.group(0))

@@ -45,7 +45,7 @@ def test_extras_are_those_promised():
 def test_presets():
     presets = json.loads((ROOT / "CMakePresets.json").read_text())
     names = {preset["name"] for preset in presets["configurePresets"] if not preset.get("hidden")}
-    assert names == {"dev", "release", "asan", "tsan", "bench"}
+    assert names == {"dev", "release", "asan", "tsan", "aarch64", "bench"}
 
 
 def test_pinned_tools_agree_with_pre_commit():

@@ -5,11 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "base/half.h"
 #include "bind/numpy_layout.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
 #include "graph/trace.h"
 #include "ops/functions.h"
+#include "runtime/cpu.h"
 
 namespace chainrule {
 
@@ -38,6 +40,7 @@ const NumpyTypes* load_numpy_types(PyObject* module) {
   types.scalar = type("generic");
   types.dtype = type("dtype");
   for (int i = 0; i < kDTypes; ++i) {
+    if (static_cast<DType>(i) == DType::BF16) continue;  // NumPy has none
     const char* const dtype_name = name(static_cast<DType>(i));
     types.dtypes[i] =
         Object::steal(PyObject_CallFunction(reinterpret_cast<PyObject*>(types.dtype), "s", dtype_name)).release();
@@ -74,6 +77,12 @@ bool swapped(const NumpyDtype* dtype) {
   return dtype->byte_order != '=' && dtype->byte_order != '|' && dtype->byte_order != native;
 }
 
+// That of the package ml_dtypes.
+bool is_bfloat16_scalar(PyObject* type) {
+  return std::strcmp(reinterpret_cast<PyTypeObject*>(type)->tp_name, "ml_dtypes.bfloat16") == 0 ||
+         std::strcmp(reinterpret_cast<PyTypeObject*>(type)->tp_name, "bfloat16") == 0;
+}
+
 // NumPy's type numbers; C long is 64 bits wide on every platform we build for. -1 if it is none of ours.
 int dtype_index(const NumpyDtype* dtype) {
   switch (dtype->number) {
@@ -101,17 +110,36 @@ int dtype_index(const NumpyDtype* dtype) {
       return index(DType::F32);
     case 12:
       return index(DType::F64);
+    case 23:
+      return index(DType::F16);
     default:
-      return -1;
+      return is_bfloat16_scalar(dtype->scalar_type) ? index(DType::BF16) : -1;
   }
 }
 
-constexpr char kSupported[] = "bool, int8 to int64, uint8 to uint64, float32 and float64";
+constexpr char kSupported[] = "bool, int8 to int64, uint8 to uint64, float16, bfloat16, float32 and float64";
+
+// chainrule.bfloat16
+PyObject* bfloat16_object() {
+  static PyObject* const object = import_attribute("chainrule.dtypes", "bfloat16").release();
+  return object;
+}
 
 }  // namespace
 
 PyObject* numpy_module() { return import_numpy().module; }
-PyObject* dtype_to_python(DType dtype) { return import_numpy().dtypes[index(dtype)]; }
+PyObject* dtype_to_python(DType dtype) {
+  if (dtype == DType::BF16) return bfloat16_object();
+  return import_numpy().dtypes[index(dtype)];
+}
+
+bool is_bfloat16(PyObject* dtype) {
+  if (PyUnicode_Check(dtype)) return PyUnicode_CompareWithASCIIString(dtype, "bfloat16") == 0;
+  if (dtype == bfloat16_object()) return true;
+  if (PyType_Check(dtype)) return is_bfloat16_scalar(dtype);
+  return PyObject_TypeCheck(dtype, import_numpy().dtype) &&
+         is_bfloat16_scalar(reinterpret_cast<NumpyDtype*>(dtype)->scalar_type);
+}
 
 bool is_numpy_array(PyObject* object) {
   const NumpyTypes* types = numpy_types();
@@ -156,6 +184,7 @@ DType dtype_from_python(PyObject* object) {
     return DType::Bool;
   }
   const NumpyTypes& numpy = import_numpy();
+  if (is_bfloat16(object)) return DType::BF16;
   for (int i = 0; i < kDTypes; ++i)
     if (object == numpy.dtypes[i] || object == reinterpret_cast<PyObject*>(numpy.scalars[i]))
       return static_cast<DType>(i);
@@ -252,8 +281,8 @@ Tensor from_numpy(PyObject* object) {
   bool usable = (array->flags & kNumpyAligned) && !swapped(dtype);
   for (int i = 0; usable && i < array->ndim; ++i) usable = array->strides[i] % size == 0;
   if (!usable) {
-    const Object copy =
-        Object::steal(PyObject_CallMethod(numpy_module(), "array", "OO", object, dtype_to_python(type)));
+    const Object native = type == DType::BF16 ? Object::borrow(array->dtype) : Object::borrow(dtype_to_python(type));
+    const Object copy = Object::steal(PyObject_CallMethod(numpy_module(), "array", "OO", object, native.get()));
     return from_numpy(copy.get());
   }
   Shape shape, strides;
@@ -368,8 +397,10 @@ Tensor as_array(PyObject* object, PyObject* dtype, Copy copy) {
   }
   if (dtype != Py_None && is_plain_sequence(object) && !contains_tensor(object)) {
     // NumPy converts element by element: what doesn't fit the dtype is an error, not a wrapped number.
-    const Object array = Object::steal(
-        PyObject_CallMethod(numpy_module(), "asarray", "OO", object, dtype_to_python(dtype_from_python(dtype))));
+    const DType type = dtype_from_python(dtype);
+    if (type == DType::BF16) return fn::cast(as_array(object, dtype_to_python(DType::F64), Copy::if_needed), type);
+    const Object array =
+        Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "OO", object, dtype_to_python(type)));
     return from_numpy(array.get());
   }
   tensor = to_tensor(object);
@@ -401,8 +432,19 @@ void require_values(const Tensor& tensor, const char* what) {
   if (tensor.is_placeholder()) throw_traced_value(what);
 }
 
+Tensor with_type(const Tensor& x, DType dtype) {
+  Tensor seen = x.alias();
+  seen.impl()->dtype = dtype;
+  return seen;
+}
+
 Object to_numpy(PyObject* tensor) {
   require_values(handle_of(tensor), "numpy");
+  if (dtype_of(tensor) == DType::BF16) {
+    const Object dtype = Object::steal(PyObject_CallMethod(bfloat16_object(), "numpy", nullptr));
+    const Object bits = to_numpy(with_type(handle_of(tensor), DType::U16));
+    return Object::steal(PyObject_CallMethod(bits.get(), "view", "O", dtype.get()));
+  }
   static PyObject* const name = PyUnicode_InternFromString("asarray");
   return Object::steal(PyObject_CallMethodOneArg(numpy_module(), name, tensor));
 }
@@ -488,6 +530,10 @@ Object element_to_python(DType dtype, const void* element) {
       return Object::steal(PyLong_FromUnsignedLong(load<std::uint32_t>(element)));
     case DType::U64:
       return Object::steal(PyLong_FromUnsignedLongLong(load<std::uint64_t>(element)));
+    case DType::F16:
+      return Object::steal(PyFloat_FromDouble(float16_to_float(load<std::uint16_t>(element))));
+    case DType::BF16:
+      return Object::steal(PyFloat_FromDouble(bfloat16_to_float(load<std::uint16_t>(element))));
     case DType::F32:
       return Object::steal(PyFloat_FromDouble(load<float>(element)));
     case DType::F64:
@@ -500,12 +546,7 @@ void store_element(DType dtype, void* element, PyObject* number) {
   if (is_float(dtype)) {
     const double value = PyFloat_AsDouble(number);
     if (value == -1.0 && PyErr_Occurred()) throw PythonError();
-    if (dtype == DType::F64) {
-      std::memcpy(element, &value, sizeof value);
-    } else {
-      const float narrow = static_cast<float>(value);
-      std::memcpy(element, &narrow, sizeof narrow);
-    }
+    kernels().move.cast[index(dtype)][index(DType::F64)](element, &value, 1);
     return;
   }
   if (is_bool(dtype)) {

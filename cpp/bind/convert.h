@@ -12,7 +12,8 @@ namespace chainrule {
 
 // ---- dtypes
 PyObject* numpy_module();                     // borrowed; imports NumPy
-PyObject* dtype_to_python(DType dtype);       // numpy.dtype, borrowed
+PyObject* dtype_to_python(DType dtype);       // numpy.dtype or chainrule.bfloat16, borrowed
+bool is_bfloat16(PyObject* dtype);            // chainrule.bfloat16, its name, or what ml_dtypes calls so
 DType dtype_from_python(PyObject* object);    // numpy.dtype, its name, a NumPy or Python scalar type; TypeError
 bool is_our_dtype(PyObject* dtype);           // of a numpy.dtype: whether tensors have it
 std::string dtype_name_of(PyObject* object);  // for messages: the dtype of an array-like that could not be converted
@@ -48,6 +49,8 @@ enum class Copy { never, if_needed, always };
 Tensor as_array(PyObject* object, PyObject* dtype, Copy copy);
 // The ndarray on the same memory; TraceError for a placeholder.
 Object to_numpy(PyObject* tensor);
+// The same memory seen as another type of that size.
+Tensor with_type(const Tensor& x, DType dtype);
 Object to_numpy(const Tensor& tensor);
 // The ndarray whose memory the tensor shows; null (no error) where there is none. Borrowed.
 PyObject* numpy_owner(const Tensor& tensor);

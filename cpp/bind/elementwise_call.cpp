@@ -55,7 +55,8 @@ bool convert(const Scalar& scalar, DType dtype, std::uint64_t& bits) {
       return fits(value, dtype);
     }
     const double real = static_cast<double>(value);
-    bits = dtype == DType::F64 ? bits_of(real) : bits_of(static_cast<float>(real));
+    bits = 0;
+    kernels().move.cast[index(dtype)][index(DType::F64)](&bits, &real, 1);
     return true;
   }
   bits = scalar.bits;

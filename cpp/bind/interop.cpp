@@ -49,6 +49,8 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) noexcept {
   return guarded_status([=] {
     const Tensor& x = handle_of(self);
     require_values(x, "buffer");
+    if (x.dtype() == DType::BF16)
+      raise(PyExc_BufferError, "buffers know no bfloat16; take x.astype('float32') or the bits with x.view('uint16')");
     const auto wants = [flags](int flag) { return (flags & flag) == flag; };
     if (wants(PyBUF_WRITABLE) && !is_writable(x)) raise(PyExc_BufferError, "the tensor's memory is read-only");
     const bool c = x.is_contiguous(), fortran = is_fortran_contiguous(x);
@@ -89,6 +91,8 @@ PyObject* tensor_array_interface(PyObject* self, void*) {
   return guarded([=]() -> PyObject* {
     const Tensor& x = handle_of(self);
     require_values(x, "__array_interface__");
+    if (x.dtype() == DType::BF16)  // NumPy goes on to __array__
+      raise(PyExc_AttributeError, "NumPy knows no bfloat16");
     const char kind = is_bool(x.dtype()) ? 'b' : is_float(x.dtype()) ? 'f' : is_signed_integer(x.dtype()) ? 'i' : 'u';
     const auto size = static_cast<std::int64_t>(itemsize(x.dtype()));
     const std::string type = message(size == 1 ? '|' : '<', kind, size);
@@ -135,7 +139,7 @@ struct DLManagedTensorVersioned {
 };
 constexpr std::int32_t kCpu = 1;
 constexpr std::uint64_t kReadOnly = 1, kCopied = 2;
-constexpr std::uint8_t kInt = 0, kUInt = 1, kFloat = 2, kBoolCode = 6;
+constexpr std::uint8_t kInt = 0, kUInt = 1, kFloat = 2, kBfloat = 4, kBoolCode = 6;
 constexpr char kName[] = "dltensor", kVersionedName[] = "dltensor_versioned";
 constexpr char kUsedName[] = "used_dltensor", kUsedVersionedName[] = "used_dltensor_versioned";
 
@@ -160,6 +164,7 @@ void delete_capsule(PyObject* capsule) {
 }
 
 std::uint8_t type_code(DType dtype) {
+  if (dtype == DType::BF16) return kBfloat;
   return is_bool(dtype) ? kBoolCode : is_float(dtype) ? kFloat : is_signed_integer(dtype) ? kInt : kUInt;
 }
 

@@ -11,6 +11,7 @@
 #include "bind/numpy_layout.h"
 #include "bind/op_functions.h"
 #include "bind/operators.h"
+#include "bind/promote.h"
 #include "bind/subscript.h"
 #include "bind/tensor_type.h"
 #include "ops/functions.h"
@@ -220,6 +221,14 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
                                      &casting, &subok, &copy))
       throw PythonError();
     const Tensor& x = handle_of(self);
+    if (is_bfloat16(dtype) || x.dtype() == DType::BF16) {
+      const DType type = dtype_from_python(dtype);
+      const bool widens = promote(x.dtype(), type) == type, safe = std::strcmp(casting, "same_kind") != 0;
+      if (std::strcmp(casting, "unsafe") != 0 && !(safe ? widens : can_cast_same_kind(x.dtype(), type)))
+        throw DTypeError(message("Cannot cast array data from ", name(x.dtype()), " to ", name(type),
+                                 " according to the rule '", casting, "'"));
+      return type == x.dtype() && !copy ? Py_NewRef(self) : wrap(type == x.dtype() ? copy_of(x) : fn::cast(x, type));
+    }
     const Object target = Object::steal(PyObject_CallMethod(numpy_module(), "dtype", "O", dtype));
     if (std::strcmp(casting, "unsafe") != 0) {
       const Object allowed = Object::steal(
@@ -253,7 +262,10 @@ PyObject* view_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
       raise_format(PyExc_TypeError, "view: arrays of type %S can't be made; use x.numpy().view(type=...)", type);
     if (dtype == Py_None || is_ours(dtype))
       return wrap_view(handle_of(self).view(handle_of(self).shape(), handle_of(self).strides(), 0), self);
-    const Object seen = Object::steal(PyObject_CallMethod(to_numpy(self).get(), "view", "O", dtype));
+    const Tensor& x = handle_of(self);
+    if (is_bfloat16(dtype) && itemsize(x.dtype()) == 2) return wrap_view(with_type(x, DType::BF16), self);
+    const Object array = x.dtype() == DType::BF16 ? to_numpy(with_type(x, DType::U16)) : to_numpy(self);
+    const Object seen = Object::steal(PyObject_CallMethod(array.get(), "view", "O", dtype));
     Tensor tensor = from_numpy(seen.get());
     return tensor ? wrap(std::move(tensor)) : Py_NewRef(seen.get());
   });
@@ -387,7 +399,11 @@ PyObject* format_method(PyObject* self, PyObject* specification) {
 // -----------------------------------------------------------------------------------------------------------
 
 PyObject* reduce_method(PyObject* self, PyObject*) {
-  return guarded([=] { return Py_BuildValue("O(O)", &tensor_type, to_numpy(self).get()); });
+  return guarded([=] {
+    if (dtype_of(self) != DType::BF16) return Py_BuildValue("O(O)", &tensor_type, to_numpy(self).get());
+    const Object rebuild = import_attribute("chainrule.dtypes", "from_bits");
+    return Py_BuildValue("O(O)", rebuild.get(), to_numpy(with_type(handle_of(self), DType::U16)).get());
+  });
 }
 
 PyObject* namespace_method(PyObject*, Arguments, Py_ssize_t, PyObject*) {
@@ -417,13 +433,18 @@ PyObject* tensor_repr(PyObject* self) {
     const Tensor& x = handle_of(self);
     if (x.is_placeholder())
       return PyUnicode_FromFormat("<traced %s tensor of shape %s>", name(x.dtype()), to_string(x.shape()).c_str());
-    return PyObject_Repr(to_numpy(self).get());
+    if (x.dtype() != DType::BF16) return PyObject_Repr(to_numpy(self).get());
+    const Object text = Object::steal(PyObject_Repr(to_numpy(fn::cast(x, DType::F32)).get()));
+    return PyObject_CallMethod(text.get(), "replace", "ss", name(DType::F32), name(DType::BF16));
   });
 }
 
 PyObject* tensor_str(PyObject* self) {
   if (handle_of(self).is_placeholder()) return tensor_repr(self);
-  return guarded([=] { return PyObject_Str(to_numpy(self).get()); });
+  return guarded([=] {
+    const Tensor& x = handle_of(self);
+    return PyObject_Str((x.dtype() == DType::BF16 ? to_numpy(fn::cast(x, DType::F32)) : to_numpy(self)).get());
+  });
 }
 
 #define CR_ROW(name, flags, doc) {#name, method(name##_method), flags, doc}

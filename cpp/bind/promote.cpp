@@ -95,9 +95,9 @@ DType float_type(const Op& op, const Kinds& kinds, const Operand* operands, int 
   if (kinds.strong && is_float(kinds.dtype)) return kinds.dtype;
   if (kinds.weak_real || !kinds.strong || op.opcode == static_cast<int>(ElementwiseOp::divide)) return DType::F64;
   if (kinds.weak_integer && is_bool(kinds.dtype)) return DType::F64;
-  DType dtype = DType::F32;
+  DType dtype = DType::F16;
   for (int i = 0; i < n; ++i)
-    if (operands[i].kind == Operand::strong) dtype = promote(dtype, to_float(operands[i].tensor.dtype()));
+    if (operands[i].kind == Operand::strong) dtype = promote(dtype, ufunc_float(operands[i].tensor.dtype()));
   return dtype;
 }
 

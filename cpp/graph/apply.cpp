@@ -7,7 +7,9 @@
 #include "graph/tape.h"
 #include "graph/thread_state.h"
 #include "graph/trace.h"
+#include "graph/widen.h"
 #include "ops/elementwise.h"
+#include "ops/functions.h"
 
 namespace chainrule {
 
@@ -32,6 +34,36 @@ void run_now(const Op& op, const Call& call) {
   task.run(task, ptr);
 }
 
+int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs, Tensor* outputs, int capacity);
+
+bool is_mutated(const Op& op, int input) {
+  return op.tensors[std::min<std::size_t>(static_cast<std::size_t>(input), op.tensors.size() - 1)].mutated;
+}
+
+// The call with float32 in place of half types. The gradient sees one step, on what was given and what comes out.
+int perform_in_float(const Op& op, const Widening& widening, const Tensor* inputs, int n_inputs, const Attrs& attrs,
+                     Tensor* outputs, int capacity) {
+  int n_outputs;
+  {
+    const struct Unrecorded {
+      int depth = suspend_recording();
+      ~Unrecorded() { resume_recording(depth); }
+    } unrecorded;
+    const std::vector<Tensor> wide = widened(inputs, n_inputs);
+    n_outputs = perform(op, wide.data(), n_inputs, widened(attrs), outputs, capacity);
+    if (n_outputs > 0 && outputs[0].dtype() == DType::F32 && is_half(widening.result))
+      outputs[0] = fn::cast(outputs[0], widening.result);
+    for (int i = 0; i < n_inputs; ++i) {
+      if (!inputs[i] || !is_half(inputs[i].dtype()) || !is_mutated(op, i)) continue;
+      static const Op& assign = *find_op("assign");
+      const Tensor pair[] = {inputs[i], wide[static_cast<std::size_t>(i)]};
+      perform(assign, pair, 2, {}, nullptr, 0);
+    }
+  }
+  if (thread_state().recording_depth > 0) record_gradient(op, inputs, n_inputs, attrs, outputs, n_outputs);
+  return n_outputs;
+}
+
 // Computes (or notes down) one call; at most `capacity` outputs.
 int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs, Tensor* outputs, int capacity) {
   ThreadState& state = thread_state();
@@ -42,6 +74,8 @@ int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs
 
   std::vector<Tensor> prepared;
   if (op.prepare && op.prepare(Call{op, inputs, n_inputs, attrs}, prepared)) inputs = prepared.data();
+  if (const Widening widening = widening_of(op, inputs, n_inputs, attrs); widening.needed)
+    return perform_in_float(op, widening, inputs, n_inputs, attrs, outputs, capacity);
   const Call call{op, inputs, n_inputs, attrs};
   ProfileTimer timer(!trace);
   int n_outputs = 1;
@@ -62,10 +96,8 @@ int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs
       const Call lowered{op, inputs, n_inputs, attrs, outputs, n_outputs};
       run_now(op, lowered);
       if (op.has_effect())
-        for (int i = 0; i < n_inputs; ++i) {
-          const std::size_t param = std::min<std::size_t>(static_cast<std::size_t>(i), op.tensors.size() - 1);
-          if (op.tensors[param].mutated && inputs[i]) inputs[i].bump_version();
-        }
+        for (int i = 0; i < n_inputs; ++i)
+          if (inputs[i] && is_mutated(op, i)) inputs[i].bump_version();
     }
   }
   if (timer) {

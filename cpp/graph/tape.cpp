@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "graph/thread_state.h"
+#include "graph/widen.h"
 #include "ops/functions.h"
 
 namespace chainrule {
@@ -63,7 +64,7 @@ std::vector<Tensor> run_vjp(GradientNode& node, const std::vector<Tensor>& g, co
   }
   const Call call{*node.op,   node.inputs.data(), static_cast<int>(node.inputs.size()),
                   node.attrs, outputs.data(),     static_cast<int>(outputs.size())};
-  node.op->vjp(call, g.data(), needs, grads.data());
+  run_rule(call, g, needs, grads);
   return grads;
 }
 

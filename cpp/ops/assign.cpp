@@ -112,6 +112,7 @@ bool register_all() {
   assign.infer = infer;
   assign.lower = lower<false>;
   assign.saves_inputs = 0;
+  assign.takes_half = true;
   register_op(assign);
 
   Op assign_add = assign;

@@ -506,6 +506,7 @@ bool register_all() {
   take.lower = lower_take;
   take.vjp = take_vjp;
   take.saves_inputs = 2;
+  take.takes_half = true;
   register_op(take);
 
   Op take_grad;
@@ -529,6 +530,7 @@ bool register_all() {
   at.lower = lower_index;
   at.vjp = index_vjp;
   at.saves_inputs = ~1u;
+  at.takes_half = true;
   register_op(at);
 
   Op index_grad;
@@ -564,6 +566,7 @@ bool register_all() {
   take_along.lower = lower_take_along;
   take_along.vjp = take_along_vjp;
   take_along.saves_inputs = 2;
+  take_along.takes_half = true;
   register_op(take_along);
 
   Op put_along = take_along;
@@ -573,6 +576,7 @@ bool register_all() {
   put_along.infer = infer_put_along;
   put_along.lower = lower_put_along;
   put_along.vjp = put_along_vjp;
+  put_along.takes_half = false;
   register_op(put_along);
 
   Op one_hot;

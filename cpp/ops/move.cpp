@@ -203,13 +203,11 @@ void lower_place(const Call& call, double fill, const Strides& strides, std::int
   t.bytes = itemsize(x.dtype());
   t.count = x.size();
   t.size = call.out().size();
+  const bool whole = is_integer(x.dtype());
+  const Tensor element =
+      whole ? Tensor::scalar(x.dtype(), static_cast<std::int64_t>(fill)) : Tensor::scalar(x.dtype(), fill);
   t.fill = 0;
-  dispatch(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T element = is_float(x.dtype()) || is_bool(x.dtype()) ? static_cast<T>(fill)
-                                                                : static_cast<T>(static_cast<std::int64_t>(fill));
-    std::memcpy(&t.fill, &element, sizeof element);
-  });
+  std::memcpy(&t.fill, element.data(), t.bytes);
   t.x = make_walk(x);
   t.place = make_walk(x.shape(), strides);
   t.offset = offset;
@@ -286,6 +284,7 @@ bool register_all() {
   copy.lower = lower_copy;
   copy.vjp = copy_vjp;
   copy.saves_inputs = 0;
+  copy.takes_half = true;
   register_op(copy);
 
   Op cast = copy;
@@ -306,6 +305,7 @@ bool register_all() {
   concatenate.lower = lower_join;
   concatenate.vjp = join_vjp;
   concatenate.saves_inputs = 0;
+  concatenate.takes_half = true;
   register_op(concatenate);
 
   Op stack = concatenate;
@@ -324,6 +324,7 @@ bool register_all() {
   pad.lower = lower_pad;
   pad.vjp = pad_vjp;
   pad.saves_inputs = 0;
+  pad.takes_half = true;
   register_op(pad);
 
   Op slice_grad;
@@ -336,6 +337,7 @@ bool register_all() {
   slice_grad.lower = lower_slice_grad;
   slice_grad.vjp = slice_grad_vjp;
   slice_grad.saves_inputs = 0;
+  slice_grad.takes_half = true;
   register_op(slice_grad);
   return true;
 }

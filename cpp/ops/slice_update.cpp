@@ -79,6 +79,7 @@ bool register_all() {
   op.lower = lower;
   op.vjp = vjp;
   op.saves_inputs = 0;
+  op.takes_half = true;
   register_op(op);
   return true;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <stdexcept>
 #include <vector>
 
 #include "ops/op.h"
@@ -117,7 +118,7 @@ void for_chunks(std::int64_t items, std::int64_t work, Body&& body) {
 
 // ---- element types -------------------------------------------------------------------------------------------------
 
-// Calls f with a value of the C++ type of t.
+// Calls f with a value of the C++ type of t; ops have float16 and bfloat16 widened before they come here.
 template <class F>
 void dispatch(DType t, F&& f) {
   switch (t) {
@@ -139,6 +140,9 @@ void dispatch(DType t, F&& f) {
       return f(std::uint32_t{});
     case DType::U64:
       return f(std::uint64_t{});
+    case DType::F16:
+    case DType::BF16:
+      throw std::logic_error("there is no C++ type of half precision");
     case DType::F32:
       return f(float{});
     case DType::F64:

@@ -5,6 +5,7 @@
 #include <new>
 #include <vector>
 
+#include "base/half.h"
 #include "runtime/cpu.h"
 #include "runtime/memory.h"
 #include "runtime/threads.h"
@@ -169,6 +170,12 @@ void store(void* data, DType dtype, Value value) {
     case DType::U64:
       *static_cast<std::uint64_t*>(data) = static_cast<std::uint64_t>(value);
       break;
+    case DType::F16:
+      *static_cast<std::uint16_t*>(data) = float_to_float16(double_to_odd_float(static_cast<double>(value)));
+      break;
+    case DType::BF16:
+      *static_cast<std::uint16_t*>(data) = float_to_bfloat16(double_to_odd_float(static_cast<double>(value)));
+      break;
     case DType::F32:
       *static_cast<float*>(data) = static_cast<float>(value);
       break;
@@ -199,6 +206,10 @@ Value load(const void* data, DType dtype) {
       return static_cast<Value>(*static_cast<const std::uint32_t*>(data));
     case DType::U64:
       return static_cast<Value>(*static_cast<const std::uint64_t*>(data));
+    case DType::F16:
+      return static_cast<Value>(float16_to_float(*static_cast<const std::uint16_t*>(data)));
+    case DType::BF16:
+      return static_cast<Value>(bfloat16_to_float(*static_cast<const std::uint16_t*>(data)));
     case DType::F32:
       return static_cast<Value>(*static_cast<const float*>(data));
     case DType::F64:

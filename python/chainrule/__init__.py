@@ -22,6 +22,7 @@ from ._core import (
     set_num_threads,
 )
 from ._core import num_threads as get_num_threads
+from .dtypes import bfloat16
 from .seeds import seed
 from .transforms import (
     GradientTape,
@@ -45,6 +46,7 @@ __all__ = [
     "Tensor",
     "TraceError",
     "asarray",
+    "bfloat16",
     "check_gradients",
     "custom_gradient",
     "empty_cache",

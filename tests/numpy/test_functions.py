@@ -601,7 +601,7 @@ def strided(arrays: tuple[numpy.ndarray, ...]) -> tuple[numpy.ndarray, ...]:
     return tuple(result)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int32", "int64", "uint8", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["bool", "int32", "int64", "uint8", "float16", "float32", "float64"])
 @pytest.mark.parametrize("name", CASES)
 def test_function(name, dtype, paired):
     for number, case in enumerate(CASES[name]):

@@ -8,7 +8,7 @@ import pytest
 import chainrule
 import chainrule.numpy as np
 
-DTYPES = ["bool", "int8", "int32", "int64", "uint8", "uint64", "float32", "float64"]
+DTYPES = ["bool", "int8", "int32", "int64", "uint8", "uint64", "float16", "float32", "float64"]
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -3.7, 100.25, 1e-30, -1e20, numpy.inf, -numpy.inf, numpy.nan]
 UNARY = [
     "abs",
@@ -130,13 +130,14 @@ def sample(dtype: str, which: int) -> numpy.ndarray:
         values = rng.integers(0 if kind == "u" else -9, 10, 24).astype(dtype)
         values[:4] = [limits.min, limits.max, 0, 1]
         return values if which == 0 else rng.permutation(values)
-    values = (rng.standard_normal(10) * 3).tolist() + EDGES
+    edges = EDGES if dtype != "float16" else [max(x, -65504.0) if x == -1e20 else x for x in EDGES]
+    values = (rng.standard_normal(10) * 3).tolist() + edges
     return rng.permutation(numpy.array(values, dtype)) if which else numpy.array(values, dtype)
 
 
 def fits(name: str, dtype: str) -> numpy.ndarray:
     values = sample(dtype, 0)
-    if name in ("sin", "cos", "tan") and values.dtype.kind == "f":
+    if name in ("sin", "cos", "tan") and dtype in ("float32", "float64"):
         values = numpy.where(numpy.abs(values) > 1e6, 3, values).astype(dtype)
     if dtype == "uint64" or dtype == "int64":
         values = values // (2**40 if name not in ("bitwise_count", "invert", "sign", "abs") else 1)
@@ -293,7 +294,7 @@ def test_reduce_options(paired):
 @pytest.mark.parametrize("name", ["exp", "abs", "add", "sqrt", "maximum", "equal", "positive", "conj"])
 def test_foreign_dtypes_are_numpys(name):
     arity = getattr(numpy, name).nin
-    for values in (numpy.array([1 + 2j, 3 - 1j]), numpy.array([1, 2], "float16")):
+    for values in (numpy.array([1 + 2j, 3 - 1j]), numpy.array([1, 2], "complex64")):
         ours = getattr(np, name)(*[values] * arity)
         theirs = getattr(numpy, name)(*[values] * arity)
         assert ours.dtype == theirs.dtype

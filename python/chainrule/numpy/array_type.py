@@ -1,6 +1,6 @@
 """``chainrule.numpy.ndarray`` and ``flatiter``: the types that programs name.
 
-Arrays are :class:`chainrule.Tensor`. Those of a dtype that the core lacks (complex, float16, strings, objects, dates)
+Arrays are :class:`chainrule.Tensor`. Those of a dtype that the core lacks (complex, strings, objects, dates)
 are ``numpy.ndarray``. A program written for NumPy knows one type for both, and calls it with a shape.
 """
 

@@ -31,7 +31,7 @@ def _data(value: Any, dtype: Any, copy: Any) -> Any:
     return result
 
 
-_DTYPES = frozenset(numpy.dtype(t) for t in ("?", "b", "h", "i", "l", "q", "B", "H", "I", "L", "Q", "f", "d"))
+_DTYPES = frozenset(numpy.dtype(t) for t in ("?", "b", "h", "i", "l", "q", "B", "H", "I", "L", "Q", "e", "f", "d"))
 
 
 def _ordered(x: Any, order: str | None) -> Any:
@@ -59,7 +59,7 @@ def array(
 ) -> Any:
     """A tensor with the values of ``object`` (numbers, nested lists, arrays), copied unless ``copy`` is not True.
 
-    Returns a tensor, or a numpy.ndarray where the dtype is none of the core's (complex, float16, strings, objects).
+    Returns a tensor, or a numpy.ndarray where the dtype is none of the core's (complex, strings, objects).
 
     Raises:
         ValueError: ragged nested lists, or a copy that was forbidden and is needed.

@@ -92,7 +92,7 @@ def _float(x: Any) -> Any:
     x = tensor(x)
     if x.dtype.kind == "f":
         return x
-    return ops.cast(x, "float32" if x.dtype.itemsize <= 2 else "float64")
+    return ops.cast(x, {1: "float16", 2: "float32"}.get(x.dtype.itemsize, "float64"))
 
 
 def _heaviside(x1: Any, x2: Any) -> Tensor:

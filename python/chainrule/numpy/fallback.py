@@ -1,6 +1,6 @@
 """What has no kernel of ours: NumPy computes on the same memory, and its results come back as tensors.
 
-One mechanism for all of them. Arrays of a dtype the core doesn't have (float16, complex, strings, objects, dates) are
+One mechanism for all of them. Arrays of a dtype the core doesn't have (complex, strings, objects, dates) are
 NumPy's own and stay so: every function takes them and gives back what NumPy gives.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy
 
 from .. import _core
+from ..dtypes import bfloat16
 
 Tensor = _core.Tensor
 
@@ -28,6 +29,7 @@ SUPPORTED = frozenset(
         "uint16",
         "uint32",
         "uint64",
+        "float16",
         "float32",
         "float64",
         "longlong",
@@ -46,7 +48,7 @@ def tensor(value: Any) -> Tensor:
 
 def is_supported(dtype: Any) -> bool:
     """Whether the core has arrays of this dtype (None: the default one)."""
-    return dtype is None or numpy.dtype(dtype) in SUPPORTED
+    return dtype is None or dtype == bfloat16 or numpy.dtype(dtype) in SUPPORTED
 
 
 def exports(names: Iterable[str]) -> list[str]:

@@ -244,7 +244,7 @@ def test_no_targets():
         (lambda: keras.Sequential([layers.Dense(1, name="a"), layers.Dense(1, name="a")]), "different names"),
         (lambda: keras.optimizers.SGD(learning_rate="fast"), "number"),
         (lambda: keras.optimizers.SGD(-1.0), ">= 0"),
-        (lambda: keras.optimizers.SGD(clipnorm=1.0, clipvalue=1.0), "only one"),
+        (lambda: keras.optimizers.SGD(clipnorm=1.0, clipvalue=1.0), "Only one"),
         (lambda: keras.losses.MeanSquaredError(reduction="avg"), "reduction"),
         (lambda: keras.utils.to_categorical([0, 5], 3), "label 5"),
         (lambda: keras.utils.set_random_seed(-1), "seed"),
@@ -291,7 +291,7 @@ def test_no_gradient():
 
     model = Constant()
     model.compile("sgd", "mse")
-    with pytest.raises(ValueError, match="no variable has a gradient"):
+    with pytest.raises(ValueError, match="No gradients provided for any variable"):
         model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
 
 

@@ -306,7 +306,13 @@ def test_serialization(module):
     """Every class on file goes through serialize and deserialize."""
     home = getattr(keras, module)
     registry = home._registry
-    skipped = {"MeanMetricWrapper", "Constant"}
+    skipped = {
+        "MeanMetricWrapper",
+        "Constant",
+        "LossScaleOptimizer",
+        "MultiOptimizer",
+        "OptimizerMap",
+    }  # need arguments
     classes = {v for v in registry._objects.values() if isinstance(v, type) and v.__name__ not in skipped}
     if module == "metrics":  # those that need arguments are in test_metrics.py
         classes = {cls for cls in classes if not cls.__name__.endswith("IoU") and "At" not in cls.__name__}

@@ -174,6 +174,15 @@ OPTIMIZERS = [
     ("Nadam", {}),
     ("Adam", {"use_ema": True, "ema_momentum": 0.9, "ema_overwrite_frequency": 3}),
     ("Adam", {"loss_scale_factor": 4.0}),
+    ("Adam", {"gradient_accumulation_steps": 3, "clipnorm": 0.5, "weight_decay": 0.1}),
+    ("Adagrad", {"gradient_accumulation_steps": 2}),
+    ("Lion", {"beta_2": 0.9}),
+    ("Ftrl", {"l1_regularization_strength": 0.1, "l2_regularization_strength": 0.2, "beta": 0.1}),
+    ("Ftrl", {"l2_shrinkage_regularization_strength": 0.1, "learning_rate_power": -0.7}),
+    ("Lamb", {"weight_decay": 0.1}),
+    ("Adafactor", {}),
+    ("Muon", {"exclude_layers": ["^skip"], "nesterov": False}),
+    ("Muon", {"rms_rate": None}),
 ]
 
 
@@ -190,11 +199,13 @@ def test_optimizer(name, options):
         variables = [module.Variable(v) for v in start]
         for g in gradients:
             optimizer.apply([tensor(a) for a in g], variables)
-        return [np.asarray(module.ops.convert_to_numpy(v)) for v in variables], int(optimizer.iterations.numpy())
+        return [np.asarray(module.ops.convert_to_numpy(v)) for v in variables], int(optimizer.iterations)
 
+    if not hasattr(reference.optimizers, name):
+        pytest.skip(f"this version of Keras has no {name}")
     expected, steps = run(reference, reference.ops.convert_to_tensor)
     actual, my_steps = run(keras, keras.ops.convert_to_tensor)
-    assert steps == my_steps == 7
+    assert steps == my_steps == 7 // options.get("gradient_accumulation_steps", 1)
     for a, b in zip(actual, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=2e-5, atol=2e-6)
 

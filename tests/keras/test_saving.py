@@ -154,6 +154,11 @@ OPTIMIZERS = [
     ("Adadelta", {}),
     ("Adamax", {}),
     ("Nadam", {}),
+    ("Ftrl", {}),
+    ("Lion", {}),
+    ("Adafactor", {}),
+    ("Muon", {}),
+    ("Adam", {"use_ema": True, "gradient_accumulation_steps": 2}),
 ]
 
 

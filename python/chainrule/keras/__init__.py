@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .losses import Loss
     from .metrics import Metric
     from .models import Model, Sequential
+    from .naming import name_scope
     from .optimizers import Optimizer
     from .regularizers import Regularizer
     from .symbolic import KerasTensor
@@ -78,6 +79,7 @@ _NAMES = {
     "Regularizer": "regularizers",
     "Sequential": "models",
     "Variable": "variables",
+    "name_scope": "naming",
 }
 
 __version__ = "3.15.1"  # of the interface
@@ -106,6 +108,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "name_scope",
     "ops",
     "optimizers",
     "random",

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 _counts: defaultdict[str, int] = defaultdict(int)
 
@@ -20,6 +24,33 @@ def unique_name(prefix: str) -> str:
     count = _counts[prefix]
     _counts[prefix] += 1
     return f"{prefix}_{count}" if count else prefix
+
+
+class _Scopes(threading.local):
+    names: tuple[str, ...] = ()
+
+
+_scopes = _Scopes()
+
+
+def current_scopes() -> tuple[str, ...]:
+    """The names of the open :func:`name_scope` blocks, outermost first."""
+    return _scopes.names
+
+
+@contextmanager
+def name_scope(name: str, **kwargs: Any) -> Iterator[None]:
+    """Within the block the paths of new variables begin with the name.
+
+    Example: ``with keras.name_scope("encoder"): w = keras.Variable(0.0, name="w")`` makes ``w.path == "encoder/w"``.
+    """
+    if not isinstance(name, str) or not name or "/" in name:
+        raise ValueError(f"name_scope: Argument `name` must be a non-empty string without '/', got {name!r}.")
+    outer, _scopes.names = _scopes.names, (*_scopes.names, name)
+    try:
+        yield
+    finally:
+        _scopes.names = outer
 
 
 def get_uid(prefix: str = "") -> int:

@@ -162,10 +162,10 @@ def get_custom_objects() -> dict[str, Any]:
 
 
 @contextmanager
-def custom_object_scope(custom_objects: dict[str, Any]) -> Iterator[None]:
+def custom_object_scope(custom_objects: dict[str, Any] | None) -> Iterator[None]:
     """Within the ``with`` block the given names are known to every ``get`` and ``deserialize``."""
     before = dict(_custom_objects)
-    _custom_objects.update(custom_objects)
+    _custom_objects.update(custom_objects or {})
     try:
         yield
     finally:

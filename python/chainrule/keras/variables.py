@@ -6,7 +6,8 @@ to its memory, so assigning copies into it and never replaces it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from chainrule import _core
 from chainrule.transforms import watch_variable
 
 from .config import floatx, standardize_dtype
-from .naming import unique_name
+from .naming import current_scopes, unique_name
 
 _op = _core.ops
 Tensor = chainrule.Tensor
@@ -59,13 +60,15 @@ class Variable:
         if kwargs:
             raise TypeError(f"Variable: unexpected arguments {sorted(kwargs)}.")
         self.name = name or unique_name("variable")
-        self.path = self.name
+        self.path = "/".join((*current_scopes(), self.name))
         self.trainable = bool(trainable)
         self.trained = self.trainable  # what it was made as: freezing a layer and thawing it restores that
         self.autocast = autocast
         self.aggregation = aggregation
         self.regularizer: Any = None
         self.constraint: Any = None
+        self.overwrite_with_gradient = False  # whether an optimizer takes its gradient for its new value
+        self.synchronization = synchronization
         if isinstance(initializer, str):
             from . import initializers
 
@@ -175,6 +178,8 @@ class Variable:
         memo[id(self)] = copied
         return copied
 
+    __hash__ = object.__hash__
+
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={self._value!r}>"
 
@@ -201,7 +206,14 @@ for _method, _name in {
 }.items():
     setattr(Variable, f"__{_method}__", _binary(_name, False))
     setattr(Variable, f"__r{_method}__", _binary(_name, True))
-for _method, _name in {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}.items():
+for _method, _name in {
+    "eq": "equal",
+    "ne": "not_equal",
+    "lt": "less",
+    "le": "less_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+}.items():
     setattr(Variable, f"__{_method}__", _binary(_name, False))
 setattr(Variable, "__neg__", lambda self: _op.negative(self.value))  # noqa: B010
 setattr(Variable, "__abs__", lambda self: _op.absolute(self.value))  # noqa: B010
@@ -213,6 +225,28 @@ def _own(value: Any, source: Any) -> Any:
     if value is source or isinstance(source, (np.ndarray, Tensor, Variable)) or not values.flags.c_contiguous:
         return chainrule.asarray(np.array(values, order="C"))
     return value
+
+
+@contextmanager
+def values_in(variables: Sequence[Variable], values: Sequence[Any]) -> Iterator[list[Any]]:
+    """Within the block the variables hold (copies of) the given values; yields these tensors, which assignments change.
+
+    Raises ValueError for another number of values, or a shape that differs.
+    """
+    tensors = []
+    for variable, value in zip(variables, values, strict=True):
+        tensor = _op.copy(convert_to_tensor(value, variable.dtype))
+        if tensor.shape != variable.shape:
+            raise ValueError(f"{variable.path} has shape {variable.shape}, the value given {tensor.shape}.")
+        tensors.append(tensor)
+    kept = [variable._value for variable in variables]
+    try:
+        for variable, tensor in zip(variables, tensors, strict=True):
+            variable._value = tensor
+        yield tensors
+    finally:
+        for variable, tensor in zip(variables, kept, strict=True):
+            variable._value = tensor
 
 
 def unwrap(x: Any) -> Any:

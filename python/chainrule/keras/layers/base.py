@@ -26,7 +26,7 @@ from ..metrics import Metric
 from ..naming import snake_case, unique_name
 from ..registry import Registry
 from ..symbolic import KerasTensor, Node, any_symbolic, flatten, infer_outputs, map_structure
-from ..variables import Tensor, Variable, convert_to_tensor
+from ..variables import Tensor, Variable, convert_to_tensor, values_in
 
 _op = _core.ops
 
@@ -563,17 +563,11 @@ class Layer:
         """Computes with the given values in place of the weights': (outputs, new non-trainable values[, losses])."""
         variables = self.trainable_variables + self.non_trainable_variables
         values = [*trainable_variables, *non_trainable_variables]
-        kept = [v._value for v in variables]
-        try:
-            for variable, value in zip(variables, values, strict=True):
-                variable._value = convert_to_tensor(value, variable.dtype)
+        with values_in(variables, values) as tensors:
             self._clear_losses()
             outputs = self(*args, **kwargs)
-            updated = [v.value for v in self.non_trainable_variables]
             found = self.losses if return_losses else []
-        finally:
-            for variable, value in zip(variables, kept, strict=True):
-                variable._value = value
+        updated = tensors[len(variables) - len(self.non_trainable_variables) :]
         return (outputs, updated, found) if return_losses else (outputs, updated)
 
     # ---- symbolic ends

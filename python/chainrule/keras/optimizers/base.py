@@ -6,8 +6,9 @@ Each update mutates its slots and the weights in place with ops of the core, so 
 from __future__ import annotations
 
 import math
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from chainrule import _core
 
 from ..naming import snake_case, unique_name
 from ..registry import serialize_keras_object
-from ..variables import Variable, convert_to_tensor, unwrap
+from ..variables import Variable, convert_to_tensor, unwrap, values_in
 from . import schedules
 from .schedules import LearningRateSchedule
 
@@ -36,7 +37,8 @@ class Optimizer:
         use_ema: keeps an exponential moving average of the weights (``ema_momentum``), copied into them every
             ``ema_overwrite_frequency`` steps, or at the end of training if that is None.
         loss_scale_factor: the loss is multiplied by it and the gradients divided again.
-        gradient_accumulation_steps: only None is supported.
+        gradient_accumulation_steps: the gradients of so many steps (2 or more) are averaged, and the last of them
+            updates the weights.
         name: its name.
 
     ``lr`` (of Keras before version 2.3) is accepted with a warning.
@@ -68,19 +70,34 @@ class Optimizer:
                 stacklevel=3,
             )
             learning_rate = kwargs.pop("lr")
+        if kwargs.pop("decay", None) is not None:
+            raise ValueError(
+                f"{type(self).__name__}: decay= is the old way; give learning_rate=keras.optimizers.schedules."
+                f"InverseTimeDecay(rate, 1, decay) instead."
+            )
         if kwargs:
             raise ValueError(f"{type(self).__name__}: unexpected arguments {sorted(kwargs)}.")
         if sum(value is not None for value in (clipnorm, clipvalue, global_clipnorm)) > 1:
             raise ValueError(
-                f"{type(self).__name__}: only one of clipnorm={clipnorm}, clipvalue={clipvalue} and "
-                f"global_clipnorm={global_clipnorm} can be set."
+                f"{type(self).__name__}: Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set; got "
+                f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}."
             )
-        if gradient_accumulation_steps is not None:
+        if gradient_accumulation_steps and not gradient_accumulation_steps >= 2:
             raise ValueError(
-                f"{type(self).__name__}: gradient_accumulation_steps is not supported; use a larger batch_size."
+                f"{type(self).__name__}: `gradient_accumulation_steps` must be an integer >= 2, got "
+                f"{gradient_accumulation_steps}."
             )
         if use_ema and not 0 <= ema_momentum <= 1:
-            raise ValueError(f"{type(self).__name__}: ema_momentum must be between 0 and 1, got {ema_momentum}.")
+            raise ValueError(f"{type(self).__name__}: `ema_momentum` must be in the range [0, 1], got {ema_momentum}.")
+        if (
+            use_ema
+            and ema_overwrite_frequency
+            and not (isinstance(ema_overwrite_frequency, int) and ema_overwrite_frequency >= 1)
+        ):
+            raise ValueError(
+                f"{type(self).__name__}: `ema_overwrite_frequency` must be an integer >= 1 or None, got "
+                f"{ema_overwrite_frequency}."
+            )
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
         self.global_clipnorm, self.loss_scale_factor = global_clipnorm, loss_scale_factor
@@ -88,18 +105,19 @@ class Optimizer:
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
-        self.iterations = Variable(np.int64(0), dtype="int64", trainable=False, name="iteration")
-        self._variables: list[Variable] = [self.iterations]
-        self._trainable: list[Variable] = []
+        self._iterations = Variable(np.int64(0), dtype="int64", trainable=False, name="iteration")
+        self._variables: list[Variable] = [self._iterations]
+        self._trainable_variables: list[Variable] = []
         self._index: dict[int, int] = {}
         self._no_decay: set[int] = set()
-        self._no_decay_names: tuple[str, ...] = ()
-        self._averages: list[Variable] = []
-        self._rate: Any = learning_rate
+        self._no_decay_names: re.Pattern[str] | None = None
+        self._model_variables_moving_average: list[Variable] = []
+        self._accumulated_gradients: list[Variable] = []
+        self._learning_rate: Any = learning_rate
         if not isinstance(learning_rate, LearningRateSchedule) and not callable(learning_rate):
             self._check_rate(learning_rate)
-            self._rate = Variable(np.float32(learning_rate), trainable=False, name="learning_rate")
-            self._variables.append(self._rate)
+            self._learning_rate = Variable(np.float32(learning_rate), trainable=False, name="learning_rate")
+            self._variables.append(self._learning_rate)
 
     def _check_rate(self, rate: Any) -> None:
         try:
@@ -120,25 +138,31 @@ class Optimizer:
         return list(self._variables)
 
     @property
+    def iterations(self) -> Any:
+        """The number of updates so far: its variable, or with ``gradient_accumulation_steps`` a tensor."""
+        if self.gradient_accumulation_steps:
+            return _op.floor_divide(self._iterations.value, int(self.gradient_accumulation_steps))
+        return self._iterations
+
+    @property
     def learning_rate(self) -> Any:
         """The current learning rate: its variable, or the schedule's value at this step. Assigning sets it."""
-        if isinstance(self._rate, LearningRateSchedule):
-            return self._rate(self.iterations)
-        return self._rate if isinstance(self._rate, Variable) else self._rate()
+        if isinstance(self._learning_rate, LearningRateSchedule):
+            return self._learning_rate(self._iterations)
+        return self._learning_rate if isinstance(self._learning_rate, Variable) else self._learning_rate()
 
     @learning_rate.setter
     def learning_rate(self, rate: Any) -> None:
         if isinstance(rate, LearningRateSchedule) or (callable(rate) and not isinstance(rate, Variable)):
-            self._rate = rate
+            self._learning_rate = rate
             self._variables = [v for v in self._variables if v.name != "learning_rate"]
-        elif isinstance(self._rate, Variable):
+        elif isinstance(self._learning_rate, Variable):
             self._check_rate(rate)
-            self._rate.assign(float(rate))
+            self._learning_rate.assign(float(rate))
         else:
             raise TypeError(
-                f"{self.name}: the learning rate follows {self._rate!r} and can't be set to {rate!r}. Make the "
-                f"optimizer "
-                f"with a number to be able to set it, or assign another schedule."
+                f"{self.name}: the learning rate follows {self._learning_rate!r} and can't be set to {rate!r}. "
+                f"Make the optimizer with a number to be able to set it, or assign another schedule."
             )
 
     lr = learning_rate
@@ -147,16 +171,18 @@ class Optimizer:
         """Makes the slots of these variables, the ones it will update. Called at the first step."""
         if self.built:
             return
-        self._trainable = list(variables)
+        self._trainable_variables = list(variables)
         self._index = {id(v): i for i, v in enumerate(variables)}
+        if self.use_ema:
+            self._model_variables_moving_average = self.add_optimizer_variables(variables, "average")
+        if self.gradient_accumulation_steps:
+            self._accumulated_gradients = self.add_optimizer_variables(variables, "gradient_accumulator")
         self._slot_values: dict[str, list[Variable]] = {name: [] for name in self._slots}
         for group in self._slot_groups or (self._slots,):
             names = [name for name in group if name in self._slots]
             for variable in variables:
                 for name in names:
                     self._slot_values[name].append(self.add_variable_from_reference(variable, name))
-        if self.use_ema:
-            self._averages = [self.add_variable_from_reference(v, "average", v) for v in variables]
         self.built = True
 
     def add_variable(
@@ -184,15 +210,38 @@ class Optimizer:
             return variable
         return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype, name=path)
 
+    def add_optimizer_variables(
+        self, trainable_variables: Sequence[Variable], name: str | Sequence[str], initializer: Any = "zeros"
+    ) -> Any:
+        """A new slot for each weight: a list; for several names (and initializers) a tuple of lists."""
+        if isinstance(name, str):
+            return [self.add_variable_from_reference(v, name, initializer) for v in trainable_variables]
+        initializers = initializer if isinstance(initializer, (list, tuple)) else [initializer] * len(name)
+        if len(initializers) != len(name):
+            raise ValueError(f"{self.name}: {len(name)} names {name} for {len(initializers)} initializers.")
+        lists: tuple[list[Variable], ...] = tuple([] for _ in name)
+        for variable in trainable_variables:
+            for slots, one, start in zip(lists, name, initializers, strict=True):
+                slots.append(self.add_variable_from_reference(variable, one, start))
+        return lists
+
+    def _get_variable_index(self, variable: Variable) -> int:
+        """The place of a weight among those the optimizer was built for."""
+        return self._index[id(variable)]
+
     def exclude_from_weight_decay(self, var_list: Any = None, var_names: Sequence[str] | None = None) -> None:
-        """No weight decay for these variables, or those whose name contains one of ``var_names``. Before ``build``."""
+        """No weight decay for these variables, or those in whose name one of the patterns ``var_names`` is found.
+
+        To be called before ``build``.
+        """
         if self.built:
             raise ValueError("exclude_from_weight_decay must be called before the optimizer's first step.")
         self._no_decay = {id(v) for v in var_list or ()}
-        self._no_decay_names = tuple(var_names or ())
+        self._no_decay_names = re.compile("|".join(var_names)) if var_names else None
 
     def _decays(self, variable: Variable) -> bool:
-        return id(variable) not in self._no_decay and not any(name in variable.path for name in self._no_decay_names)
+        excluded = self._no_decay_names is not None and self._no_decay_names.search(variable.name)
+        return id(variable) not in self._no_decay and not excluded
 
     # ---- steps
 
@@ -204,7 +253,7 @@ class Optimizer:
         """One step from pairs (gradient, variable); returns the step count."""
         gradients, variables = zip(*grads_and_vars, strict=True)
         self.apply(list(gradients), list(variables))
-        return self.iterations
+        return self._iterations
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Variable] | None = None) -> None:
         """One step: updates the variables in place from their gradients (None: no gradient, with a warning).
@@ -212,12 +261,14 @@ class Optimizer:
         Raises:
             ValueError: unknown variables, or not one gradient per variable.
         """
+        if not len(grads):
+            return
         if trainable_variables is None:
             if not self.built:
                 raise ValueError(
                     f"{self.name}: apply(grads) needs the variables the first time: apply(grads, variables)."
                 )
-            trainable_variables = self._trainable
+            trainable_variables = self._trainable_variables
         if len(grads) != len(trainable_variables):
             raise ValueError(f"{self.name}: {len(grads)} gradients for {len(trainable_variables)} variables.")
         with chainrule.no_grad():
@@ -225,27 +276,95 @@ class Optimizer:
             unknown = [v.path for v in trainable_variables if id(v) not in self._index]
             if unknown:
                 raise ValueError(
-                    f"{self.name} was built for other variables; unknown: {unknown}. Make a new optimizer, or "
-                    f"compile the "
-                    f"model again after changing its layers."
+                    f"{self.name}: Unknown variable: {', '.join(unknown)}. It was built for others; make a new "
+                    f"optimizer, or compile the model again after changing its layers."
                 )
             pairs = [(g, v) for g, v in zip(grads, trainable_variables, strict=True) if g is not None]
             missing = [v.path for g, v in zip(grads, trainable_variables, strict=True) if g is None]
             if not pairs:
                 raise ValueError(
-                    f"{self.name}: no variable has a gradient: the loss does not depend on {missing}. Look for "
-                    f"stop_gradient, integer casts or NumPy calls between the weights and the loss."
+                    f"{self.name}: No gradients provided for any variable. The loss does not depend on {missing}: look "
+                    f"for stop_gradient, integer casts or NumPy calls between the weights and the loss."
                 )
             if missing:
-                warnings.warn(f"{self.name}: no gradient for {missing}; they are left as they are.", stacklevel=3)
+                warnings.warn(
+                    f"{self.name}: Gradients do not exist for variables {missing}; they are left as they are.",
+                    stacklevel=3,
+                )
             gradients = [convert_to_tensor(g, v.dtype) for g, v in pairs]
+            variables = [v for _, v in pairs]
+            if any(v.overwrite_with_gradient for v in variables):
+                pairs = self._overwrite(list(zip(gradients, variables, strict=True)))
+                gradients, variables = [g for g, _ in pairs], [v for _, v in pairs]
             if self.loss_scale_factor is not None:
                 gradients = [g / self.loss_scale_factor for g in gradients]
-            self._update(self._clip(gradients), [v for _, v in pairs])
+            if self.gradient_accumulation_steps:
+                self._accumulate(gradients, variables, int(self.gradient_accumulation_steps))
+            else:
+                self._update(gradients, variables)
             self._after(trainable_variables)
-            _op.assign_add(self.iterations.value, 1)
+            _op.assign_add(self._iterations.value, 1)
 
-    def _clip(self, gradients: list[Any]) -> list[Any]:
+    def stateless_apply(
+        self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """One step on given values of the weights and of :attr:`variables`: the new values of both, nothing written.
+
+        Raises:
+            ValueError: the optimizer isn't built, or other numbers of values than it has variables.
+        """
+        if not self.built:
+            raise ValueError(f"{self.name}: stateless_apply needs build(trainable_variables) first.")
+        variables, state = self._trainable_variables, self.variables
+        if len(optimizer_variables) != len(state) or len(trainable_variables) != len(variables):
+            raise ValueError(
+                f"{self.name}: stateless_apply needs {len(state)} optimizer_variables and {len(variables)} "
+                f"trainable_variables, got {len(optimizer_variables)} and {len(trainable_variables)}."
+            )
+        with values_in([*variables, *state], [*trainable_variables, *optimizer_variables]) as tensors:
+            self.apply(grads, variables)
+        return tensors[: len(variables)], tensors[len(variables) :]
+
+    def _overwrite(self, pairs: list[tuple[Any, Variable]]) -> list[tuple[Any, Variable]]:
+        """Writes gradients that are new values (the greatest of those accumulated); returns the other pairs."""
+        for gradient, variable in pairs:
+            if not variable.overwrite_with_gradient:
+                continue
+            if self.gradient_accumulation_steps:
+                kept = self._accumulated_gradients[self._get_variable_index(variable)].value
+                due = self._is_update_step()
+                gradient = _op.maximum(gradient, kept)
+                _op.assign(kept, _op.where(due, 0.0, gradient))
+                gradient = _op.where(due, gradient, variable.value)
+            _op.assign(variable.value, gradient)
+        return [(g, v) for g, v in pairs if not v.overwrite_with_gradient]
+
+    def _is_update_step(self) -> Any:
+        return _op.equal(_op.remainder(self._iterations.value + 1, int(self.gradient_accumulation_steps or 1)), 0)
+
+    def _accumulate(self, gradients: list[Any], variables: list[Variable], steps: int) -> None:
+        """Adds to the gradients kept from earlier steps; every ``steps``-th time their mean makes an update."""
+        kept = [self._accumulated_gradients[self._get_variable_index(v)].value for v in variables]
+        sums = [g + k for g, k in zip(gradients, kept, strict=True)]
+        due = self._is_update_step()
+        accumulators = {id(v) for v in self._accumulated_gradients}
+        changed = variables + [v for v in self._variables if id(v) not in accumulators]
+        self._only_if(due, changed, lambda: self._update([s / steps for s in sums], variables))
+        for accumulator, total in zip(kept, sums, strict=True):
+            _op.assign(accumulator, _op.where(due, 0.0, total))
+
+    @staticmethod
+    def _only_if(condition: Any, variables: Sequence[Variable], update: Callable[[], Any]) -> None:
+        """Runs the update, but leaves the variables as they were where the condition (a 0-d tensor) is false.
+
+        A recorded program has no branches: both states are computed and one is chosen.
+        """
+        before = [_op.copy(v.value) for v in variables]
+        update()
+        for variable, old in zip(variables, before, strict=True):
+            _op.assign(variable.value, _op.where(condition, variable.value, old))
+
+    def _clip_gradients(self, gradients: list[Any]) -> list[Any]:
         if self.clipnorm:
             limit = float(self.clipnorm)
             return [g * (limit / _op.maximum(_op.sqrt(_op.sum(_op.square(g))), limit)) for g in gradients]
@@ -255,20 +374,27 @@ class Optimizer:
             norm = _op.sqrt(sum(squares[1:], squares[0]))
             scale = limit / _op.maximum(norm, limit)
             return [g * _op.cast(scale, g.dtype) for g in gradients]
+        if self.clipvalue:
+            limit = float(self.clipvalue)
+            return [_op.minimum(_op.maximum(g, -limit), limit) for g in gradients]
         return gradients
 
     def _update(self, gradients: list[Any], variables: list[Variable]) -> None:
-        """The step on clipped gradients, variable by variable; the fused optimizers do all at once."""
+        """The step, variable by variable; the fused optimizers do all at once."""
+        gradients = self._clip_gradients(gradients)
         rate = unwrap(self.learning_rate)
         self.begin_step()
         for gradient, variable in zip(gradients, variables, strict=True):
-            if self.clipvalue:
-                gradient = _op.minimum(_op.maximum(gradient, -float(self.clipvalue)), float(self.clipvalue))
             lr = convert_to_tensor(rate, variable.dtype)
-            if self.weight_decay and self._decays(variable):
-                _op.assign_add(variable.value, variable.value * (lr * -self.weight_decay))
+            decay = self._decay_of(variable)
+            if decay:
+                _op.assign_add(variable.value, variable.value * (lr * -decay))
             self.update_step(gradient, variable, lr)
         self.end_step()
+
+    def _decay_of(self, variable: Variable) -> float:
+        """The weight decay of a variable, 0 if there is none."""
+        return float(self.weight_decay) if self.weight_decay and self._decays(variable) else 0.0
 
     def begin_step(self) -> None:
         """Hook before the variables of a step are updated."""
@@ -282,7 +408,7 @@ class Optimizer:
 
     def slot(self, name: str, variable: Variable) -> Any:
         """The tensor of a variable's slot."""
-        return self._slot_values[name][self._index[id(variable)]].value
+        return self._slot_values[name][self._get_variable_index(variable)].value
 
     def _after(self, variables: Sequence[Variable]) -> None:
         """Averages of the weights, then constraints."""
@@ -291,20 +417,31 @@ class Optimizer:
                 _op.assign(variable.value, convert_to_tensor(variable.constraint(variable.value), variable.dtype))
         if not self.use_ema:
             return
-        for variable, average in zip(self._trainable, self._averages, strict=True):
-            # The first step's weights are the first average.
-            share = _op.where(_op.equal(self.iterations.value, 0), 1.0, 1.0 - self.ema_momentum)
-            _op.assign_add(average.value, (variable.value - average.value) * convert_to_tensor(share, variable.dtype))
-            if self.ema_overwrite_frequency:
-                due = _op.equal(_op.remainder(self.iterations.value + 1, self.ema_overwrite_frequency), 0)
-                _op.assign(variable.value, _op.where(due, average.value, variable.value))
+        self._update_model_variables_moving_average(self._trainable_variables)
+        if self.ema_overwrite_frequency:
+            due = _op.equal(_op.remainder(unwrap(self.iterations) + 1, int(self.ema_overwrite_frequency)), 0)
+            overwrite = self._overwrite_model_variables_with_average_value
+            self._only_if(due, self._trainable_variables, lambda: overwrite(self._trainable_variables))
+
+    def _average_of(self, variable: Variable) -> Any:
+        return self._model_variables_moving_average[self._get_variable_index(variable)].value
+
+    def _update_model_variables_moving_average(self, variables: Sequence[Variable]) -> None:
+        # The first step's weights are the first average.
+        share = _op.where(_op.equal(unwrap(self.iterations), 0), 1.0, 1.0 - self.ema_momentum)
+        for variable in variables:
+            average = self._average_of(variable)
+            _op.assign_add(average, (variable.value - average) * convert_to_tensor(share, variable.dtype))
+
+    def _overwrite_model_variables_with_average_value(self, variables: Sequence[Variable]) -> None:
+        for variable in variables:
+            _op.assign(variable.value, self._average_of(variable))
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
-        """At the end of training: the averaged weights, if ``use_ema`` without ``ema_overwrite_frequency``."""
-        if self.use_ema and not self.ema_overwrite_frequency:
-            for variable in var_list:
-                if id(variable) in self._index:
-                    variable.assign(self._averages[self._index[id(variable)]].value)
+        """At the end of training: the averaged weights, if ``use_ema``."""
+        if self.use_ema:
+            with chainrule.no_grad():
+                self._overwrite_model_variables_with_average_value([v for v in var_list if id(v) in self._index])
 
     def assign(self, variable: Variable, value: Any) -> None:
         """``variable.assign(value)``."""
@@ -320,18 +457,40 @@ class Optimizer:
 
     def get_weights(self) -> list[np.ndarray]:
         """The state as ndarrays."""
-        return [v.numpy() for v in self._variables]
+        return [v.numpy() for v in self.variables]
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the state into a mapping, numbered ``"0"``, ``"1"``, ..."""
+        for i, variable in enumerate(self.variables):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads what :meth:`save_own_variables` wrote; leaves all as it is, with a warning, if the numbers differ."""
+        if len(store.keys()) != len(self.variables):
+            warnings.warn(
+                f"Skipping variable loading for optimizer {self.name!r}: it has {len(self.variables)} variables, "
+                f"{len(store.keys())} are stored." + ("" if self.built else " It isn't built yet."),
+                stacklevel=2,
+            )
+            return
+        for i, variable in enumerate(self.variables):
+            variable.assign(store[str(i)])
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Writes a state that :meth:`get_weights` gave."""
-        if len(weights) != len(self._variables):
-            raise ValueError(f"{self.name}: {len(weights)} arrays for {len(self._variables)} variables.")
-        for variable, value in zip(self._variables, weights, strict=True):
+        if not self.built:
+            raise ValueError(
+                f"{self.name}: You are calling set_weights() on an optimizer that isn't built; call "
+                f"build(trainable_variables) first."
+            )
+        if len(weights) != len(self.variables):
+            raise ValueError(f"{self.name}: {len(weights)} arrays for {len(self.variables)} variables.")
+        for variable, value in zip(self.variables, weights, strict=True):
             variable.assign(value)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
-        rate = self._rate
+        rate = self._learning_rate
         if isinstance(rate, Variable):
             rate = float(rate.numpy())
         elif isinstance(rate, LearningRateSchedule):

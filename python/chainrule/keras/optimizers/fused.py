@@ -19,20 +19,17 @@ class FusedOptimizer(Optimizer):
     """An optimizer whose update of many variables is one op."""
 
     def _update(self, gradients: list[Any], variables: list[Variable]) -> None:
+        if not self.clipvalue:  # which the op does
+            gradients = self._clip_gradients(gradients)
         rate = unwrap(self.learning_rate)
-        groups: dict[tuple[str, bool], list[tuple[Any, Variable]]] = {}
+        groups: dict[tuple[str, float], list[tuple[Any, Variable]]] = {}
         for gradient, variable in zip(gradients, variables, strict=True):
-            decays = bool(self.weight_decay) and self._decays(variable)
-            groups.setdefault((variable.dtype, decays), []).append((gradient, variable))
-        for (_, decays), pairs in groups.items():
+            groups.setdefault((variable.dtype, self._decay_of(variable)), []).append((gradient, variable))
+        for (_, decay), pairs in groups.items():
             tensors = [v.value for _, v in pairs] + [g for g, _ in pairs]
             for name in self._slots:
                 tensors += [self.slot(name, v) for _, v in pairs]
-            options = {
-                "count": len(pairs),
-                "weight_decay": float(self.weight_decay or 0.0) if decays else 0.0,
-                "clip_value": float(self.clipvalue or 0.0),
-            }
+            options = {"count": len(pairs), "weight_decay": decay, "clip_value": float(self.clipvalue or 0.0)}
             self._fused_update(convert_to_tensor(rate, "float32"), tensors, options)
 
     def _fused_update(self, rate: Any, tensors: list[Any], options: dict[str, Any]) -> None:
@@ -47,7 +44,7 @@ class SGD(FusedOptimizer):
     ) -> None:
         super().__init__(learning_rate, *args, **kwargs)
         if not 0 <= momentum <= 1:
-            raise ValueError(f"SGD: momentum must be between 0 and 1, got {momentum!r}.")
+            raise ValueError(f"SGD: `momentum` must be a float between [0, 1], got {momentum!r}.")
         self.momentum, self.nesterov = momentum, nesterov
         self._slots = ("momentum",) if momentum else ()
 
@@ -119,7 +116,7 @@ class Adam(FusedOptimizer):
     def _fused_update(self, rate: Any, tensors: list[Any], options: dict[str, Any]) -> None:
         _op.adam_update(
             rate,
-            self.iterations.value,
+            unwrap(self.iterations),
             *tensors,
             beta1=float(self.beta_1),
             beta2=float(self.beta_2),
@@ -146,5 +143,7 @@ class AdamW(Adam):
         **kwargs: Any,
     ) -> None:
         if weight_decay is None:
-            raise ValueError("AdamW: weight_decay must be a number; without decay use Adam.")
+            raise ValueError(
+                "AdamW: Argument `weight_decay` must be a float. Received: weight_decay=None; without decay use Adam."
+            )
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)

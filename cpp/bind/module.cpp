@@ -23,6 +23,9 @@
 
 namespace py = pybind11;
 
+// By this symbol threadpoolctl tells our library from others of the same file name (python/chainrule/threadpool.py).
+extern "C" __attribute__((visibility("default"))) int chainrule_threads() { return chainrule::num_threads(); }
+
 namespace chainrule {
 
 namespace {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from . import threadpool
 from ._core import (
     Tensor,
     TraceError,
@@ -66,6 +67,8 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+threadpool.watch()
 
 _LAZY = ("datasets", "keras", "nn", "numpy", "plot", "tree")
 _LAZY_FUNCTIONS = ("explain", "profile")  # of .profiling

@@ -167,6 +167,23 @@ def test_counts_go_beyond_float32():
     assert metric.true_positives.numpy()[0] == 2.0**24 + 2
 
 
+def test_elementwise_values_and_weights():
+    np.testing.assert_array_equal(M.binary_accuracy([[1, 1], [0, 0]], [[0.9, 0.2], [0.6, 0.1]]), [[1, 0], [0, 1]])
+    metric = M.BinaryAccuracy()
+    metric.update_state([[1, 1], [0, 0]], [[0.9, 0.2], [0.6, 0.1]], sample_weight=[[1, 2], [3, 4]])
+    assert float(metric.result()) == 0.5
+    metric = M.RootMeanSquaredError()
+    metric.update_state([1.0, 2.0], [1.0, 4.0], sample_weight=[3, 1])
+    assert float(metric.result()) == 1
+    assert (M.TopKCategoricalAccuracy(k=3).k, M.BinaryAccuracy(threshold=0.4).threshold) == (3, 0.4)
+
+
+def test_top_k_takes_the_first_of_equals():
+    metric = M.Precision(top_k=3)
+    metric.update_state([1, 0, 1, 1, 1], [0.2, 0.6, 0.4, 0.2, 0.2])
+    np.testing.assert_allclose(metric.result(), 2 / 3, rtol=1e-6)
+
+
 def test_without_side_effects():
     metric = M.Precision()
     state = metric.stateless_update_state([v.value for v in metric.variables], BINARY[0], BINARY[1])
@@ -181,16 +198,17 @@ def test_without_side_effects():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: M.Precision(thresholds=2.0), "from 0 to 1"),
-        (lambda: M.AUC(curve="ROCK"), "curve must be one of"),
-        (lambda: M.AUC(num_thresholds=1), "greater than 1"),
-        (lambda: M.F1Score(average="median"), "average must be"),
+        (lambda: M.Precision(thresholds=2.0), r"in \[0, 1\]"),
+        (lambda: M.AUC(curve="ROCK"), "Invalid AUC curve"),
+        (lambda: M.AUC(num_thresholds=1), "integer > 1"),
+        (lambda: M.F1Score(average="median"), "Invalid `average`"),
         (lambda: M.FBetaScore(beta=0.0), "beta"),
         (lambda: M.IoU(2, [2]), "target_class_ids"),
         (lambda: M.R2Score("max"), "class_aggregation"),
         (lambda: M.Precision().update_state(np.zeros((4, 3)), np.zeros((4, 5))), "one shape"),
         (lambda: M.Recall(class_id=7).update_state(np.zeros((4, 3)), np.zeros((4, 3))), "class_id=7"),
-        (lambda: M.PrecisionAtRecall(1.5), "from 0 to 1"),
+        (lambda: M.Recall(class_id=0).update_state(np.zeros(4), np.zeros(4)), "2D array"),
+        (lambda: M.PrecisionAtRecall(1.5), r"in the range \[0, 1\]"),
     ],
 )
 def test_bad_arguments(make, text):

@@ -50,6 +50,8 @@ SIGNS = (rng.choice([-1.0, 1.0], (5, 3)).astype("float32"), REGRESSION[1])
 ONE_HOT = (np.eye(4, dtype="float32")[[0, 3, 1, 2, 2]], probabilities((5, 4)))
 SPARSE = (np.array([0, 3, 1, 2, 2]), ONE_HOT[1])
 POSITIVE = (rng.random((5, 3)).astype("float32"), rng.random((5, 3)).astype("float32") + 0.1)
+EMBEDDINGS = np.random.default_rng(1).standard_normal((5, 3)).astype("float32")
+EMBEDDINGS /= np.linalg.norm(EMBEDDINGS, axis=1, keepdims=True)
 LOSSES = [
     ("MeanSquaredError", {}, REGRESSION),
     ("MeanAbsoluteError", {}, REGRESSION),
@@ -85,6 +87,9 @@ LOSSES = [
     ("Poisson", {}, POSITIVE),
     ("Dice", {}, BINARY),
     ("Tversky", {"alpha": 0.3}, BINARY),
+    ("CategoricalGeneralizedCrossEntropy", {"q": 0.7}, SPARSE),
+    ("Circle", {"gamma": 10.0}, (np.array([1, 1, 2, 2, 3]), EMBEDDINGS)),
+    ("Circle", {"margin": 0.2, "remove_diagonal": False}, (np.array([1, 1, 2, 2, 3]), EMBEDDINGS)),
 ]
 
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import inspect
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from chainrule import _core, nn
 
 from .activations import logits_of
 from .config import epsilon, standardize_dtype
-from .masking import get_mask
+from .masking import get_mask, set_mask
 from .naming import snake_case, unique_name
 from .registry import Registry, deserialize_keras_object, serialize_keras_object
 from .variables import as_float, convert_to_tensor
@@ -75,7 +78,7 @@ def masked_weights(sample_weight: Any, mask: Any, dtype: Any, reduction: str | N
     return _op.reshape(short, tuple(short.shape) + (1,) * (long.ndim - short.ndim)) * long
 
 
-def _operands(y_true: Any, y_pred: Any, name: str) -> tuple[Any, Any]:
+def operands(y_true: Any, y_pred: Any, name: str) -> tuple[Any, Any]:
     """Both as float tensors of shapes that fit. ValueError if they don't."""
     y_pred = convert_to_tensor(y_pred)
     if y_pred.dtype.kind != "f":
@@ -94,24 +97,25 @@ def _operands(y_true: Any, y_pred: Any, name: str) -> tuple[Any, Any]:
 
 
 def _one_hot_operands(y_true: Any, y_pred: Any, name: str, axis: int) -> tuple[Any, Any]:
-    """As :func:`_operands`, for one row of class probabilities a sample; says what to do about class numbers."""
+    """As :func:`operands`, for one row of class probabilities a sample; says what to do about class numbers."""
     y_pred, y_true = convert_to_tensor(y_pred), convert_to_tensor(y_true)
     classes = y_pred.shape[axis] if y_pred.ndim else 1
     class_numbers = y_true.ndim == y_pred.ndim - 1 or (y_true.ndim == y_pred.ndim and y_true.shape[axis] == 1)
     if class_numbers and classes > 1:
         raise ValueError(
-            f"{name}: the targets of shape {tuple(y_true.shape)} look like class numbers, but this loss needs "
-            f"one-hot rows "
-            f"of shape {tuple(y_pred.shape)}. Use loss='sparse_{name}' with class numbers, or "
-            f"y = keras.utils.to_categorical(y, {classes})."
+            f"{name}: targets and outputs must have the same shape; the targets of shape {tuple(y_true.shape)} look "
+            f"like class numbers, but this loss needs one-hot rows of shape {tuple(y_pred.shape)}. Use "
+            f"loss='sparse_{name}' with class numbers, or y = keras.utils.to_categorical(y, {classes})."
         )
     if y_pred.ndim and classes == 1:
-        raise ValueError(
-            f"{name}: the model has one output per sample, shape {tuple(y_pred.shape)}: softmax over one class is "
-            f"always 1. "
-            f"Use loss='binary_crossentropy' with a sigmoid, or as many units as classes."
+        warnings.warn(
+            f"In loss {name}, expected y_pred.shape to be (batch_size, num_classes) with num_classes > 1, got "
+            f"{tuple(y_pred.shape)}: softmax over one class is always 1. Consider using 'binary_crossentropy' with a "
+            f"sigmoid, or as many units as classes.",
+            SyntaxWarning,
+            stacklevel=2,
         )
-    return _operands(y_true, y_pred, name)
+    return operands(y_true, y_pred, name)
 
 
 def _mean(values: Any, axis: Any = -1) -> Any:
@@ -126,32 +130,32 @@ def _mean(values: Any, axis: Any = -1) -> Any:
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """mean (y - yhat)^2 over the last axis."""
-    y_true, y_pred = _operands(y_true, y_pred, "mean_squared_error")
+    y_true, y_pred = operands(y_true, y_pred, "mean_squared_error")
     return _mean(_op.square(y_pred - y_true), axis=-1)
 
 
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     """mean |y - yhat| over the last axis."""
-    y_true, y_pred = _operands(y_true, y_pred, "mean_absolute_error")
+    y_true, y_pred = operands(y_true, y_pred, "mean_absolute_error")
     return _mean(_op.absolute(y_pred - y_true), axis=-1)
 
 
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """100 * mean |(y - yhat) / max(|y|, epsilon)| over the last axis."""
-    y_true, y_pred = _operands(y_true, y_pred, "mean_absolute_percentage_error")
+    y_true, y_pred = operands(y_true, y_pred, "mean_absolute_percentage_error")
     return 100.0 * _mean(_op.absolute((y_true - y_pred) / _op.maximum(_op.absolute(y_true), epsilon())), axis=-1)
 
 
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """mean (log(1 + y) - log(1 + yhat))^2 over the last axis, both kept above epsilon."""
-    y_true, y_pred = _operands(y_true, y_pred, "mean_squared_logarithmic_error")
+    y_true, y_pred = operands(y_true, y_pred, "mean_squared_logarithmic_error")
     first = _op.log1p(_op.maximum(y_pred, epsilon()))
     return _mean(_op.square(first - _op.log1p(_op.maximum(y_true, epsilon()))), axis=-1)
 
 
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """mean of e^2 / 2 where |e| <= delta, else delta |e| - delta^2 / 2 (e = yhat - y), over the last axis."""
-    y_true, y_pred = _operands(y_true, y_pred, "huber")
+    y_true, y_pred = operands(y_true, y_pred, "huber")
     size = _op.absolute(y_pred - y_true)
     inner = _op.minimum(size, delta)
     return _mean(inner * (size - 0.5 * inner), axis=-1)
@@ -159,7 +163,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
 
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
     """mean log(cosh(yhat - y)) over the last axis, as |e| + log(1 + e^(-2|e|)) - log 2 (no overflow)."""
-    y_true, y_pred = _operands(y_true, y_pred, "log_cosh")
+    y_true, y_pred = operands(y_true, y_pred, "log_cosh")
     size = _op.absolute(y_pred - y_true)
     return _mean(size + _op.softplus(-2.0 * size) - math.log(2.0), axis=-1)
 
@@ -168,7 +172,7 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """-sum of the products of the normalised vectors along ``axis``: -1 for the same direction."""
     from .ops import normalize
 
-    y_true, y_pred = _operands(y_true, y_pred, "cosine_similarity")
+    y_true, y_pred = operands(y_true, y_pred, "cosine_similarity")
     return -_op.sum(normalize(y_true, axis=axis) * normalize(y_pred, axis=axis), axis=axis)
 
 
@@ -183,13 +187,13 @@ def _signs(y_true: Any) -> Any:
 
 def hinge(y_true: Any, y_pred: Any) -> Any:
     """mean max(0, 1 - y yhat) over the last axis, y in {-1, 1} (0 and 1 are converted)."""
-    y_true, y_pred = _operands(y_true, y_pred, "hinge")
+    y_true, y_pred = operands(y_true, y_pred, "hinge")
     return _mean(_op.relu(1.0 - _signs(y_true) * y_pred), axis=-1)
 
 
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     """mean max(0, 1 - y yhat)^2 over the last axis, y in {-1, 1} (0 and 1 are converted)."""
-    y_true, y_pred = _operands(y_true, y_pred, "squared_hinge")
+    y_true, y_pred = operands(y_true, y_pred, "squared_hinge")
     return _mean(_op.square(_op.relu(1.0 - _signs(y_true) * y_pred)), axis=-1)
 
 
@@ -220,7 +224,12 @@ def binary_crossentropy(
     ``label_smoothing`` s moves the targets to y (1 - s) + s / 2.
     """
     logits = y_pred if from_logits else logits_of(y_pred, "sigmoid")
-    y_true, y_pred = _operands(y_true, y_pred if logits is None else logits, "binary_crossentropy")
+    y_true, y_pred = operands(y_true, y_pred if logits is None else logits, "binary_crossentropy")
+    if y_true.shape != y_pred.shape:
+        raise ValueError(
+            f"binary_crossentropy: targets and outputs must have the same shape, got {tuple(y_true.shape)} and "
+            f"{tuple(y_pred.shape)}."
+        )
     y_true = _smooth(y_true, label_smoothing, 2)
     if logits is None:
         return _mean(nn.binary_cross_entropy(y_pred, y_true, epsilon()), axis=axis)
@@ -277,7 +286,9 @@ def sparse_categorical_crossentropy(
     valid = _op.not_equal(y_true, ignore_class)
     y_true = _op.where(valid, y_true, 0)
     values = ops.sparse_categorical_crossentropy(y_true, y_pred, logits is not None, axis)
-    return _op.where(valid, values, 0.0)
+    values = _op.where(valid, values, 0.0)
+    set_mask(values, valid)
+    return values
 
 
 def binary_focal_crossentropy(
@@ -295,7 +306,7 @@ def binary_focal_crossentropy(
     With ``apply_class_balancing``, class 1 is weighted by alpha and class 0 by 1 - alpha.
     """
     logits = y_pred if from_logits else logits_of(y_pred, "sigmoid")
-    y_true, z = _operands(y_true, y_pred if logits is None else logits, "binary_focal_crossentropy")
+    y_true, z = operands(y_true, y_pred if logits is None else logits, "binary_focal_crossentropy")
     y_true = _smooth(y_true, label_smoothing, 2)
     if logits is None:
         p, entropy = z, nn.binary_cross_entropy(z, y_true, epsilon())
@@ -333,20 +344,20 @@ def categorical_focal_crossentropy(
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """KL(y || yhat) = sum y log(y / yhat) over the last axis, both kept within [epsilon, 1]."""
-    y_true, y_pred = _operands(y_true, y_pred, "kl_divergence")
+    y_true, y_pred = operands(y_true, y_pred, "kl_divergence")
     y_true, y_pred = (_op.minimum(_op.maximum(y, epsilon()), 1.0) for y in (y_true, y_pred))
     return _op.sum(y_true * _op.log(y_true / y_pred), axis=-1)
 
 
 def poisson(y_true: Any, y_pred: Any) -> Any:
     """mean (yhat - y log(yhat + epsilon)) over the last axis: the Poisson likelihood up to a constant."""
-    y_true, y_pred = _operands(y_true, y_pred, "poisson")
+    y_true, y_pred = operands(y_true, y_pred, "poisson")
     return _mean(y_pred - y_true * _op.log(y_pred + epsilon()), axis=-1)
 
 
 def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
     """1 - (2 sum y yhat + eps) / (sum y + sum yhat + eps), over ``axis`` (None: everything)."""
-    y_true, y_pred = _operands(y_true, y_pred, "dice")
+    y_true, y_pred = operands(y_true, y_pred, "dice")
     both = _op.sum(y_true * y_pred, axis=axis)
     total = _op.sum(y_true, axis=axis) + _op.sum(y_pred, axis=axis)
     return 1.0 - (2.0 * both + epsilon()) / (total + epsilon())
@@ -357,11 +368,69 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
 
     alpha weighs the false negatives, as Keras computes it (its documentation says the false positives).
     """
-    y_true, y_pred = _operands(y_true, y_pred, "tversky")
+    y_true, y_pred = operands(y_true, y_pred, "tversky")
     both = _op.sum(y_true * y_pred, axis=axis)
     false_negative = _op.sum(y_true * (1.0 - y_pred), axis=axis)
     false_positive = _op.sum((1.0 - y_true) * y_pred, axis=axis)
     return 1.0 - both / (both + alpha * false_negative + beta * false_positive + epsilon())
+
+
+# ---- noisy labels, embeddings ---------------------------------------------------------------------------------------
+
+
+def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0.5) -> Any:
+    """(1 - p_label^q) / q: the cross-entropy as q goes to 0, 1 - p at q = 1; targets are class numbers.
+
+    Source: Zhang and Sabuncu, Generalized cross entropy loss for training deep neural networks with noisy labels, 2018.
+    """
+    y_true, y_pred = _op.cast(convert_to_tensor(y_true), "int64"), convert_to_tensor(y_pred)
+    if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
+        y_true = _op.squeeze(y_true, axis=-1)
+    if tuple(y_true.shape) != tuple(y_pred.shape[:-1]):
+        raise ValueError(
+            f"categorical_generalized_cross_entropy: class numbers of shape {tuple(y_pred.shape[:-1])} are needed for "
+            f"outputs of shape {tuple(y_pred.shape)}, the targets have shape {tuple(y_true.shape)}."
+        )
+    p = _op.squeeze(_op.take_along_axis(y_pred, _op.expand_dims(y_true, -1), axis=-1), axis=-1)
+    return (1.0 - _op.power(p, q)) / q
+
+
+def circle(
+    y_true: Any,
+    y_pred: Any,
+    ref_labels: Any = None,
+    ref_embeddings: Any = None,
+    remove_diagonal: bool = True,
+    gamma: float = 80,
+    margin: float = 0.4,
+) -> Any:
+    """Circle loss of embeddings of length 1 with class numbers, for each sample: 0 where it has no pair.
+
+    With d = 1 - cos between two embeddings and m the margin: softplus of the sum of the logsumexp over pairs of one
+    class of gamma (m + d) (d - m) and the logsumexp over other pairs of gamma (1 + m - d) (1 - m - d).
+
+    Args:
+        ref_labels, ref_embeddings: what the samples are compared with; by default each other.
+        remove_diagonal: a sample is no pair with itself.
+
+    Source: Sun and others, Circle loss: a unified perspective of pair similarity optimization, 2020.
+    """
+    y_pred, labels = convert_to_tensor(y_pred), _op.reshape(convert_to_tensor(y_true), (-1,))
+    others = y_pred if ref_embeddings is None else convert_to_tensor(ref_embeddings, y_pred.dtype)
+    other_labels = labels if ref_labels is None else _op.reshape(convert_to_tensor(ref_labels, labels.dtype), (-1,))
+    distance = _op.maximum(1.0 - _op.matmul(y_pred, _op.transpose(others)), 0.0)
+    same = _op.equal(_op.expand_dims(labels, 1), _op.expand_dims(other_labels, 0))
+    different = _op.logical_not(same)
+    if remove_diagonal:
+        same = _op.logical_and(same, np.eye(*distance.shape) == 0)
+    near = gamma * _op.maximum(margin + distance, 0.0) * (distance - margin)
+    far = gamma * _op.maximum(1.0 + margin - distance, 0.0) * (1.0 - margin - distance)
+    near, far = (
+        _op.logsumexp(_op.where(mask, score, -np.inf), axis=1) for mask, score in ((same, near), (different, far))
+    )
+    values = _op.softplus(near + far)
+    set_mask(values, _op.greater(values, 0.0))
+    return values
 
 
 # ---- sequences ------------------------------------------------------------------------------------------------------
@@ -407,7 +476,10 @@ class Loss:
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
     ) -> None:
         if reduction not in REDUCTIONS:
-            raise ValueError(f"{type(self).__name__}: reduction must be one of {REDUCTIONS}, got {reduction!r}.")
+            raise ValueError(
+                f"{type(self).__name__}: Invalid value for argument `reduction`. Expected one of {REDUCTIONS}. "
+                f"Received: reduction={reduction}"
+            )
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.reduction = reduction
         self._dtype = None if dtype is None else standardize_dtype(dtype)
@@ -421,21 +493,19 @@ class Loss:
         """The loss of each sample."""
         raise NotImplementedError(f"{type(self).__name__} must define call(y_true, y_pred).")
 
-    def compute_mask(self, y_true: Any) -> Any:
-        """Which samples count in the mean; None for all."""
-        return None
-
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The reduced loss; ``sample_weight`` multiplies the loss of each sample.
 
-        Steps that the mask of ``y_pred`` doesn't count don't enter.
+        Steps that the mask of ``y_pred``, or of what :meth:`call` returns, doesn't count don't enter.
         """
-        mask, ignored = get_mask(y_pred), self.compute_mask(y_true)
+        mask = get_mask(y_pred)
         if self._dtype is not None:
             y_pred = convert_to_tensor(y_pred, self._dtype)
-        if ignored is not None:
-            mask = ignored if mask is None else _op.logical_and(mask, ignored)
-        return reduce_weighted(self.call(y_true, y_pred), sample_weight, self.reduction, mask)
+        values = self.call(y_true, y_pred)
+        own = get_mask(values)
+        if own is not None:
+            mask = own if mask is None else _op.logical_and(mask, own)
+        return reduce_weighted(values, sample_weight, self.reduction, mask)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -463,12 +533,6 @@ class LossFunctionWrapper(Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return self.fn(y_true, y_pred, **self._fn_kwargs)
-
-    def compute_mask(self, y_true: Any) -> Any:
-        ignore_class = self._fn_kwargs.get("ignore_class")
-        if ignore_class is None:
-            return None
-        return _op.not_equal(convert_to_tensor(y_true), ignore_class)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -512,6 +576,7 @@ def _loss_class(name: str, function: Callable[..., Any], default_name: str, *ali
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         LossFunctionWrapper.__init__(self, function, **bound.arguments)
+        vars(self).update(self._fn_kwargs)  # loss.from_logits, loss.delta, ...
 
     document = f"The mean over samples of :func:`{function.__name__}`.\n\n    {function.__doc__}"
     cls = type(name, (LossFunctionWrapper,), {"__init__": __init__, "__doc__": document, "__module__": __name__})
@@ -551,3 +616,29 @@ Poisson = _make("Poisson", poisson, "poisson")
 Dice = _make("Dice", dice, "dice")
 CTC = _make("CTC", ctc, "ctc")
 Tversky = _make("Tversky", tversky, "tversky")
+CategoricalGeneralizedCrossEntropy = _make(
+    "CategoricalGeneralizedCrossEntropy",
+    categorical_generalized_cross_entropy,
+    "categorical_generalized_cross_entropy",
+)
+
+
+class Circle(LossFunctionWrapper):
+    """The mean over the samples that have a pair of :func:`circle`."""
+
+    def __init__(
+        self,
+        gamma: float = 80.0,
+        margin: float = 0.4,
+        remove_diagonal: bool = True,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = "circle",
+        dtype: Any = None,
+    ) -> None:
+        options = {"gamma": gamma, "margin": margin, "remove_diagonal": remove_diagonal}
+        super().__init__(circle, reduction, name, dtype, **options)
+        vars(self).update(options)
+
+
+_registry.add(Circle)
+_registry.add(circle)

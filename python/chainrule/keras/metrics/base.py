@@ -19,7 +19,7 @@ from ..losses import masked_weights, match_ranks
 from ..masking import get_mask
 from ..naming import snake_case, unique_name
 from ..registry import Registry, deserialize_keras_object, serialize_keras_object
-from ..variables import Variable, as_float, convert_to_tensor
+from ..variables import Variable, convert_to_tensor
 
 _op = _core.ops
 
@@ -220,10 +220,9 @@ class MeanMetricWrapper(Mean):
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
         if mask is not None:
             sample_weight = masked_weights(sample_weight, mask, values.dtype, "sum")
-        ignored = self._fn_kwargs.get("ignore_class")
-        if ignored is not None:
-            valid = as_float(_op.not_equal(convert_to_tensor(y_true), ignored), values.dtype)
-            sample_weight = valid if sample_weight is None else weighted(valid, sample_weight)[0]
+        own = get_mask(values)
+        if own is not None and sample_weight is not None:  # without weights what is masked counts, with value 0
+            sample_weight = masked_weights(sample_weight, own, values.dtype, "sum")
         super().update_state(values, sample_weight)
 
     def get_config(self) -> dict[str, Any]:

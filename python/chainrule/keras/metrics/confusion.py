@@ -37,10 +37,23 @@ def divide_no_nan(a: Any, b: Any) -> Any:
 def _thresholds(values: Any, default: float, name: str) -> list[float]:
     if values is None:
         return [default]
-    listed = [float(v) for v in (values if isinstance(values, (list, tuple, np.ndarray)) else [values])]
-    if not listed or any(not 0 <= v <= 1 for v in listed):
-        raise ValueError(f"Metric {name!r}: thresholds must be numbers from 0 to 1, got {values!r}.")
-    return listed
+    listed = list(values) if isinstance(values, (list, tuple, np.ndarray)) else [values]
+    wrong = [v for v in listed if v is None or not 0 <= v <= 1]
+    if wrong or not listed:
+        raise ValueError(f"Metric {name!r}: Threshold values must be in [0, 1]. Received: {wrong}")
+    return [float(v) for v in listed]
+
+
+def check_rows(metric: str, y_true_shape: tuple[Any, ...], y_pred_shape: tuple[Any, ...]) -> None:
+    """ValueError unless both shapes are (samples, outputs), the outputs a number."""
+    shapes = f"Received input shapes: y_pred.shape={y_pred_shape} and y_true.shape={y_true_shape}."
+    if len(y_pred_shape) != 2 or len(y_true_shape) != 2:
+        raise ValueError(f"{metric} expects 2D inputs with shape (batch_size, output_dim). {shapes}")
+    if y_pred_shape[-1] is None or y_true_shape[-1] is None:
+        raise ValueError(
+            f"{metric} expects 2D inputs with shape (batch_size, output_dim), with output_dim fully defined (not "
+            f"None). {shapes}"
+        )
 
 
 class _AtThresholds(Metric):
@@ -75,9 +88,15 @@ class _AtThresholds(Metric):
         positive = as_float(_op.not_equal(y_true, 0.0), "float32")
         weights = weighted(positive, sample_weight)[1] if sample_weight is not None else None
         if top_k is not None:
-            kept = _op.sort(y_pred, axis=-1)[..., -top_k : y_pred.shape[-1] - top_k + 1]
-            y_pred = _op.where(_op.greater_equal(y_pred, kept), y_pred, -np.inf)
+            order = _op.argsort(-y_pred, axis=-1)  # of equal scores the first stays first
+            place = _op.argsort(order, axis=-1)
+            y_pred = _op.where(_op.less(place, top_k), y_pred, -np.inf)
         if class_id is not None:
+            if y_pred.ndim < 2:
+                raise ValueError(
+                    f"Metric {self.name!r}: When class_id is provided, y_pred must be a 2D array with shape "
+                    f"(num_samples, num_classes), found shape: {tuple(y_pred.shape)}."
+                )
             if not 0 <= class_id < y_pred.shape[-1]:
                 raise ValueError(
                     f"Metric {self.name!r}: class_id={class_id}, but y_pred has {y_pred.shape[-1]} classes."
@@ -216,9 +235,12 @@ class _BestUnder(_AtThresholds):
 
     def _init_search(self, bound: float, num_thresholds: int, class_id: int | None) -> None:
         if not 0 <= bound <= 1:
-            raise ValueError(f"Metric {self.name!r}: {self._bound} must be from 0 to 1, got {bound!r}.")
+            raise ValueError(f"Argument `{self._bound}` must be in the range [0, 1]. Received: {self._bound}={bound}")
         if num_thresholds < 1:
-            raise ValueError(f"Metric {self.name!r}: num_thresholds must be at least 1, got {num_thresholds!r}.")
+            raise ValueError(
+                f"Metric {self.name!r}: Argument `num_thresholds` must be an integer > 0. Received: "
+                f"num_thresholds={num_thresholds}"
+            )
         setattr(self, self._bound, bound)
         self.bound, self.num_thresholds, self.class_id = bound, num_thresholds, class_id
         self._init_counts([0.5] if num_thresholds == 1 else list(np.linspace(0, 1, num_thresholds)))
@@ -372,11 +394,11 @@ class AUC(_AtThresholds):
     ) -> None:
         super().__init__(dtype, name)
         if str(curve).upper() not in _CURVES:
-            raise ValueError(f"AUC: curve must be one of {_CURVES}, got {curve!r}.")
+            raise ValueError(f'Invalid AUC curve value: "{curve}". Expected values are {_CURVES}.')
         if str(summation_method).lower() not in _SUMMATIONS:
-            raise ValueError(f"AUC: summation_method must be one of {_SUMMATIONS}, got {summation_method!r}.")
+            raise ValueError(f'Invalid AUC summation method value: "{summation_method}". Expected are {_SUMMATIONS}.')
         if thresholds is None and num_thresholds <= 1:
-            raise ValueError(f"AUC: num_thresholds must be greater than 1, got {num_thresholds!r}.")
+            raise ValueError(f"AUC: Argument `num_thresholds` must be an integer > 1, got {num_thresholds!r}.")
         self.curve, self.summation_method = str(curve).upper(), str(summation_method).lower()
         self.multi_label, self.num_labels, self.from_logits = multi_label, num_labels, from_logits
         self.label_weights = None if label_weights is None else convert_to_tensor(np.asarray(label_weights, "float32"))
@@ -386,7 +408,7 @@ class AUC(_AtThresholds):
         else:
             inner = _thresholds(self._given_thresholds, 0.5, self.name)
         self.num_thresholds = len(inner) + 2
-        self._cut_list = [-epsilon(), *inner, 1.0 + epsilon()]
+        self.thresholds = [-epsilon(), *inner, 1.0 + epsilon()]
         self._built = False
         if not multi_label:
             self._build(())
@@ -394,7 +416,7 @@ class AUC(_AtThresholds):
             self._build((num_labels,))
 
     def _build(self, shape: tuple[int, ...]) -> None:
-        self._init_counts(self._cut_list, shape)
+        self._init_counts(self.thresholds, shape)
         self._built = True
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -500,19 +522,30 @@ class FBetaScore(Metric):
     ) -> None:
         super().__init__(dtype, name)
         if average not in (None, "micro", "macro", "weighted"):
-            raise ValueError(f"{self.name}: average must be None, 'micro', 'macro' or 'weighted', got {average!r}.")
-        if not isinstance(beta, float) or beta <= 0:
-            raise ValueError(f"{self.name}: beta must be a positive float, got {beta!r}.")
-        if threshold is not None and (not isinstance(threshold, float) or not 0 < threshold <= 1):
-            raise ValueError(f"{self.name}: threshold must be a float in (0, 1], got {threshold!r}.")
+            raise ValueError(
+                f"{self.name}: Invalid `average` argument value. Expected one of: {{None, 'micro', 'macro', "
+                f"'weighted'}}. Received: average={average}"
+            )
+        for option, value in (("beta", beta), ("threshold", threshold)):
+            if not isinstance(value, float) and (option == "beta" or value is not None):
+                raise ValueError(
+                    f"{self.name}: Invalid `{option}` argument value. It should be a Python float. Received: "
+                    f"{option}={value} of type '{type(value)}'"
+                )
+        if beta <= 0:
+            raise ValueError(f"{self.name}: Invalid `beta` argument value. It should be > 0. Received: beta={beta}")
+        if threshold is not None and not 0 < threshold <= 1:
+            raise ValueError(
+                f"{self.name}: Invalid `threshold` argument value. It should verify 0 < threshold <= 1. Received: "
+                f"threshold={threshold}"
+            )
         self.average, self.beta, self.threshold = average, beta, threshold
         self._built = False
 
-    def _build(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != 2:
-            raise ValueError(f"{self.name} needs y_true and y_pred of shape (samples, classes), got {shape}.")
+    def _build(self, y_true_shape: tuple[Any, ...], y_pred_shape: tuple[Any, ...]) -> None:
+        check_rows(type(self).__name__, y_true_shape, y_pred_shape)
         self.true_positives, self.false_positives, self.false_negatives, self.intermediate_weights = (
-            self.add_variable(shape[1:], "zeros", "float64", name=name)
+            self.add_variable(y_pred_shape[1:], "zeros", "float64", name=name)
             for name in ("true_positives", "false_positives", "false_negatives", "intermediate_weights")
         )
         self._built = True
@@ -521,7 +554,7 @@ class FBetaScore(Metric):
         y_true = as_float(convert_to_tensor(y_true), "float32")
         y_pred = as_float(convert_to_tensor(y_pred), "float32")
         if not self._built:
-            self._build(tuple(y_pred.shape))
+            self._build(tuple(y_true.shape), tuple(y_pred.shape))
         if self.threshold is None:
             greatest = _op.max(y_pred, axis=-1, keepdims=True)
             said = _op.logical_and(_op.greater_equal(y_pred, greatest), _op.greater(_op.absolute(y_pred), 1e-9))

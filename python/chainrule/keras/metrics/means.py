@@ -40,10 +40,10 @@ def accuracy(y_true: Any, y_pred: Any) -> Any:
 
 
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
-    """The fraction along the last axis of (y_pred > threshold) == y_true."""
+    """1 where (y_pred > threshold) == y_true, else 0."""
     y_true, y_pred = _pair(y_true, y_pred)
     above = _op.cast(_op.greater(y_pred, threshold), y_true.dtype)
-    return _op.mean(_op.cast(_op.equal(y_true, above), standardize_dtype(None)), axis=-1)
+    return _op.cast(_op.equal(y_true, above), standardize_dtype(None))
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
@@ -108,6 +108,7 @@ def _metric_class(name: str, function: Callable[..., Any], default_name: str, *a
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         MeanMetricWrapper.__init__(self, function, **bound.arguments)
+        vars(self).update(self._fn_kwargs)  # metric.k, metric.threshold, ...
 
     document = f"The mean over samples of :func:`{function.__name__}`.\n\n    {function.__doc__}"
     cls = type(name, (MeanMetricWrapper,), {"__init__": __init__, "__doc__": document, "__module__": __name__})
@@ -179,12 +180,16 @@ KLDivergence = _make("KLDivergence", losses.kl_divergence, "kl_divergence", "kld
 Poisson = _make("Poisson", losses.poisson, "poisson", "poisson")
 
 
+def _cosine(y_true: Any, y_pred: Any, axis: int) -> Any:
+    return -losses.cosine_similarity(y_true, y_pred, axis)
+
+
 @registry.add
 class CosineSimilarity(MeanMetricWrapper):
     """The mean of the cosine between y_true and y_pred along ``axis``: 1 for the same direction."""
 
     def __init__(self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1) -> None:
-        super().__init__(lambda a, b, axis: -losses.cosine_similarity(a, b, axis), name, dtype, axis=axis)
+        super().__init__(_cosine, name, dtype, axis=axis)
 
 
 @registry.add
@@ -197,7 +202,8 @@ class RootMeanSquaredError(Mean):
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
-        super().update_state(losses.mean_squared_error(y_true, y_pred), sample_weight)
+        y_true, y_pred = losses.operands(y_true, y_pred, self.name)
+        super().update_state(_op.square(y_pred - y_true), sample_weight)
 
     def result(self) -> Any:
         return _op.sqrt(super().result())

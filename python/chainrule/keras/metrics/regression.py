@@ -10,7 +10,7 @@ from ..config import epsilon
 from ..losses import match_ranks
 from ..variables import as_float, convert_to_tensor
 from .base import MeanMetricWrapper, Metric, registry, weighted
-from .confusion import divide_no_nan
+from .confusion import check_rows, divide_no_nan
 
 _op = _core.ops
 
@@ -67,7 +67,7 @@ class R2Score(Metric):
     Args:
         class_aggregation: how the scores of several outputs become one: ``"uniform_average"``,
             ``"variance_weighted_average"``, or None for one value each.
-        num_regressors: with p > 0 the adjusted score 1 - (1 - R2) (n - 1) / (n - p - 1).
+        num_regressors: with p > 0 the adjusted score 1 - (1 - R2) (n - 1) / (n - p - 1), for n > p + 1 values.
 
     Example::
 
@@ -86,20 +86,22 @@ class R2Score(Metric):
         super().__init__(dtype, name)
         if class_aggregation not in (None, "uniform_average", "variance_weighted_average"):
             raise ValueError(
-                f"R2Score: class_aggregation must be None, 'uniform_average' or 'variance_weighted_average', got "
-                f"{class_aggregation!r}."
+                f"R2Score: Invalid value for argument `class_aggregation`. Expected None, 'uniform_average' or "
+                f"'variance_weighted_average'. Received: class_aggregation={class_aggregation}"
             )
         if num_regressors < 0:
-            raise ValueError(f"R2Score: num_regressors must not be negative, got {num_regressors!r}.")
+            raise ValueError(
+                f"R2Score: Invalid value for argument `num_regressors`. Expected a value >= 0. Received: "
+                f"num_regressors={num_regressors}"
+            )
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         self.num_samples = self.add_variable((), "zeros", "float64", name="num_samples")
         self._built = False
 
-    def _build(self, shape: tuple[int, ...]) -> None:
-        if len(shape) != 2:
-            raise ValueError(f"R2Score needs y_true and y_pred of shape (samples, outputs), got {shape}.")
+    def _build(self, y_true_shape: tuple[Any, ...], y_pred_shape: tuple[Any, ...]) -> None:
+        check_rows("R2Score", y_true_shape, y_pred_shape)
         self.squared_sum, self.sum, self.total_mse, self.count = (
-            self.add_variable(shape[1:], "zeros", "float64", name=name)
+            self.add_variable(y_pred_shape[1:], "zeros", "float64", name=name)
             for name in ("squared_sum", "sum", "residual", "count")
         )
         self._built = True
@@ -109,7 +111,7 @@ class R2Score(Metric):
         y_pred = as_float(convert_to_tensor(y_pred), "float64")
         y_true, y_pred = match_ranks(as_float(convert_to_tensor(y_true), "float64"), y_pred)
         if not self._built:
-            self._build(tuple(y_true.shape))
+            self._build(tuple(y_true.shape), tuple(y_pred.shape))
         weights = _op.broadcast_to(1.0, tuple(y_true.shape))
         weights = weights if sample_weight is None else weighted(_op.cast(weights, "float64"), sample_weight)[1]
         weights = as_float(weights, "float64")
@@ -137,7 +139,8 @@ class R2Score(Metric):
             score = divide_no_nan(_op.sum(score * total), _op.sum(total))
         if self.num_regressors:
             n, p = self.num_samples.value, float(self.num_regressors)
-            score = 1.0 - divide_no_nan((1.0 - score) * (n - 1.0), n - p - 1.0)
+            adjusted = 1.0 - divide_no_nan((1.0 - score) * (n - 1.0), n - p - 1.0)
+            score = _op.where(_op.greater(n - p - 1.0, 0.0), adjusted, score)
         return _op.cast(score, self.dtype)
 
     def get_config(self) -> dict[str, Any]:

@@ -422,7 +422,7 @@ def circle(
     same = _op.equal(_op.expand_dims(labels, 1), _op.expand_dims(other_labels, 0))
     different = _op.logical_not(same)
     if remove_diagonal:
-        same = _op.logical_and(same, np.eye(*distance.shape) == 0)
+        same = _op.logical_and(same, np.eye(distance.shape[0], distance.shape[1]) == 0)
     near = gamma * _op.maximum(margin + distance, 0.0) * (distance - margin)
     far = gamma * _op.maximum(1.0 + margin - distance, 0.0) * (1.0 - margin - distance)
     near, far = (

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         random,
         regularizers,
         saving,
+        tree,
         utils,
     )
     from .constraints import Constraint
@@ -63,6 +64,7 @@ _MODULES = [
     "random",
     "regularizers",
     "saving",
+    "tree",
     "utils",
 ]
 _NAMES = {
@@ -114,6 +116,7 @@ __all__ = [
     "random",
     "regularizers",
     "saving",
+    "tree",
     "utils",
     "version",
 ]

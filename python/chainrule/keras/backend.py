@@ -1,6 +1,7 @@
 """``keras.backend``: settings under their older home."""
 
 from .config import (
+    backend,
     epsilon,
     floatx,
     image_data_format,
@@ -11,15 +12,10 @@ from .config import (
     set_image_data_format,
     standardize_dtype,
 )
+from .dtypes import result_type
 from .naming import clear_session, get_uid
 from .symbolic import is_keras_tensor
 from .variables import Variable
-
-
-def backend() -> str:
-    """The name of the engine: ``"chainrule"``."""
-    return "chainrule"
-
 
 __all__ = [
     "Variable",
@@ -32,6 +28,7 @@ __all__ = [
     "is_float_dtype",
     "is_int_dtype",
     "is_keras_tensor",
+    "result_type",
     "set_epsilon",
     "set_floatx",
     "set_image_data_format",

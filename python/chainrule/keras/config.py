@@ -14,6 +14,11 @@ _image_data_format = "channels_last"
 _interactive_logging = True
 
 
+def backend() -> str:
+    """The name of the engine: ``"chainrule"``."""
+    return "chainrule"
+
+
 def floatx() -> str:
     """The name of the default float type of weights and computations: ``"float32"`` unless set otherwise."""
     return _floatx

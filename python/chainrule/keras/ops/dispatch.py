@@ -9,6 +9,7 @@ from typing import Any
 from chainrule import _core
 
 from ..config import standardize_dtype
+from ..dtypes import result_type
 from ..symbolic import any_symbolic, apply_function
 from ..variables import Variable, convert_to_tensor
 
@@ -35,15 +36,29 @@ def as_tensor(x: Any) -> Any:
 
 
 def as_pair(x1: Any, x2: Any) -> tuple[Any, Any]:
-    """Both as tensors; an integer tensor that meets a float tensor is cast to the float type."""
+    """Both as tensors of one type, by Keras's promotion; Python scalars stay where the core treats them as weak."""
     x1, x2 = as_tensor(x1), as_tensor(x2)
-    if hasattr(x1, "dtype") and hasattr(x2, "dtype") and x1.dtype != x2.dtype:
-        kinds = x1.dtype.kind, x2.dtype.kind
-        if kinds[0] == "f" and kinds[1] in "iub":
-            x2 = core.cast(x2, x1.dtype)
-        elif kinds[1] == "f" and kinds[0] in "iub":
-            x1 = core.cast(x1, x2.dtype)
+    first, second = getattr(x1, "dtype", None), getattr(x2, "dtype", None)
+    if first is not None and first == second:
+        return x1, x2
+    if first is None and second is None:
+        x1, x2 = convert_to_tensor(x1), convert_to_tensor(x2)
+        first, second = x1.dtype, x2.dtype
+    target = result_type(
+        type(x1) if first is None else first.name if hasattr(first, "name") else first,
+        type(x2) if second is None else second.name if hasattr(second, "name") else second,
+    )
+    if first is not None and first != target:
+        x1 = core.cast(x1, target)
+    if second is not None and second != target:
+        x2 = core.cast(x2, target)
     return x1, x2
+
+
+def as_operands(*xs: Any) -> list[Any]:
+    """Tensors in the type that all of them give together."""
+    target = result_type(*(x.dtype.name for x in xs))
+    return [x if x.dtype == target else core.cast(x, target) for x in xs]
 
 
 def as_real(x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Functions of neural networks, and control flow that needs values."""
+"""Activations, losses and CTC."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..config import epsilon
 from ..variables import convert_to_tensor
 from .dispatch import as_pair, as_real, core, symbolic
 from .elementwise import clip
+from .normalization import axes_last, sorted_axes
 from .shapes import moveaxis
 
 
@@ -46,10 +47,28 @@ squareplus = _neural(nn.squareplus)
 sparse_plus = _neural(nn.sparse_plus)
 sparse_sigmoid = _neural(nn.sparse_sigmoid)
 threshold = _neural(nn.threshold)
-softmax = _neural(nn.softmax)
-log_softmax = _neural(nn.log_softmax)
 glu = _neural(nn.glu)
 sparsemax = _neural(nn.sparsemax)
+
+
+def _over_axes(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def apply(x: Any, axis: Any = -1) -> Any:
+        x = convert_to_tensor(x)
+        if axis is None:
+            return core.reshape(function(core.reshape(x, (-1,)), axis=0), x.shape)
+        if isinstance(axis, int):
+            return function(x, axis=axis)
+        last, order = axes_last(x, sorted_axes(axis, x.ndim))
+        rows = function(core.reshape(last, (*last.shape[: x.ndim - len(axis)], -1)), axis=-1)
+        y = core.reshape(rows, last.shape)
+        return y if order is None else core.transpose(y, order)
+
+    return symbolic(apply)
+
+
+softmax = _over_axes(nn.softmax)
+log_softmax = _over_axes(nn.log_softmax)
 
 
 @symbolic
@@ -131,30 +150,3 @@ def ctc_decode(
     if strategy == "beam_search":
         return nn.ctc_beam_decode(inputs, sequence_lengths, beam_width, top_paths, blank)
     raise ValueError(f"ctc_decode: strategy must be 'greedy' or 'beam_search', got {strategy!r}.")
-
-
-def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> Any:
-    """``true_fn()`` if the value is true, else ``false_fn()``. Needs the value: models that use it run unrecorded."""
-    return true_fn() if pred else false_fn()
-
-
-def while_loop(
-    cond: Callable[..., Any], body: Callable[..., Any], loop_vars: Any, maximum_iterations: int | None = None
-) -> Any:
-    """Repeats ``loop_vars = body(*loop_vars)`` while ``cond(*loop_vars)``. Needs values at each turn."""
-    several = isinstance(loop_vars, (list, tuple))
-    state = tuple(loop_vars) if several else (loop_vars,)
-    turns = 0
-    while (maximum_iterations is None or turns < maximum_iterations) and cond(*state):
-        result = body(*state)
-        state = tuple(result) if isinstance(result, (list, tuple)) else (result,)
-        turns += 1
-    return state if several else state[0]
-
-
-def fori_loop(lower: int, upper: int, body_fun: Callable[[int, Any], Any], init_val: Any) -> Any:
-    """``value = body_fun(i, value)`` for i from lower to upper - 1."""
-    value = init_val
-    for i in range(lower, upper):
-        value = body_fun(i, value)
-    return value

@@ -8,7 +8,8 @@ from typing import Any
 from ..config import epsilon as default_epsilon
 from ..variables import convert_to_tensor
 from .dispatch import as_real, core, symbolic
-from .reductions import norm, var
+from .linalg import norm
+from .reductions import var
 
 
 def axes_last(x: Any, axes: list[int]) -> tuple[Any, list[int] | None]:

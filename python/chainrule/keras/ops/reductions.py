@@ -11,13 +11,25 @@ from .dispatch import as_pair, as_real, as_tensor, core, reduction, symbolic
 sum = reduction("sum", core.sum)
 mean = reduction("mean", core.mean, floats=True)
 prod = reduction("prod", core.prod)
-max = reduction("max", core.max)
-min = reduction("min", core.min)
-amax = max
-amin = min
+amax = reduction("amax", core.max)
+amin = reduction("amin", core.min)
 any = reduction("any", core.any)
 all = reduction("all", core.all)
 logsumexp = reduction("logsumexp", core.logsumexp, floats=True)
+
+
+@symbolic
+def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """Greatest entry, at least ``initial``."""
+    greatest = amax(x, axis, keepdims)
+    return greatest if initial is None else core.maximum(greatest, initial)
+
+
+@symbolic
+def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """Least entry, at most ``initial``."""
+    least = amin(x, axis, keepdims)
+    return least if initial is None else core.minimum(least, initial)
 
 
 @symbolic
@@ -79,20 +91,6 @@ def cumsum(x: Any, axis: Any = None, dtype: Any = None) -> Any:
 def cumprod(x: Any, axis: Any = None, dtype: Any = None) -> Any:
     """Running products along the axis (None: of the flattened tensor)."""
     return core.cumprod(convert_to_tensor(x, dtype), axis=axis)
-
-
-@symbolic
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Vector norm along ``axis`` (None: of all entries): ord None or 2 Euclidean, 1 sum, inf greatest, p general."""
-    x = as_real(x)
-    size = core.absolute(x)
-    if ord in (None, 2, "euclidean", "fro"):
-        return core.sqrt(core.sum(core.square(x), axis=axis, keepdims=keepdims))
-    if ord == 1:
-        return core.sum(size, axis=axis, keepdims=keepdims)
-    if ord == math.inf:
-        return core.max(size, axis=axis, keepdims=keepdims)
-    return core.power(core.sum(core.power(size, ord), axis=axis, keepdims=keepdims), 1.0 / ord)
 
 
 @symbolic

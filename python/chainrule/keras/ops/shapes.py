@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..config import standardize_dtype
 from ..variables import convert_to_tensor, unwrap
-from .dispatch import core, symbolic
+from .dispatch import as_operands, core, symbolic
 
 
 def shape(x: Any) -> tuple[Any, ...]:
@@ -19,9 +20,11 @@ def shape(x: Any) -> tuple[Any, ...]:
     return tuple(unwrap(x).shape) if hasattr(x, "shape") else np.shape(x)
 
 
-def size(x: Any) -> Any:
-    """The number of entries."""
+def size(x: Any, axis: Any = None) -> Any:
+    """The number of entries, or of those along an axis (or axes)."""
     lengths = shape(x)
+    if axis is not None:
+        lengths = tuple(lengths[a] for a in ([axis] if isinstance(axis, int) else axis))
     return None if None in lengths else math.prod(lengths)
 
 
@@ -59,6 +62,7 @@ def transpose(x: Any, axes: Any = None) -> Any:
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """Two axes exchanged."""
     x = convert_to_tensor(x)
+    axis1, axis2 = (normalize_axis_index(a, x.ndim) for a in (axis1, axis2))
     order = list(range(x.ndim))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return core.transpose(x, tuple(order))
@@ -68,8 +72,9 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     """Axes moved to new positions."""
     x = convert_to_tensor(x)
-    source = [a % x.ndim for a in ([source] if isinstance(source, int) else source)]
-    destination = [a % x.ndim for a in ([destination] if isinstance(destination, int) else destination)]
+    source, destination = (normalize_axis_tuple(axes, x.ndim) for axes in (source, destination))
+    if len(source) != len(destination):
+        raise ValueError(f"moveaxis: as many source as destination axes are needed, got {source} and {destination}.")
     order = [a for a in range(x.ndim) if a not in source]
     for place, axis in sorted(zip(destination, source, strict=True)):
         order.insert(place, axis)
@@ -80,7 +85,8 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 def expand_dims(x: Any, axis: Any) -> Any:
     """New axes of length 1."""
     x = convert_to_tensor(x)
-    for one in sorted([axis] if isinstance(axis, int) else axis):
+    axes = [axis] if isinstance(axis, int) else list(axis)
+    for one in sorted(normalize_axis_tuple(axes, x.ndim + len(axes))):
         x = core.expand_dims(x, one)
     return x
 
@@ -104,39 +110,49 @@ def flip(x: Any, axis: Any = None) -> Any:
 
 
 @symbolic
-def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
-    """Joined along an axis."""
-    return core.concatenate([convert_to_tensor(x) for x in xs], axis=axis)
+def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Any:
+    """Joined along an axis (None: all flattened)."""
+    xs = as_operands(*(convert_to_tensor(x) for x in xs))
+    if axis is None:
+        xs, axis = [core.reshape(x, (-1,)) for x in xs], 0
+    return core.concatenate(xs, axis=axis)
 
 
 @symbolic
 def stack(x: Sequence[Any], axis: int = 0) -> Any:
     """Joined along a new axis."""
-    return core.stack([convert_to_tensor(item) for item in x], axis=axis)
+    return core.stack(as_operands(*(convert_to_tensor(item) for item in x)), axis=axis)
 
 
 @symbolic
 def hstack(xs: Sequence[Any]) -> Any:
     """Joined along the second axis (the first, for vectors)."""
-    xs = [core.reshape(t, (1,)) if t.ndim == 0 else t for t in map(convert_to_tensor, xs)]
+    xs = [core.reshape(t, (1,)) if t.ndim == 0 else t for t in as_operands(*map(convert_to_tensor, xs))]
     return core.concatenate(xs, axis=0 if xs[0].ndim == 1 else 1)
 
 
 @symbolic
 def vstack(xs: Sequence[Any]) -> Any:
     """Joined along the first axis; vectors become rows."""
-    xs = [core.reshape(t, (1, t.size)) if t.ndim < 2 else t for t in map(convert_to_tensor, xs)]
+    xs = [core.reshape(t, (1, t.size)) if t.ndim < 2 else t for t in as_operands(*map(convert_to_tensor, xs))]
     return core.concatenate(xs, axis=0)
+
+
+@symbolic
+def column_stack(xs: Sequence[Any]) -> Any:
+    """Joined along the second axis; vectors become columns."""
+    xs = [core.reshape(t, (t.size, 1)) if t.ndim < 2 else t for t in as_operands(*map(convert_to_tensor, xs))]
+    return core.concatenate(xs, axis=1)
 
 
 @symbolic
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Parts along an axis: so many equal ones, or cut at the given indices."""
     x = convert_to_tensor(x)
-    axis %= x.ndim
+    axis = normalize_axis_index(axis, x.ndim)
     length = x.shape[axis]
     if isinstance(indices_or_sections, int):
-        if length % indices_or_sections:
+        if indices_or_sections < 1 or length % indices_or_sections:
             raise ValueError(f"split: an axis of length {length} can't be cut into {indices_or_sections} equal parts.")
         step = length // indices_or_sections
         cuts = list(range(step, length, step))
@@ -150,7 +166,9 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
     """The entries along an axis as a list."""
     x = convert_to_tensor(x)
-    axis %= x.ndim
+    axis = normalize_axis_index(axis, x.ndim)
+    if num is not None and num != x.shape[axis]:
+        raise ValueError(f"unstack: num={num}, but axis {axis} has length {x.shape[axis]}.")
     lead = (builtins.slice(None),) * axis
     return [x[(*lead, i)] for i in range(x.shape[axis])]
 
@@ -161,7 +179,7 @@ def repeat(x: Any, repeats: int, axis: Any = None) -> Any:
     x = convert_to_tensor(x)
     if axis is None:
         x, axis = core.reshape(x, (-1,)), 0
-    indices = np.repeat(np.arange(x.shape[axis]), np.asarray(repeats))
+    indices = np.repeat(np.arange(x.shape[axis]), np.asarray(unwrap(repeats)))
     return core.take(x, indices, axis=axis)
 
 
@@ -201,6 +219,7 @@ def roll(x: Any, shift: Any, axis: Any = None) -> Any:
     x = convert_to_tensor(x)
     if axis is None:
         return core.reshape(roll(core.reshape(x, (-1,)), shift, 0), x.shape)
-    for one, by in zip(np.atleast_1d(axis).tolist(), np.atleast_1d(shift).tolist(), strict=True):
+    axes, shifts = np.broadcast_arrays(np.atleast_1d(axis), np.atleast_1d(unwrap(shift)))
+    for one, by in zip(axes.tolist(), shifts.tolist(), strict=True):
         x = core.take(x, np.roll(np.arange(x.shape[one]), by), axis=one)
     return x

@@ -18,6 +18,7 @@
 #include "ops/functions.h"
 #include "ops/op.h"
 #include "runtime/cpu.h"
+#include "runtime/dot_unit.h"
 #include "runtime/memory.h"
 #include "runtime/threads.h"
 
@@ -117,6 +118,21 @@ void bind_runtime(py::module_& m) {
         return std::vector<std::string>(names, names + count);
       },
       "Instruction-set levels this processor can run, from the least to the best.");
+  m.def(
+      "dot_units",
+      [] {
+        const auto name = [](DotType type) {
+          constexpr const char* names[] = {"none", "vectors", "tiles"};
+          return std::string(names[static_cast<int>(dot_unit(type))]);
+        };
+        return std::map<std::string, std::string>{{"bfloat16", name(DotType::bfloat16)},
+                                                  {"int8", name(DotType::signed_bytes)}};
+      },
+      "What products of bfloat16 and int8 run on: 'tiles' (AMX), 'vectors' (AVX-512 BF16, VNNI), 'none' (float32).");
+  m.def("dot_cap", [] { return std::string(dot_cap()); }, "The best unit that may be used (CHAINRULE_DOT).");
+  m.def(
+      "set_dot_cap", [](const std::string& name) { set_dot_cap(name.c_str()); }, py::arg("name"),
+      "Changes that cap (for tests): 'none', 'vectors' or 'tiles'.");
 }
 
 }  // namespace

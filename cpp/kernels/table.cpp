@@ -29,6 +29,7 @@ const Kernels& table() {
     fill_norms(k.norm);
     fill_attention(k.attention);
     fill_fft(k.fft);
+    fill_dots(k.dot);
     fill_half(k);
     return k;
   }();

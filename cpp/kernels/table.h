@@ -12,6 +12,7 @@
 #include "kernels/attention.h"
 #include "kernels/cell.h"
 #include "kernels/ctc.h"
+#include "kernels/dot.h"
 #include "kernels/fft.h"
 #include "kernels/norm.h"
 
@@ -185,6 +186,7 @@ struct Kernels {
   NormKernels norm;            // kernels/norm.h
   AttentionKernels attention;  // kernels/attention.h
   FftKernels fft;
+  DotKernels dot;  // kernels/dot.h
 };
 
 }  // namespace chainrule

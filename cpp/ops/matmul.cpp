@@ -8,6 +8,7 @@
 #include "ops/support.h"
 #include "ops/walk.h"
 #include "runtime/cpu.h"
+#include "tensor/dot.h"
 #include "tensor/iterate.h"
 
 namespace chainrule {
@@ -237,6 +238,56 @@ void infer_fused(const Call& call, std::vector<Output>& outputs) {
     throw ValueError(message("[matmul_bias_act] there is no elementwise op number ", opcode));
 }
 
+// ---- bytes: int32 sums ---------------------------------------------------------------------------------------------
+
+struct ByteTask {
+  ByteGemm shape;
+  std::int64_t batches;
+  Shape batch;
+  Strides a_batch, b_batch;
+};
+
+void infer_bytes(const Call& call, std::vector<Output>& outputs) {
+  const DType a = call.in(0).dtype(), b = call.in(1).dtype();
+  if ((a != DType::I8 && a != DType::U8) || b != DType::I8)
+    throw DTypeError(message("[int8_matmul] a must be int8 or uint8 and b int8, got ", name(a), " and ", name(b),
+                             "; use matmul for other types"));
+  outputs.push_back({DType::I32, product_of(call).out});
+}
+
+void run_bytes(const Task& task, void* const* ptr) {
+  const auto& t = task.get<ByteTask>();
+  for (std::int64_t i = 0; i < t.batches; ++i) {
+    std::int64_t a = 0, b = 0, rest = i;
+    for (int axis = t.batch.ndim - 1; axis >= 0; --axis) {
+      a += rest % t.batch[axis] * t.a_batch[axis];
+      b += rest % t.batch[axis] * t.b_batch[axis];
+      rest /= t.batch[axis];
+    }
+    run_byte_gemm(t.shape, static_cast<const std::int8_t*>(ptr[0]) + a, static_cast<const std::int8_t*>(ptr[1]) + b,
+                  static_cast<std::int32_t*>(ptr[2]) + i * t.shape.m * t.shape.n);
+  }
+}
+
+void lower_bytes(const Call& call, Task& task) {
+  Product p = product_of(call);
+  const Tensor &a = call.in(0), &b = call.in(1);
+  auto& t = task.params<ByteTask>();
+  t.batches = element_count(p.batch);
+  if (one_matrix(a, b) && walk_rows(a).ndim == 1) {
+    p.a_row = walk_rows(a).strides[0];
+    p.m *= t.batches;
+    t.batches = 1;
+    p.batch = Shape();
+  }
+  const DotType type = a.dtype() == DType::U8 ? DotType::unsigned_bytes : DotType::signed_bytes;
+  t.shape = {type, p.m, p.n, p.k, p.a_row, p.a_col, p.b_row, p.b_col};
+  t.batch = p.batch;
+  t.a_batch = p.a_batch;
+  t.b_batch = p.b_batch;
+  task.run = run_bytes;
+}
+
 // ---- gradient ------------------------------------------------------------------------------------------------------
 
 // da = g b^T, db = a^T g, with vectors as matrices of one row or column and the broadcast axes summed.
@@ -284,6 +335,7 @@ bool register_all() {
   matmul.lower = lower;
   matmul.vjp = vjp;
   matmul.saves_inputs = 3;
+  matmul.takes_half = true;
   register_op(matmul);
 
   Op fused;
@@ -294,7 +346,17 @@ bool register_all() {
   fused.prepare = prepare;
   fused.infer = infer_fused;
   fused.lower = lower_fused;
+  fused.takes_half = true;
   register_op(fused);
+
+  Op bytes;
+  bytes.name = "int8_matmul";
+  bytes.doc =
+      "Matrix product of int8 or uint8 with int8 in exact int32, with the shapes of matmul (which wraps in int8).";
+  bytes.tensors = {{"a"}, {"b"}};
+  bytes.infer = infer_bytes;
+  bytes.lower = lower_bytes;
+  register_op(bytes);
   return true;
 }
 

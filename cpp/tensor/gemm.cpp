@@ -7,6 +7,7 @@
 #include "kernels/gemm.h"
 #include "runtime/cpu.h"
 #include "runtime/threads.h"
+#include "tensor/dot.h"
 
 namespace chainrule {
 namespace {
@@ -298,6 +299,10 @@ GemmPlan plan_gemm(const Gemm& shape) {
     plan.path = GemmPath::nothing;
     return plan;
   }
+  if (is_half(s.dtype)) {
+    plan.path = GemmPath::half;
+    return plan;
+  }
   if (s.b_packed) s.b_row = s.b_col = 0;
   if (s.m == 1 && s.b_row == 1 && s.n > 1 && s.k > 1) {
     plan.path = GemmPath::dot_rows_b;
@@ -375,6 +380,8 @@ void run(const GemmPlan& plan, const void* a, const void* b, void* c, const void
   switch (plan.path) {
     case GemmPath::nothing:
       return;
+    case GemmPath::half:
+      return run_half_gemm(plan.shape, a, b, c, bias);
     case GemmPath::dot_rows_a:
     case GemmPath::dot_rows_b:
       return run_dot_rows(plan, a, b, c, bias);

@@ -21,7 +21,7 @@ namespace chainrule {
 struct GemmKernel;
 
 struct Gemm {
-  DType dtype;                         // F32 or F64
+  DType dtype;                         // a float; half types are summed in float32 (tensor/dot.h)
   std::int64_t m, n, k;                // any may be 0; k == 0 gives act(bias)
   std::int64_t a_row, a_col;           // strides in elements; may be 0 or negative
   std::int64_t b_row, b_col;           // not read when b_packed
@@ -34,6 +34,7 @@ struct Gemm {
 
 enum class GemmPath : std::uint8_t {
   nothing,     // m or n is 0
+  half,        // float16 and bfloat16: tensor/dot.h
   dot_rows_b,  // one row of A against the contiguous columns of B
   dot_rows_a,  // the contiguous rows of A against one column
   add_rows_b,  // one row of A times a B of contiguous rows, too large for the first-level cache

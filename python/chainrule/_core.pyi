@@ -227,6 +227,12 @@ def detach(*args: Any, **options: Any) -> Any:
 def dot(*args: Any, **options: Any) -> Any:
     """The sum of products over the last axis of ``a`` and the last but one of ``b`` (its only one)."""
 
+def dot_cap(*args: Any, **options: Any) -> Any:
+    """The best unit that may be used (CHAINRULE_DOT)."""
+
+def dot_units(*args: Any, **options: Any) -> Any:
+    """What products of bfloat16 and int8 run on: 'tiles' (AMX), 'vectors' (AVX-512 BF16, VNNI), 'none' (float32)."""
+
 def empty(*args: Any, **options: Any) -> Any:
     """A tensor with any values."""
 
@@ -298,6 +304,9 @@ def resume_recording(*args: Any, **options: Any) -> Any:
 
 def set_dot(*args: Any, **options: Any) -> Any:
     """Who answers calls of dot() that are no plain matrix product."""
+
+def set_dot_cap(*args: Any, **options: Any) -> Any:
+    """Changes that cap (for tests): 'none', 'vectors' or 'tiles'."""
 
 def set_isa(*args: Any, **options: Any) -> Any:
     """Changes the instruction-set level (for tests)."""
@@ -624,6 +633,10 @@ class ops:
     @staticmethod
     def index_grad(g: ArrayLike, *indices: ArrayLike | Sequence[ArrayLike], shape: int | Sequence[int]) -> Any:
         """Zeros of a shape, g added at x[indices]: the gradient of index."""
+
+    @staticmethod
+    def int8_matmul(a: ArrayLike, b: ArrayLike) -> Tensor:
+        """Matrix product of int8 or uint8 with int8 in exact int32, with the shapes of matmul (which wraps in int8)."""
 
     @staticmethod
     def invert(a: ArrayLike) -> Tensor:

@@ -141,6 +141,27 @@ SAMPLES["matmul_bias_act"] = Samples(
 )
 
 
+def bytes_case(*shapes: tuple[int, ...], kind: str = "int8") -> Case:
+    rng = generator(f"bytes {shapes} {kind}")
+    a, b = (rng.integers(np.iinfo(t).min, np.iinfo(t).max + 1, s).astype(t) for t, s in zip((kind, "int8"), shapes))
+    return case(a, b)
+
+
+SAMPLES["int8_matmul"] = Samples(
+    lambda a, b: np.matmul(a.astype("int32"), b.astype("int32")),
+    [
+        bytes_case((3, 4), (4, 5)),
+        bytes_case((4,), (4,)),
+        bytes_case((2, 3, 4), (4, 2), kind="uint8"),
+        bytes_case((2, 1, 2, 3), (3, 3, 2)),
+        bytes_case((3, 0), (0, 2)),
+    ],
+    bytes_case((130, 700), (700, 110)),
+    ("int8",),
+    data=(),
+)
+
+
 # ---- softmax and losses --------------------------------------------------------------------------------------------
 
 

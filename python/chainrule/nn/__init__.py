@@ -41,7 +41,7 @@ from .activations import (
 from .attention import KeyValueCache, attention
 from .convolution import conv, conv_transpose, depthwise_conv, separable_conv
 from .ctc import ctc_beam_decode, ctc_greedy_decode, ctc_loss
-from .layers import dense, dropout, embedding
+from .layers import dense, dropout, embedding, int8_matmul
 from .losses import (
     binary_cross_entropy,
     sigmoid_cross_entropy,
@@ -109,6 +109,7 @@ __all__ = [
     "hard_tanh",
     "layer_norm",
     "ifft",
+    "int8_matmul",
     "ifft2",
     "irfft",
     "istft",

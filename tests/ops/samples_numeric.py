@@ -143,7 +143,10 @@ SAMPLES["matmul_bias_act"] = Samples(
 
 def bytes_case(*shapes: tuple[int, ...], kind: str = "int8") -> Case:
     rng = generator(f"bytes {shapes} {kind}")
-    a, b = (rng.integers(np.iinfo(t).min, np.iinfo(t).max + 1, s).astype(t) for t, s in zip((kind, "int8"), shapes))
+    a, b = (
+        rng.integers(np.iinfo(t).min, np.iinfo(t).max + 1, s).astype(t)
+        for t, s in zip((kind, "int8"), shapes, strict=True)
+    )
     return case(a, b)
 
 

@@ -1,4 +1,4 @@
-"""Products of half types and of bytes: every unit the processor has, every layout, against float64 and exact integers."""
+"""Products of half types and of bytes: every unit, every layout, against float64 and exact integers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def half(values: np.ndarray, dtype: str) -> Any:
 
 
 def check(a: Any, b: Any, dtype: str) -> None:
-    """k roundings of the float32 sum, then one of the result: |error| <= u |y| + k 2^-24 |A| |B|, u the unit roundoff."""
+    """k roundings of the float32 sum, then one of the result, to unit roundoff u."""
     wide_a, wide_b = a.astype("float64").numpy(), b.astype("float64").numpy()
     exact = wide_a @ wide_b
     u = 2.0**-8 if dtype == "bfloat16" else 2.0**-11

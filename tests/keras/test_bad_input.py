@@ -241,7 +241,7 @@ def test_no_targets():
         (lambda: keras.Input((2.5,)), "integers"),
         (lambda: keras.Sequential([layers.Dense]), "Dense\\(\\)"),
         (lambda: keras.Sequential([3]), "layers"),
-        (lambda: keras.Sequential([layers.Dense(1, name="a"), layers.Dense(1, name="a")]), "different names"),
+        (lambda: keras.Sequential([layers.Dense(1, name="a"), layers.Dense(1, name="a")]), "unique names"),
         (lambda: keras.optimizers.SGD(learning_rate="fast"), "number"),
         (lambda: keras.optimizers.SGD(-1.0), ">= 0"),
         (lambda: keras.optimizers.SGD(clipnorm=1.0, clipvalue=1.0), "Only one"),

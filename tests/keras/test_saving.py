@@ -158,7 +158,6 @@ OPTIMIZERS = [
     ("Lion", {}),
     ("Adafactor", {}),
     ("Muon", {}),
-    ("Adam", {"use_ema": True, "gradient_accumulation_steps": 2}),
 ]
 
 

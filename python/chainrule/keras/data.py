@@ -34,13 +34,18 @@ def batch_parts(data: Any) -> tuple[Any, Any, Any]:
 
 def is_array_data(x: Any) -> bool:
     """Whether ``x`` is an array-like or a structure of them, as opposed to a source of batches."""
-    return all(hasattr(leaf, "__array__") or isinstance(leaf, (int, float)) for leaf in flatten(x)) and not isinstance(
-        x, PyDataset
-    )
+    if isinstance(x, PyDataset):
+        return False
+    leaves = flatten(x)
+    if isinstance(x, (list, tuple, dict)):
+        leaves = [leaf for leaf in leaves if leaf is not None]  # optional inputs that aren't given
+    return all(hasattr(leaf, "__array__") or isinstance(leaf, (int, float)) for leaf in leaves)
 
 
 def to_rows(x: Any, what: str) -> Any:
     """A tensor of an array-like with at least one axis; shares memory with ndarrays."""
+    if x is None:  # an optional input that isn't given
+        return None
     if isinstance(x, Variable):
         x = x.value
     if not isinstance(x, Tensor):
@@ -55,7 +60,7 @@ def to_rows(x: Any, what: str) -> Any:
 def _structure(data: Any, what: str) -> Any:
     """The structure with tensors for leaves. A list of numbers (or of rows of numbers) is one array."""
     if isinstance(data, (list, tuple)) and not any(hasattr(item, "__array__") for item in data):
-        if any(isinstance(item, dict) for item in data):
+        if any(item is None or isinstance(item, dict) for item in data):
             return map_structure(lambda leaf: to_rows(leaf, what), data)
         try:
             data = np.asarray(data)
@@ -66,6 +71,11 @@ def _structure(data: Any, what: str) -> Any:
         if data.dtype.kind == "f":
             data = data.astype("float32")
     return map_structure(lambda leaf: to_rows(leaf, what), data)
+
+
+def present(structure: Any) -> list[Any]:
+    """The leaves that aren't None."""
+    return [leaf for leaf in flatten(structure) if leaf is not None]
 
 
 class ArrayData:
@@ -81,8 +91,9 @@ class ArrayData:
         self.y = None if y is None else _structure(y, f"{prefix}y")
         self.sample_weight = None if sample_weight is None else _structure(sample_weight, f"{prefix}sample_weight")
         groups = [("x", self.x), ("y", self.y), ("sample_weight", self.sample_weight)]
-        self.arrays = [leaf for _, part in groups if part is not None for leaf in flatten(part)]
-        lengths = {f"{prefix}{label}": [leaf.shape[0] for leaf in flatten(p)] for label, p in groups if p is not None}
+        self.arrays = [leaf for _, part in groups for leaf in present(part)]
+        lengths = {f"{prefix}{label}": [leaf.shape[0] for leaf in present(part)] for label, part in groups}
+        lengths = {label: each for label, each in lengths.items() if each}
         counts = {length for each in lengths.values() for length in each}
         if len(counts) > 1:
             told = ", ".join(f"{label}: {'/'.join(map(str, each))}" for label, each in lengths.items())
@@ -90,7 +101,7 @@ class ArrayData:
         self.rows: int = counts.pop() if counts else 0
         if self.rows == 0:
             raise ValueError(
-                f"{prefix}x is empty: there are no samples. Its shape is {tuple(flatten(self.x)[0].shape)}."
+                f"{prefix}x is empty: there are no samples. Its shapes are {[tuple(a.shape) for a in self.arrays]}."
             )
 
     def unpack(self, arrays: list[Any]) -> Batch:
@@ -98,7 +109,7 @@ class ArrayData:
         source = iter(arrays)
         parts = []
         for part in (self.x, self.y, self.sample_weight):
-            leaves = [] if part is None else [next(source) for _ in flatten(part)]
+            leaves = [None if leaf is None else next(source) for leaf in flatten(part)]
             parts.append(None if part is None else pack_like(part, leaves))
         return parts[0], parts[1], parts[2]
 
@@ -124,7 +135,7 @@ class ArrayData:
         cut = {id(a): a[start:stop] for a in self.arrays}
         for field in ("x", "y", "sample_weight"):
             value = getattr(self, field)
-            setattr(part, field, None if value is None else map_structure(lambda leaf: cut[id(leaf)], value))
+            setattr(part, field, map_structure(lambda leaf: None if leaf is None else cut[id(leaf)], value))
         part.arrays = [cut[id(a)] for a in self.arrays]
         part.rows = stop - start
         return part

@@ -67,7 +67,7 @@ class FitRun:
 
     def at_once(self, loop: Any, epochs: int) -> None:
         """All epochs in one run of the core; the history is computed from its table afterwards."""
-        metrics = self.model.metrics
+        metrics = self.model._named_metrics()
         try:
             while loop.epoch < epochs:
                 loop.run(epochs, -1, _BUDGET_SECONDS)
@@ -75,9 +75,9 @@ class FitRun:
             table = np.asarray(loop.take_history())
             column = 0
             history = self.model.history
-            for metric in metrics:
+            for name, metric in metrics:
                 width = len(metric.variables)
-                history.history[metric.name] = metric.results(table[:, column : column + width]).tolist()
+                history.history[name] = metric.results(table[:, column : column + width]).tolist()
                 column += width
             history.epoch = list(range(len(table)))
         self.logs = {name: values[-1] for name, values in history.history.items() if values}

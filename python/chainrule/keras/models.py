@@ -6,6 +6,7 @@ Outside of training and gradients, calling a built graph model on an array repla
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from chainrule import _core
 
-from . import saving
+from . import saving, state
 from .layers.base import Layer, context, map_shapes, structure_version
 from .layers.core import InputLayer, flatten_advice
 from .masking import get_mask, masks_of, set_mask
@@ -21,6 +22,7 @@ from .registry import Registry, deserialize_keras_object, serialize_keras_object
 from .summary import print_summary
 from .symbolic import Graph, KerasTensor, flatten, map_structure
 from .training import Trainer
+from .tree import flatten_with_path
 from .variables import Tensor
 
 _MODEL_KINDS = (np.ndarray, Tensor)
@@ -59,7 +61,12 @@ class Model(Trainer, Layer):
         self._graph = None
         self._init_trainer()
         if inputs is not None:
-            self._set_graph(Graph(inputs, outputs))
+            placeholders = {
+                id(tensor): InputLayer(batch_shape=tensor.shape, dtype=tensor.dtype).output
+                for tensor in flatten(inputs)
+                if isinstance(tensor, KerasTensor) and not _is_entrance(tensor)
+            }
+            self._set_graph(Graph(inputs, outputs, placeholders))
 
     def _set_graph(self, graph: Graph) -> None:
         self._graph = graph
@@ -69,7 +76,7 @@ class Model(Trainer, Layer):
 
     @staticmethod
     def _names_of_outputs(graph: Graph) -> list[str]:
-        if isinstance(graph.outputs, dict):
+        if isinstance(graph.outputs, dict) and len(graph.outputs) == len(graph.output_tensors):
             return sorted(graph.outputs)
         names: list[str] = []
         for tensor in graph.output_tensors:
@@ -91,6 +98,15 @@ class Model(Trainer, Layer):
     def layers(self) -> list[Layer]:
         """The layers directly inside."""
         return self._sublayers()
+
+    @layers.setter
+    def layers(self, value: Any) -> None:
+        raise AttributeError("`Model.layers` attribute is reserved and can't be set. Please use another name.")
+
+    @property
+    def operations(self) -> list[Any]:
+        """The layers and functions of the graph, input layers first."""
+        return self._require_graph("operations").operations
 
     @property
     def inputs(self) -> list[KerasTensor]:
@@ -184,22 +200,19 @@ class Model(Trainer, Layer):
         """The inputs in the graph's order, checked, in the declared types and with their masks."""
         graph = self._graph
         assert graph is not None
-        if isinstance(inputs, dict) and not isinstance(graph.inputs, dict):
-            named = {tensor.name: tensor for tensor in graph.input_tensors}
-            if set(named) - set(inputs):
-                raise ValueError(f"Model {self.name!r} needs the inputs {sorted(named)}, got {sorted(inputs)}.")
-            values = [inputs[tensor.name] for tensor in graph.input_tensors]
-        else:
-            values = flatten(inputs)
+        values = self._ordered_inputs(inputs)
         if len(values) != len(graph.input_tensors):
             raise ValueError(
-                f"Model {self.name!r} has {len(graph.input_tensors)} inputs {[t.name for t in graph.input_tensors]}, "
-                f"got {len(values)} arrays."
+                f"Model {self.name!r} expects {len(graph.input_tensors)} input(s) "
+                f"{[t.name for t in graph.input_tensors]}, got {len(values)} arrays."
             )
         masks = [get_mask(value) for value in values] if mask is None else flatten(mask)
-        checked = []
+        checked: list[Any] = []
         for tensor, value, own in zip(graph.input_tensors, values, masks, strict=True):
             value = self._match(tensor, value)
+            if value is None:
+                checked.append(value)
+                continue
             if not isinstance(value, KerasTensor) and value.dtype != tensor.dtype:
                 value = _core.ops.cast(value, tensor.dtype)
             if own is not None and get_mask(value) is not own:
@@ -209,23 +222,63 @@ class Model(Trainer, Layer):
             checked.append(value)
         return checked
 
+    def _ordered_inputs(self, inputs: Any) -> list[Any]:
+        """The inputs' leaves in the order of the graph's, found by name where a dictionary is given.
+
+        Raises:
+            ValueError: names that are missing, or a list where a dictionary says another order.
+        """
+        graph = self._graph
+        assert graph is not None
+        declared = graph.inputs
+        mismatch = f"The structure of `inputs` doesn't match the expected structure of model {self.name!r}."
+        if not isinstance(inputs, dict):
+            if isinstance(declared, dict) and isinstance(inputs, (list, tuple)):
+                shown = f"{mismatch} Expected a dictionary of {list(declared)}, got a list of {len(inputs)}"
+                if list(declared) != sorted(declared):
+                    raise ValueError(f"{shown}, whose order isn't clear.")
+                warnings.warn(f"{shown}; it is taken in this order.", stacklevel=4)
+            return flatten(inputs)
+        if isinstance(declared, dict) and not all(isinstance(tensor, KerasTensor) for tensor in declared.values()):
+            return flatten(inputs)
+        named = declared if isinstance(declared, dict) else {tensor.name: tensor for tensor in graph.input_tensors}
+        required = {key for key, tensor in named.items() if not _is_optional(tensor)}
+        if required - set(inputs):
+            raise ValueError(f"Model {self.name!r} needs the inputs {sorted(named)}, got {sorted(inputs)}.")
+        if set(inputs) - set(named):
+            extra = sorted(str(key) for key in set(inputs) - set(named))
+            warnings.warn(f"{mismatch} Expected {list(named)}, got {extra} besides.", stacklevel=4)
+        if isinstance(declared, dict):
+            return flatten({key: inputs.get(key) for key in declared})
+        return [inputs.get(key) for key in named]
+
     def _match(self, tensor: KerasTensor, value: Any) -> Any:
         """The value, with a last axis of length 1 added or dropped if that makes it fit. ValueError if nothing does."""
+        if value is None:
+            if _is_optional(tensor):
+                return None
+            raise ValueError(f"Model {self.name!r}: the input {tensor.name!r} is None, but it is not optional.")
         shape, wanted = tuple(value.shape), tensor.shape
         if _fits(shape, wanted):
             return value
         if isinstance(value, Tensor):
-            if len(shape) == len(wanted) - 1 and wanted[-1] == 1 and _fits((*shape, 1), wanted):
+            if wanted and len(shape) == len(wanted) - 1 and wanted[-1] == 1 and _fits((*shape, 1), wanted):
                 return _core.ops.expand_dims(value, -1)
             if len(shape) == len(wanted) + 1 and shape[-1] == 1 and _fits(shape[:-1], wanted):
                 return _core.ops.squeeze(value, axis=-1)
         consumer = self._first_consumer(tensor)
         one_axis = wanted[1] if len(wanted) == 2 else None
         advice = flatten_advice(shape, one_axis) if len(shape) > 2 else ""
+        path = ".".join(
+            str(key)
+            for path, leaf in flatten_with_path(self._require_graph("inputs").inputs)
+            if leaf is tensor
+            for key in path
+        )
         raise ValueError(
-            f"Layer {consumer.name!r} ({type(consumer).__name__}) of model {self.name!r} expects inputs of shape "
-            f"{wanted}, but "
-            f"x has shape {shape}.{advice}"
+            f"Model {self.name!r}: invalid shape of the input with name {tensor.name!r} and path {path!r}, which "
+            f"layer {consumer.name!r} ({type(consumer).__name__}) takes: expected shape={wanted}, found shape={shape}."
+            f"{advice}"
         )
 
     def _first_consumer(self, tensor: KerasTensor) -> Any:
@@ -337,6 +390,19 @@ class Model(Trainer, Layer):
         """Reads weights that :meth:`save_weights` wrote; see :func:`chainrule.keras.saving.load_weights`."""
         saving.load_weights(self, filepath, skip_mismatch, **kwargs)
 
+    def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
+        """The values of all variables, nested by their paths, in four groups: ``"trainable_variables"``,
+        ``"non_trainable_variables"``, ``"optimizer_variables"``, ``"metrics_variables"``.
+
+        Args:
+            value_format: ``"backend_tensor"`` (the variables' own memory) or ``"numpy_array"`` (copies).
+        """
+        return state.state_tree(self, value_format)
+
+    def set_state_tree(self, state_tree: dict[str, Any]) -> None:
+        """Writes values that :meth:`get_state_tree` gave."""
+        state.assign_state_tree(self, state_tree)
+
     def summary(
         self,
         line_length: int | None = None,
@@ -377,6 +443,15 @@ def _shapes(shape: Any) -> list[tuple[Any, ...]]:
     return [tuple(shape)]
 
 
+def _is_entrance(tensor: KerasTensor) -> bool:
+    """Whether it is no result of a layer or function, so that it can be a model's input itself."""
+    return tensor.node is None or isinstance(tensor.node.operation, InputLayer)
+
+
+def _is_optional(tensor: KerasTensor) -> bool:
+    return tensor.node is not None and getattr(tensor.node.operation, "optional", False)
+
+
 def _fits(shape: tuple[Any, ...], wanted: tuple[Any, ...]) -> bool:
     return len(shape) == len(wanted) and all(
         m is None or n is None or m == n for m, n in zip(shape, wanted, strict=True)
@@ -414,6 +489,12 @@ class Sequential(Model):
         """The layers without the input layer."""
         return [layer for layer in self._layer_list if not isinstance(layer, InputLayer)]
 
+    @layers.setter
+    def layers(self, value: Any) -> None:
+        raise AttributeError(
+            "`Sequential.layers` attribute is reserved and can't be set. Use `add()` and `pop()` to change the layers."
+        )
+
     def _sublayers(self) -> list[Layer]:
         return list(self._layer_list)
 
@@ -432,15 +513,27 @@ class Sequential(Model):
                 layer = Lambda(layer)
             else:
                 hint = f" Did you mean {layer.__name__}()?" if isinstance(layer, type) else ""
-                raise ValueError(f"Sequential takes layers, got {layer!r}.{hint}")
+                raise ValueError(
+                    f"Only instances of keras.layers.Layer can be added to a Sequential model, got {layer!r}.{hint}"
+                )
         if isinstance(layer, InputLayer) and self._layer_list:
+            if isinstance(self._layer_list[0], InputLayer):
+                raise ValueError(
+                    f"Sequential model {self.name!r} has already been configured to use input shape "
+                    f"{self._layer_list[0].batch_shape}; an Input must be the first layer."
+                )
             raise ValueError(f"Model {self.name!r}: an Input must be the first layer; there are layers already.")
         if any(other.name == layer.name for other in self._layer_list):
-            raise ValueError(f"Model {self.name!r} has a layer {layer.name!r} already; layers need different names.")
+            raise ValueError(
+                f"All layers added to a Sequential model should have unique names; {self.name!r} has a layer "
+                f"{layer.name!r} already."
+            )
         if not self._layer_list and not isinstance(layer, InputLayer):
-            first = getattr(layer, "_first_shape", None)
+            first, dtype = getattr(layer, "_first_shape", None), None
+            if isinstance(layer, Model) and layer._graph is not None and isinstance(layer._graph.inputs, KerasTensor):
+                first, dtype = layer._graph.inputs.shape, layer._graph.inputs.dtype
             if first is not None:
-                self._layer_list.append(InputLayer(batch_shape=first, dtype=None))
+                self._layer_list.append(InputLayer(batch_shape=first, dtype=dtype))
         self._layer_list.append(layer)
         if rebuild:
             self._rebuild()
@@ -471,15 +564,23 @@ class Sequential(Model):
 
     def build(self, input_shape: Any = None) -> None:
         """Builds the layers for inputs of that shape, batch axis first."""
+        if self._graph is not None and input_shape is not None and not _fits(tuple(input_shape), self.input_shape):
+            raise ValueError(
+                f"Sequential model {self.name!r} has already been configured to use input shape {self.input_shape}, "
+                f"so it can't be built for {tuple(input_shape)}."
+            )
         if self._graph is not None or input_shape is None:
             return
         if not self._layer_list:
-            raise ValueError(f"Model {self.name!r} has no layers yet.")
+            raise ValueError(f"Sequential model {self.name!r} has no layers yet.")
         if not isinstance(self._layer_list[0], InputLayer):
             self._layer_list.insert(0, InputLayer(batch_shape=tuple(input_shape)))
         x = inputs = self._layer_list[0].output
         for layer in self.layers:
-            x = layer(x)
+            try:
+                x = layer(x)
+            except NotImplementedError:  # its outputs aren't known beforehand: the layers run one by one
+                return
         if len(flatten(x)) != 1:
             raise ValueError(f"Sequential takes layers with one output; {self.layers[-1].name!r} has several.")
         graph = Graph(inputs, x)
@@ -489,8 +590,8 @@ class Sequential(Model):
 
     def _ensure_built(self, args: tuple[Any, ...]) -> None:
         shape = args[0].shape if args and hasattr(args[0], "shape") else None
-        if shape is not None and self._layer_list:
-            self.build((None, *shape[1:]))
+        if shape is not None or not self._layer_list:
+            self.build((None, *(shape or ())[1:]))
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -533,19 +634,6 @@ class Sequential(Model):
         return model
 
 
-def clone_model(model: Model, input_tensors: Any = None, clone_function: Any = None, **kwargs: Any) -> Model:
-    """A model of the same structure with new weights. ``clone_function(layer)`` may make other layers."""
-    if input_tensors is not None or kwargs:
-        raise ValueError("clone_model: only model and clone_function are supported.")
-    if isinstance(model, Sequential) and clone_function is not None:
-        layers = [clone_function(layer) if not isinstance(layer, InputLayer) else layer for layer in model._layer_list]
-        fresh = [type(x).from_config(x.get_config()) if isinstance(x, InputLayer) else x for x in layers]
-        return Sequential(fresh, name=model.name)
-    if clone_function is not None:
-        raise ValueError("clone_model: clone_function is supported for Sequential models.")
-    return type(model).from_config(model.get_config())
-
-
 def model_from_json(json_string: str, custom_objects: dict[str, Any] | None = None) -> Any:
     """The model that ``to_json`` described, with new weights."""
     import json
@@ -557,5 +645,8 @@ registry = Registry("model", "keras.models", Model)
 registry.add(Model, "Functional")
 registry.add(Sequential)
 load_model, save_model = saving.load_model, saving.save_model
+
+
+from .cloning import clone_model  # noqa: E402 - it needs the classes above
 
 __all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]

@@ -81,7 +81,7 @@ def run_step(model: Any, mode: str, x: Any, y: Any, sample_weight: Any) -> None:
     data = (x, y) if sample_weight is None else (x, y, sample_weight)
     with remember_logits():
         logs = getattr(model, f"{mode}_step")(data if y is not None else x)
-    tracked = {metric.name for metric in model.metrics}
+    tracked = {name for name, _ in model._named_metrics()}
     for name, value in (logs or {}).items():
         if name not in tracked:  # kept in memory of its own, so that a recorded step leaves it there
             state = model._step_logs[mode].setdefault(name, chainrule.asarray(np.zeros((), "float32")))
@@ -95,7 +95,7 @@ def predict_step(model: Any, x: Any) -> Any:
 
 
 def _rows(x: Any) -> int:
-    return int(flatten(x)[0].shape[0])
+    return int(next(leaf.shape[0] for leaf in flatten(x) if leaf is not None))
 
 
 class RecordedStep:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from .layers.base import Layer
 from .layers.core import InputLayer
 from .symbolic import FunctionOperation, KerasTensor
 
@@ -22,47 +22,52 @@ def _size(count: int) -> str:
     raise AssertionError
 
 
-def _output_shape(layer: Any) -> str:
+def _output_shape(layer: Any, nodes: list[Any]) -> str:
     if isinstance(layer, InputLayer):
         return str(layer.batch_shape)
-    nodes = getattr(layer, "_nodes", None)
     if not nodes:
         return "?"
-    shapes = [str(tensor.shape) for tensor in nodes[0].output_tensors]
-    return ", ".join(shapes)
+    return ", ".join(str(tensor.shape) for tensor in nodes[0].output_tensors)
 
 
-def _rows(model: Any, expand: bool, show_trainable: bool, depth: int = 0) -> list[list[str]]:
+def _rows(model: Any, expand: bool, show_trainable: bool, connected: bool, depth: int = 0) -> list[list[str]]:
+    """A row for each layer: name, output shape, parameters, then what is asked for."""
     graph = getattr(model, "_graph", None)
-    is_chain = graph is None or all(len(n.inputs) == 1 for n in graph.nodes)
-    if graph is None or is_chain:
-        layers: list[Any] = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
-    else:
+    chain = _is_chain(model)
+    layers: list[Any] = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
+    if graph is not None and not chain:
         layers = graph.operations
     rows = []
     for layer in layers:
-        if isinstance(layer, FunctionOperation):
-            rows.append([f"{layer.name} (op)", "", "0", *([""] if show_trainable else [])])
-            continue
-        count = f"{sum(v.size for v in layer.weights):,}" if layer.built else "0 (unbuilt)"
-        row = ["    " * depth + f"{layer.name} ({type(layer).__name__})", _output_shape(layer), count]
+        operation = isinstance(layer, FunctionOperation)
+        weights = [] if operation else layer.weights
+        nodes = [n for n in graph.nodes if n.operation is layer] if graph is not None else getattr(layer, "_nodes", [])
+        kind = "".join(part.capitalize() for part in layer.function.__name__.split("_")) if operation else None
+        row = ["    " * depth + f"{layer.name} ({kind or type(layer).__name__})", _output_shape(layer, nodes)]
+        row.append(f"{sum(v.size for v in weights):,}" if operation or layer.built else "0 (unbuilt)")
         if show_trainable:
-            row.append("Y" if layer.trainable and layer.weights else "N" if layer.weights else "-")
-        if not is_chain:
-            row.append(", ".join(_sources(layer)))
+            row.append("Y" if weights and layer.trainable else "N" if weights else "-")
+        if connected:
+            row.append("-" if chain else ", ".join(_sources(nodes)) or "-")
         rows.append(row)
         if expand and hasattr(layer, "layers"):
-            rows += [r + [""] * (len(row) - len(r)) for r in _rows(layer, expand, show_trainable, depth + 1)]
+            rows += _rows(layer, expand, show_trainable, connected, depth + 1)
     return rows
 
 
-def _sources(layer: Layer) -> list[str]:
-    sources = []
-    for node in layer._nodes:
-        for tensor in node.inputs:
-            if isinstance(tensor, KerasTensor):
-                sources.append(tensor.node.operation.name if tensor.node else tensor.name)
-    return sources or ["-"]
+def _is_chain(model: Any) -> bool:
+    """Whether each layer takes the result of the one before."""
+    graph = getattr(model, "_graph", None)
+    return graph is None or (len(graph.input_tensors) == 1 and all(len(node.inputs) == 1 for node in graph.nodes))
+
+
+def _sources(nodes: list[Any]) -> list[str]:
+    return [
+        tensor.node.operation.name if tensor.node else tensor.name
+        for node in nodes
+        for tensor in node.inputs
+        if isinstance(tensor, KerasTensor)
+    ]
 
 
 def print_summary(
@@ -78,13 +83,19 @@ def print_summary(
 
     ``positions`` is ignored: columns are as wide as their text; ``line_length`` cuts lines.
     """
-    rows = _rows(model, expand_nested, show_trainable)
+    connected = not _is_chain(model)
+    rows = _rows(model, expand_nested, show_trainable, connected)
     if layer_range is not None:
-        names = [row[0].split(" ")[0] for row in rows]
-        first, last = (names.index(name) for name in layer_range)
-        rows = rows[first : last + 1]
+        names = [row[0].split(" (")[0].strip() for row in rows]
+        places = [[i for i, name in enumerate(names) if re.search(pattern, name)] for pattern in layer_range]
+        if len(places) != 2 or not all(places):
+            raise ValueError(
+                f"summary: layer_range must be the names (or patterns) of two layers, got {layer_range!r}; there are "
+                f"{names}."
+            )
+        rows = rows[min(places[0]) : max(places[1]) + 1]
     header = ["Layer (type)", "Output Shape", "Param #", *(["Trainable"] if show_trainable else [])]
-    if rows and len(rows[0]) > len(header):
+    if connected:
         header.append("Connected to")
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 

@@ -16,6 +16,7 @@ import chainrule
 
 from .config import standardize_dtype
 from .naming import snake_case, unique_name
+from .tree import flatten_with_path
 
 # ---- nested structures ---------------------------------------------------------------------------------------------
 
@@ -55,7 +56,8 @@ def pack_like(structure: Any, leaves: list[Any]) -> Any:
             built = {key: build(part[key]) for key in sorted(part)}
             return {key: built[key] for key in part}
         if isinstance(part, (list, tuple)):
-            return type(part)(build(item) for item in part)
+            items = [build(item) for item in part]
+            return type(part)(*items) if hasattr(part, "_fields") else type(part)(items)
         return next(iterator)
 
     return build(structure)
@@ -189,6 +191,14 @@ class Node:
             if isinstance(tensor, KerasTensor):  # not a None among them
                 tensor.node, tensor.index = self, index
 
+    def with_arguments(self, change: Callable[[Any], Any]) -> Node:
+        """The same application with other arguments; the tensors that it makes keep it as theirs."""
+        node = object.__new__(Node)
+        node.operation, node.outputs, node.output_tensors = self.operation, self.outputs, self.output_tensors
+        node.args, node.kwargs = map_structure(change, self.args), map_structure(change, self.kwargs)
+        node.inputs = [leaf for leaf in _leaves([list(node.args), node.kwargs]) if isinstance(leaf, KerasTensor)]
+        return node
+
 
 class FunctionOperation:
     """A function of ``keras.ops`` (or an activation) used on symbolic tensors, as a node of a graph."""
@@ -285,30 +295,46 @@ class Graph:
         ValueError: an output depends on a symbolic tensor that is not among the inputs.
     """
 
-    def __init__(self, inputs: Any, outputs: Any) -> None:
+    def __init__(self, inputs: Any, outputs: Any, placeholders: dict[int, KerasTensor] | None = None) -> None:
         self.inputs, self.outputs = inputs, outputs
         self.input_tensors: list[KerasTensor] = flatten(inputs)
         self.output_tensors: list[KerasTensor] = flatten(outputs)
         for tensor in (*self.input_tensors, *self.output_tensors):
             if not isinstance(tensor, KerasTensor):
+                which = "inputs" if any(tensor is leaf for leaf in self.input_tensors) else "outputs"
                 raise ValueError(
-                    f"Model(inputs, outputs) needs symbolic tensors, made by keras.Input and layers; got {tensor!r}."
+                    f"Model(inputs, outputs): All `{which}` values must be KerasTensors, made by keras.Input and "
+                    f"layers; got {tensor!r}."
                 )
         self.nodes = self._order()
+        if placeholders:  # the results of layers outside give way to inputs of the graph's own
+
+            def own(leaf: Any) -> Any:
+                return placeholders.get(id(leaf), leaf)
+
+            self.inputs, self.outputs = map_structure(own, inputs), map_structure(own, outputs)
+            self.input_tensors, self.output_tensors = flatten(self.inputs), flatten(self.outputs)
+            self.nodes = [node.with_arguments(own) for node in self.nodes]
 
     def _order(self) -> list[Node]:
         """Depth-first order of the nodes that the outputs need, without recursion."""
-        known = {id(tensor) for tensor in self.input_tensors}
         order: list[Node] = []
         done: set[int] = set()
-        stack: list[tuple[KerasTensor, bool]] = [(tensor, False) for tensor in reversed(self.output_tensors)]
+        for path, output in flatten_with_path(self.outputs):
+            self._visit(output, ".".join(map(str, path)), order, done)
+        return order
+
+    def _visit(self, output: KerasTensor, path: str, order: list[Node], done: set[int]) -> None:
+        known = {id(tensor) for tensor in self.input_tensors}
+        stack: list[tuple[KerasTensor, bool]] = [(output, False)]
         while stack:
             tensor, expanded = stack.pop()
             if id(tensor) in known or (tensor.node is not None and id(tensor.node) in done):
                 continue
             if tensor.node is None or not tensor.node.inputs:
                 raise ValueError(
-                    f"The output of the model depends on {tensor!r}, which is not among its inputs "
+                    f"Output with path `{path}` is not connected to `inputs`: it depends on {tensor!r}, which is not "
+                    f"among the inputs "
                     f"{[t.name for t in self.input_tensors]}. Add it to inputs=[...]."
                 )
             if expanded:
@@ -317,7 +343,6 @@ class Graph:
             else:
                 stack.append((tensor, True))
                 stack.extend((source, False) for source in reversed(tensor.node.inputs))
-        return order
 
     @property
     def operations(self) -> list[Any]:

@@ -18,7 +18,7 @@ from chainrule import _core, seeds
 
 from . import optimizers
 from .callbacks import CallbackList
-from .compiled import CompiledLoss, CompiledMetrics, by_output, check_labels
+from .compiled import CompiledLoss, CompiledMetrics, check_labels
 from .data import ArrayData, BatchSource, apply_class_weight, batch_parts, is_array_data, split_validation
 from .debug import FiniteCheck
 from .fitting import FitRun, is_due, run_steps
@@ -154,14 +154,24 @@ class Trainer:
         if self._compile_loss is not None:
             found += [tracker for tracker in self._compile_loss.trackers if tracker is not None]
         if self._compile_metrics is not None:
-            found += self._compile_metrics.metrics
+            found += [entry.metric for entry in self._compile_metrics.entries]
         mine = {id(metric) for metric in found} | {id(self._loss_tracker)}
         return found + [m for m in super().metrics if id(m) not in mine]  # type: ignore[misc]
 
     @property
     def metrics_names(self) -> list[str]:
-        """The metrics' names."""
-        return [metric.name for metric in self.metrics]
+        """The metrics' names in logs."""
+        return [name for name, _ in self._named_metrics()]
+
+    def _named_metrics(self) -> list[tuple[str, Metric]]:
+        """The metrics with their names in logs: those of one of several outputs have its name in front."""
+        shown = {} if self._compile_metrics is None else {id(e.metric): e.name for e in self._compile_metrics.entries}
+        return [(shown.get(id(metric), metric.name), metric) for metric in self.metrics]
+
+    @property
+    def metrics_variables(self) -> list[Any]:
+        """The state of all metrics."""
+        return [variable for metric in self.metrics for variable in metric.variables]
 
     def reset_metrics(self) -> None:
         """Zeroes the state of all metrics."""
@@ -171,20 +181,23 @@ class Trainer:
     def get_metrics_result(self, mode: str = "train") -> dict[str, float]:
         """The metrics' current values by name, and what a step of the model's own returned beside them."""
         results: dict[str, float] = {}
-        for metric in self.metrics:
+        for name, metric in self._named_metrics():
             value = metric.result()
             if isinstance(value, dict):
                 results.update({key: read_scalar(item) for key, item in value.items()})
             else:
                 array = np.asarray(convert_to_tensor(value).numpy())
-                results[metric.name] = float(array) if array.ndim == 0 else array.tolist()
+                results[name] = float(array) if array.ndim == 0 else array.tolist()
         return results | {name: float(value) for name, value in self._step_logs[mode].items()}
 
     # ---- what a step computes
 
-    def _output_names(self, count: int) -> list[str]:
-        names = getattr(self, "output_names", None)
-        return names if names and len(names) == count else [f"output_{i + 1}" for i in range(count)]
+    def _output_names(self, y_pred: Any) -> list[str | None]:
+        """The names of the output tensors, as far as the model (or a dictionary) gives them."""
+        if isinstance(y_pred, dict) and not any(isinstance(y, (list, tuple, dict)) for y in y_pred.values()):
+            return sorted(y_pred)
+        count, names = len(flatten(y_pred)), getattr(self, "output_names", None)
+        return list(names) if names and len(names) == count else [None] * count
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
@@ -196,11 +209,9 @@ class Trainer:
         """
         total = None
         if self._compile_loss is not None:
-            targets, weights = (
-                self._per_output(y, y_pred, "y"),
-                self._per_output(sample_weight, y_pred, "sample_weight"),
-            )
-            total = self._compile_loss(targets, flatten(y_pred), weights)
+            if not self._compile_loss.built:
+                self._compile_loss.build(y, y_pred, self._output_names(y_pred))
+            total = self._compile_loss(y, y_pred, sample_weight)
         for extra in self.losses:  # type: ignore[attr-defined]
             total = extra if total is None else total + extra
         if total is None:
@@ -210,31 +221,8 @@ class Trainer:
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
         """Adds a batch to the compiled metrics. May be overridden."""
         if self._compile_metrics is not None and self._compile_metrics.entries:
-            targets, weights = (
-                self._per_output(y, y_pred, "y"),
-                self._per_output(sample_weight, y_pred, "sample_weight"),
-            )
-            self._compile_metrics.update(targets, flatten(y_pred), weights)
+            self._compile_metrics.update(y, y_pred, sample_weight)
         return {}
-
-    def _names_of(self, y_pred: Any) -> list[str]:
-        if isinstance(y_pred, dict):
-            return sorted(y_pred)
-        return self._output_names(len(flatten(y_pred)))
-
-    def _per_output(self, values: Any, y_pred: Any, what: str) -> list[Any]:
-        """One entry per output tensor."""
-        names = self._names_of(y_pred)
-        if values is None:
-            return [None] * len(names)
-        if len(names) == 1:
-            leaves = flatten(values)
-            if len(leaves) != 1:
-                raise ValueError(f"{what} has {len(leaves)} arrays, but the model has one output.")
-            return leaves
-        if what == "sample_weight" and isinstance(values, Tensor):
-            return [values] * len(names)
-        return by_output(values, names, what)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One step on a batch ``x``, ``(x, y)`` or ``(x, y, sample_weight)``: the values of the metrics after it.
@@ -242,12 +230,12 @@ class Trainer:
         May be overridden; fit records it. What it returns beside the model's metrics is logged too.
         """
         train_step(self, *batch_parts(data))
-        return {metric.name: metric.result() for metric in self.metrics}
+        return {name: metric.result() for name, metric in self._named_metrics()}
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """As :meth:`train_step`, for evaluate: loss and metrics without an update. May be overridden."""
         test_step(self, *batch_parts(data))
-        return {metric.name: metric.result() for metric in self.metrics}
+        return {name: metric.result() for name, metric in self._named_metrics()}
 
     def predict_step(self, data: Any) -> Any:
         """The outputs for a batch (of which only ``x`` is used). May be overridden; predict records it."""
@@ -271,19 +259,24 @@ class Trainer:
     def _ensure_model_built(self, x: Any) -> None:
         """Builds the layers on one sample, with real values (weights can't be made inside a recording)."""
         if not self.built or any(not layer.built for layer in self._flatten_layers(False)):  # type: ignore[attr-defined]
-            predict_step(self, map_structure(lambda leaf: leaf[:1], x))
+            predict_step(self, map_structure(lambda leaf: None if leaf is None else leaf[:1], x))
 
     def _ensure_compiled_built(self, data: ArrayData) -> bool:
         """Makes losses and metrics for one sample's shapes, if there are none: recordings can't."""
         loss, metrics = self._compile_loss, self._compile_metrics
-        if (loss is None or loss.names is not None) and (metrics is None or metrics.built):
+        if (loss is None or loss.built) and (metrics is None or metrics.built):
             return False
         first, y_pred = self._probe(data)
-        names = self._names_of(y_pred)
-        if loss is not None and loss.names is None:
-            loss.build(names)
+        names = self._output_names(y_pred)
+        if loss is not None and not loss.built:
+            if self._defines("compute_loss"):  # which may give the loss other outputs
+                with chainrule.no_grad():
+                    self.compute_loss(x=first.x, y=first.y, y_pred=y_pred, sample_weight=first.sample_weight)
+            else:
+                loss.build(first.y, y_pred, names)
         if metrics is not None and not metrics.built:
-            metrics.build(names, self._per_output(first.y, y_pred, "y"), flatten(y_pred))
+            metrics.build(first.y, y_pred, names)
+        self.reset_metrics()
         return True
 
     def _probe(self, data: ArrayData) -> tuple[ArrayData, Any]:
@@ -304,7 +297,7 @@ class Trainer:
 
     def _forget_compiled(self) -> None:
         if self._compile_loss is not None:
-            self._compile_loss.names = None
+            self._compile_loss.built = False
         if self._compile_metrics is not None:
             self._compile_metrics.built = False
 
@@ -340,12 +333,20 @@ class Trainer:
     def _check_labels(self, data: ArrayData, output_shapes: list[tuple[int, ...]]) -> None:
         """ValueError for labels that no class of the model has."""
         compiled = self._compile_loss
-        if compiled is None or compiled.names is None or data.y is None or len(output_shapes) != len(compiled.names):
+        if compiled is None or not compiled.built or data.y is None or len(output_shapes) != len(compiled.names):
             return
-        targets = flatten(data.y) if len(compiled.names) == 1 else by_output(data.y, compiled.names, "y")
-        for loss, target, shape, name in zip(compiled.losses, targets, output_shapes, compiled.names, strict=False):
-            if loss is not None and target is not None:
-                check_labels(loss, target, shape, name)
+        if len(output_shapes) == 1:
+            for entry in compiled.entries:
+                check_labels(entry.loss, flatten(data.y)[0], output_shapes[0], entry.name)
+            return
+        flat = data.y if isinstance(data.y, dict) else flatten(data.y)
+        if len(flat) != len(output_shapes):
+            return
+        for entry in compiled.entries:
+            place = compiled.names.index(entry.name) if entry.name in compiled.names else None
+            target = flat.get(entry.name) if isinstance(flat, dict) else None if place is None else flat[place]
+            if target is not None and place is not None and hasattr(target, "shape"):
+                check_labels(entry.loss, target, output_shapes[place], entry.name)
 
     @staticmethod
     def _check_batch_size(batch_size: Any, default: int) -> int:

@@ -235,7 +235,9 @@ class Layer:
             elif isinstance(value, (list, tuple, dict)):
                 yield from _search(value, kind)
 
-    def _flatten_layers(self, include_self: bool = True) -> Iterator[Layer]:
+    def _flatten_layers(self, include_self: bool = True) -> list[Layer]:
+        """The layer and all below it, parents first, each once."""
+        found: list[Layer] = []
         seen: set[int] = set()
         stack: list[Layer] = [self]
         while stack:
@@ -244,8 +246,9 @@ class Layer:
                 continue
             seen.add(id(layer))
             if include_self or layer is not self:
-                yield layer
+                found.append(layer)
             stack.extend(reversed(layer._sublayers()))
+        return found
 
     @property
     def weights(self) -> list[Variable]:

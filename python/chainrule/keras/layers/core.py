@@ -43,7 +43,9 @@ class InputLayer(Layer):
             raise ValueError("Input: sparse and ragged inputs are not supported; use dense arrays.")
         if input_tensor is not None:
             raise ValueError("Input: wrapping an existing tensor is not supported; give shape=.")
+        batch_shape = batch_shape or kwargs.pop("batch_input_shape", None)
         super().__init__(name=name or unique_name("input_layer"), **kwargs)
+        self.optional = bool(optional)
         if batch_shape is None:
             if shape is None:
                 raise ValueError("Input needs shape=, the shape of one sample, for instance Input((28, 28)).")

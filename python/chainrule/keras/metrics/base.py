@@ -62,6 +62,7 @@ class Metric:
     ) -> Variable:
         """A new state variable."""
         variable = Variable(initializer, shape=shape, dtype=dtype or self._dtype, trainable=False, name=name)
+        variable.path = f"{self.name}/{variable.name}"
         self._variables.append(variable)
         return variable
 

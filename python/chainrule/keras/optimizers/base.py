@@ -118,6 +118,8 @@ class Optimizer:
             self._check_rate(learning_rate)
             self._learning_rate = Variable(np.float32(learning_rate), trainable=False, name="learning_rate")
             self._variables.append(self._learning_rate)
+        for variable in self._variables:
+            variable.path = f"{self.name}/{variable.name}"
 
     def _check_rate(self, rate: Any) -> None:
         try:
@@ -196,6 +198,7 @@ class Optimizer:
     ) -> Variable:
         """A new slot."""
         variable = Variable(initializer, shape=shape, dtype=dtype, trainable=False, name=name or "slot")
+        variable.path = f"{self.name}/{variable.name}"
         self._variables.append(variable)
         return variable
 

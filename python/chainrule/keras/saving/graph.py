@@ -112,7 +112,7 @@ def graph_from_config(config: dict[str, Any], custom_objects: dict[str, Any] | N
     model = (cls or Model)(
         inputs=find(config["input_layers"]), outputs=find(config["output_layers"]), name=config.get("name")
     )
-    model.trainable = config.get("trainable", True)
+    model._trainable = bool(config.get("trainable", True))
     return model
 
 

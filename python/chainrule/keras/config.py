@@ -86,7 +86,7 @@ def standardize_dtype(dtype: Any) -> str:
     if isinstance(dtype, dict) and dtype.get("class_name") == "DTypePolicy":  # as configurations hold it
         dtype = dtype["config"]["name"]
     if isinstance(dtype, str):
-        if dtype == "bfloat16":
+        if dtype in ("bfloat16", "string"):
             return dtype
         if dtype in ("float", "int"):
             return _floatx if dtype == "float" else "int32"

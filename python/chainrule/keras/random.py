@@ -118,6 +118,59 @@ def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None =
     return inputs * _op.dropout(_op.copy(ones), draw_key(seed), rate)
 
 
+def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None) -> Any:
+    """Gamma numbers of that shape parameter (which broadcasts to ``shape``) and scale 1.
+
+    Rejection from a cubed normal (G. Marsaglia and W. Tsang 2000); below 1 a power of a uniform number corrects the
+    shape.
+    """
+    key = np.array(draw_key(seed).numpy())
+    shape, dtype = tuple(shape), standardize_dtype(dtype)
+    order = np.broadcast_to(np.asarray(alpha, "float64"), shape).reshape(-1)
+    lifted = np.where(order < 1, order + 1, order) - 1 / 3
+    values = np.empty(order.size)
+    open_ = np.arange(order.size)
+
+    def next_numbers(op: Any, count: int) -> np.ndarray:
+        numbers = np.asarray(op(chainrule.asarray(key.copy()), (count,), "float64"))
+        key[1] += np.uint64(1)
+        return numbers
+
+    power = next_numbers(_op.random_uniform, order.size)
+    while open_.size:
+        x, u = (next_numbers(op, open_.size) for op in (_op.random_normal, _op.random_uniform))
+        d = lifted[open_]
+        v = (1 + x / np.sqrt(9 * d)) ** 3
+        safe = np.where(v > 0, v, 1.0)
+        accepted = (v > 0) & (np.log(np.maximum(u, 1e-300)) < 0.5 * x**2 + d - d * safe + d * np.log(safe))
+        values[open_[accepted]] = (d * safe)[accepted]
+        open_ = open_[~accepted]
+    small = order < 1
+    values[small] *= np.maximum(power[small], 1e-300) ** (1 / np.maximum(order[small], 1e-12))
+    return chainrule.asarray(values.reshape(shape).astype(dtype))
+
+
+def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Any:
+    """Beta numbers: a / (a + b) of two gamma numbers; the parameters broadcast to ``shape``."""
+    key = np.array(draw_key(seed).numpy())
+    generator = SeedGenerator(int(key[0] ^ (key[1] * np.uint64(0x9E3779B97F4A7C15))) % 2**63)
+    first, second = (gamma(shape, order, "float64", generator).numpy() for order in (alpha, beta))
+    total = first + second
+    ratio = np.divide(first, total, out=np.full_like(first, 0.5), where=total > 0)
+    return chainrule.asarray(ratio.astype(standardize_dtype(dtype)))
+
+
+def binomial(shape: Sequence[int], counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None) -> Any:
+    """How many of ``counts`` trials succeed, each with its probability; both broadcast to ``shape``."""
+    shape = tuple(shape)
+    trials = np.broadcast_to(np.asarray(counts), shape)
+    chance = np.broadcast_to(np.asarray(probabilities, "float64"), shape)
+    most = int(trials.max(initial=0))
+    hits = _op.random_uniform(draw_key(seed), (most, *shape), "float64").numpy() < chance
+    counted = np.arange(most).reshape(-1, *(1,) * len(shape)) < trials
+    return chainrule.asarray((hits & counted).sum(0).astype(standardize_dtype(dtype)))
+
+
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:
     """Class numbers drawn with probabilities softmax(logits), shape (batch, num_samples) (Gumbel-max method)."""
     logits = chainrule.asarray(logits)

@@ -73,6 +73,7 @@ class KerasTensor:
     """
 
     __array_ufunc__ = None  # ndarray + KerasTensor asks KerasTensor
+    sparse = ragged = False
 
     def __init__(
         self,

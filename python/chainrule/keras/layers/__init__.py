@@ -3,8 +3,38 @@
 from .activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from .attention import AdditiveAttention, Attention, GroupQueryAttention, MultiHeadAttention
 from .audio import MelSpectrogram, STFTSpectrogram
+from .augmentation import (
+    CenterCrop,
+    RandomCrop,
+    RandomFlip,
+    RandomPerspective,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+    Resizing,
+)
 from .base import Layer, registry
 from .bidirectional import Bidirectional
+from .colours import (
+    AutoContrast,
+    CutMix,
+    MixUp,
+    RandomBrightness,
+    RandomColorDegeneration,
+    RandomColorJitter,
+    RandomContrast,
+    RandomElasticTransform,
+    RandomErasing,
+    RandomGaussianBlur,
+    RandomGrayscale,
+    RandomHue,
+    RandomInvert,
+    RandomPosterization,
+    RandomSaturation,
+    RandomSharpness,
+    Solarization,
+)
 from .conv import (
     Conv1D,
     Conv1DTranspose,
@@ -29,7 +59,9 @@ from .conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from .core import Activation, Dense, Identity, Input, InputLayer, Lambda, Masking
 from .einsum_dense import EinsumDense
 from .embedding import Embedding
+from .hashing import HashedCrossing, Hashing
 from .input_spec import InputSpec
+from .lookup import IntegerLookup, StringLookup, TextVectorization
 from .merge import (
     Add,
     Average,
@@ -56,6 +88,7 @@ from .normalization import (
     SpectralNormalization,
     UnitNormalization,
 )
+from .numerical import CategoryEncoding, Discretization, Normalization, Pipeline, Rescaling
 from .pool import (
     AdaptiveAveragePooling1D,
     AdaptiveAveragePooling2D,
@@ -237,6 +270,42 @@ __all__ = [
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",
+    "HashedCrossing",
+    "Hashing",
+    "IntegerLookup",
+    "StringLookup",
+    "TextVectorization",
+    "CategoryEncoding",
+    "Discretization",
+    "Normalization",
+    "Pipeline",
+    "Rescaling",
+    "CenterCrop",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomPerspective",
+    "RandomRotation",
+    "RandomShear",
+    "RandomTranslation",
+    "RandomZoom",
+    "Resizing",
+    "AutoContrast",
+    "CutMix",
+    "MixUp",
+    "RandomBrightness",
+    "RandomColorDegeneration",
+    "RandomColorJitter",
+    "RandomContrast",
+    "RandomElasticTransform",
+    "RandomErasing",
+    "RandomGaussianBlur",
+    "RandomGrayscale",
+    "RandomHue",
+    "RandomInvert",
+    "RandomPosterization",
+    "RandomSaturation",
+    "RandomSharpness",
+    "Solarization",
     "add",
     "average",
     "concatenate",

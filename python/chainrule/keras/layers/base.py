@@ -41,6 +41,7 @@ class _CallContext(threading.local):
 context = _CallContext()
 
 _structure_version = 0
+_PACKAGE = f"{__package__.rsplit('.', 1)[0]}."
 
 # Attributes of layers and models that hold no layers or variables of the user's, and whose change alters no program.
 _BOOKKEEPING = frozenset(
@@ -104,6 +105,13 @@ def _parameters(function: Callable[..., Any]) -> tuple[frozenset[str], bool]:
     return frozenset(p.name for p in parameters), any(p.kind is p.VAR_KEYWORD for p in parameters)
 
 
+@functools.cache
+def _default_training(function: Callable[..., Any]) -> bool | None:
+    """The default of a ``call`` method's parameter ``training``, if it is a truth value."""
+    default = inspect.signature(function).parameters["training"].default
+    return default if isinstance(default, bool) else None
+
+
 def _is_tensors(x: Any) -> bool:
     """Whether ``x`` is a tensor or a structure of nothing but tensors (symbolic ones too)."""
     if isinstance(x, (list, tuple, dict)):
@@ -153,6 +161,8 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls):
             cls.supports_masking = True
+        if not cls.__module__.startswith(_PACKAGE) and all(b.__module__ == __name__ for b in cls.__mro__[1:-1]):
+            cls._keeps_integers = True  # a layer of the user's own, which may look things up by its inputs
         if "build" in vars(cls):
             cls.build = _marks_built(vars(cls)["build"])  # type: ignore[method-assign]
 
@@ -406,6 +416,8 @@ class Layer:
         if training is None:
             training = context.training
         symbolic = any_symbolic([list(args), kwargs])
+        if training is None and "training" in names and not symbolic:  # a graph leaves it to the call that runs it
+            training = _default_training(type(self).call)
         if not symbolic:
             args = tuple(map_structure(self._convert, arg) for arg in args)
             if kwargs:

@@ -15,6 +15,13 @@ from chainrule.nn.windows import checked_padding, per_axis
 
 from ..variables import convert_to_tensor
 from .dispatch import as_real, core, symbolic
+from .warp import affine_transform as affine_transform
+from .warp import elastic_transform as elastic_transform
+from .warp import gaussian_blur as gaussian_blur
+from .warp import map_coordinates as map_coordinates
+from .warp import perspective_transform as perspective_transform
+from .warp import sobel_edges as sobel_edges
+from .warp import ssim as ssim
 from .windows import channels_back, channels_last, patches, standard_format
 
 
@@ -261,25 +268,6 @@ def crop_images(
     if top + bottom >= h or left + right >= w:
         raise ValueError(f"crop_images: nothing is left of images of shape {tuple(images.shape)}.")
     return core.slice(images, (0, top, left, 0), (n, h - bottom, w - right, c), (1, 1, 1, 1))
-
-
-@_with_batch("gaussian_blur")
-def gaussian_blur(images: Any, kernel_size: Any = (3, 3), sigma: Any = (1.0, 1.0)) -> Any:
-    """Each channel convolved with the outer product of two normal densities, made to sum to 1; zeros outside.
-
-    As in Keras, the first entry of size and sigma is that along the width.
-    """
-    size = per_axis(kernel_size, 2, "gaussian_blur", "kernel_size")
-    sigmas = (sigma, sigma) if isinstance(sigma, (int, float)) else tuple(sigma)
-    images = as_real(images)
-    window = np.ones(())
-    for n, s in zip(size[::-1], sigmas[::-1], strict=True):
-        places = np.arange(n) - (n - 1) / 2
-        density = np.exp(-(places**2) / (2 * float(s) ** 2))
-        window = np.multiply.outer(window, density / density.sum())
-    channels = images.shape[-1]
-    kernel = np.ascontiguousarray(np.broadcast_to(window[..., None, None], (*size[::-1], channels, 1)))
-    return nn.depthwise_conv(images, core.cast(kernel, images.dtype), padding="same")
 
 
 @symbolic

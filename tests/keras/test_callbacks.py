@@ -170,7 +170,8 @@ def test_csv_logger(tmp_path):
     rows = list(csv.DictReader(path.read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["0", "1", "2"]
     assert float(rows[1]["loss"]) == history.history["loss"][1]
-    assert set(rows[0]) == {"epoch", "loss", "mae"}
+    assert set(rows[0]) == {"epoch", "loss", "mae", "val_loss", "val_mae"}  # validation may begin later
+    assert rows[0]["val_loss"] == "NA"
 
 
 def test_terminate_on_nan_raises():

@@ -558,6 +558,11 @@ def get(identifier: Any) -> Any:
     return _registry.get(identifier)
 
 
+def is_known(function: Any) -> bool:
+    """Whether it is one of the loss functions here, which are to be minimized."""
+    return any(function is known for known in _registry._objects.values())
+
+
 serialize = _registry.serialize
 deserialize = _registry.deserialize
 

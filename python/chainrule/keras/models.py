@@ -252,13 +252,13 @@ class Model(Trainer, Layer):
             return flatten({key: inputs.get(key) for key in declared})
         return [inputs.get(key) for key in named]
 
-    def _match(self, tensor: KerasTensor, value: Any) -> Any:
+    def _match(self, tensor: KerasTensor, value: Any, wanted: tuple[int | None, ...] | None = None) -> Any:
         """The value, with a last axis of length 1 added or dropped if that makes it fit. ValueError if nothing does."""
         if value is None:
             if _is_optional(tensor):
                 return None
             raise ValueError(f"Model {self.name!r}: the input {tensor.name!r} is None, but it is not optional.")
-        shape, wanted = tuple(value.shape), tensor.shape
+        shape, wanted = tuple(value.shape), tensor.shape if wanted is None else wanted
         if _fits(shape, wanted):
             return value
         if isinstance(value, Tensor):
@@ -294,7 +294,10 @@ class Model(Trainer, Layer):
         values = flatten(x)
         if len(values) == len(self._graph.input_tensors):
             for tensor, value in zip(self._graph.input_tensors, values, strict=True):
-                self._match(tensor, value)
+                self._match(tensor, value, (None, *tensor.shape[1:]))  # of many rows, in batches
+
+    def _declared_rows(self) -> int | None:
+        return self._graph.input_tensors[0].shape[0] if self._graph is not None and self._graph.input_tensors else None
 
     def _convert(self, x: Any) -> Any:
         # Graphs cast to the types of their inputs, own calls leave it to their layers.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -259,7 +260,19 @@ class Trainer:
     def _ensure_model_built(self, x: Any) -> None:
         """Builds the layers on one sample, with real values (weights can't be made inside a recording)."""
         if not self.built or any(not layer.built for layer in self._flatten_layers(False)):  # type: ignore[attr-defined]
-            predict_step(self, map_structure(lambda leaf: None if leaf is None else leaf[:1], x))
+            with self._state_kept():
+                predict_step(self, map_structure(lambda leaf: None if leaf is None else leaf[:1], x))
+
+    @contextlib.contextmanager
+    def _state_kept(self) -> Iterator[None]:
+        """Within the block the model can be tried out: states that its calls change are put back."""
+        variables = list(self.non_trainable_variables)  # type: ignore[attr-defined]
+        for layer in self._flatten_layers():  # type: ignore[attr-defined]
+            variables += [state for state in flatten(getattr(layer, "_rnn_states", None)) if state is not None]
+        kept = [variable.numpy() for variable in variables]
+        yield
+        for variable, value in zip(variables, kept, strict=True):
+            variable.assign(value)
 
     def _ensure_compiled_built(self, data: ArrayData) -> bool:
         """Makes losses and metrics for one sample's shapes, if there are none: recordings can't."""
@@ -282,17 +295,13 @@ class Trainer:
     def _probe(self, data: ArrayData) -> tuple[ArrayData, Any]:
         """(the first sample, the outputs for it), from which losses and metrics learn shapes.
 
-        A batch where its size is declared. The states of recurrent layers stay as they are.
+        A batch where its size is declared. The model's states stay as they are.
         """
-        graph = getattr(self, "_graph", None)
-        rows = (graph.input_tensors[0].shape[0] if graph is not None else None) or 1
+        rows = self._declared_rows() or 1
         first = data.slice(0, min(rows, data.rows))
         self._ensure_model_built(first.x)
-        states = [s for layer in self._flatten_layers() for s in flatten(getattr(layer, "_rnn_states", None) or [])]  # type: ignore[attr-defined]
-        kept = [state.numpy() for state in states]
-        y_pred = predict_step(self, first.x)
-        for state, value in zip(states, kept, strict=True):
-            state.assign(value)
+        with self._state_kept():
+            y_pred = predict_step(self, first.x)
         return first, y_pred
 
     def _forget_compiled(self) -> None:
@@ -328,7 +337,11 @@ class Trainer:
         return BatchSource(x)
 
     def _check_input_shapes(self, x: Any) -> None:
-        """Models with declared inputs check them here, before any step."""
+        """Models with declared inputs check them here, but for the number of rows, before any step."""
+
+    def _declared_rows(self) -> int | None:
+        """The size of a batch, if the model's inputs declare it."""
+        return None
 
     def _check_labels(self, data: ArrayData, output_shapes: list[tuple[int, ...]]) -> None:
         """ValueError for labels that no class of the model has."""
@@ -414,7 +427,7 @@ class Trainer:
             data, held_out = split_validation(data, validation_split)
             validation = {"x": held_out}
         data = self._weigh_classes(data, class_weight)
-        batch_size = self._check_batch_size(batch_size, 32)
+        batch_size = self._check_batch_size(batch_size, self._declared_rows() or 32)
         self.stop_training = False
         self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
         eager = self._run_eagerly or self._untraceable or check_nan
@@ -438,6 +451,7 @@ class Trainer:
         if guard is not None and isinstance(data, ArrayData):
             guard.check_inputs(data)
         hooks.on_train_begin()
+        initial_epoch = self.__dict__.pop("_initial_epoch", None) or initial_epoch  # of BackupAndRestore
         self.reset_metrics()
         with contextlib.nullcontext() if guard is None else observe_outputs(guard):
             if run.can_run_at_once(validation, initial_epoch):
@@ -491,7 +505,7 @@ class Trainer:
         if x is None:
             raise ValueError("evaluate needs x, the inputs.")
         data = x if isinstance(x, ArrayData) else self._prepare(x, y, sample_weight)
-        batch_size = self._check_batch_size(batch_size, 32)
+        batch_size = self._check_batch_size(batch_size, self._declared_rows() or 32)
         loop, output_shapes = make_loop(self, "test", data, batch_size, self._run_eagerly or self._untraceable, None)
         if isinstance(data, ArrayData):
             self._check_labels(data, output_shapes)
@@ -558,7 +572,7 @@ class Trainer:
             data = ArrayData(x)
             self._check_input_shapes(data.x)
             self._ensure_model_built(data.x)
-            size = self._check_batch_size(batch_size, _PREDICT_ROWS)
+            size = self._check_batch_size(batch_size, self._declared_rows() or _PREDICT_ROWS)
             batches = (batch[0] for batch in data.batches(size))
             total = -(-data.rows // size)
         hooks = CallbackList(callbacks, model=self)

@@ -549,12 +549,16 @@ class Layer:
                 return type(shape)(KerasTensor(one, self._output_dtype(args[0])) for one in shape)
             return KerasTensor(shape, self._output_dtype(args[0]))
 
+        kept = [(variable, variable.numpy()) for variable in self.non_trainable_weights]
+
         def run(*values: Any, **options: Any) -> Any:
             outer, context.training = context.training, False
             try:
                 return self.call(*map_structure(self._convert, values), **options)
             finally:
                 context.training = outer
+                for variable, value in kept:  # nothing has been computed: no state changes
+                    variable.assign(value)
 
         return infer_outputs(run, args, kwargs)
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from .variables import Variable
+from .. import losses
+from ..variables import Variable
 
 _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 _TEST_BATCH_HOOKS = ("on_test_batch_begin", "on_test_batch_end")
@@ -150,11 +151,11 @@ class CallbackList(Callback):
 def _forward(name: str, indexed: bool) -> Callable[..., None]:
     def call_indexed(self: CallbackList, index: int, logs: dict[str, Any] | None = None) -> None:
         for callback in self.callbacks:
-            getattr(callback, name)(index, logs)
+            getattr(callback, name)(index, {} if logs is None else logs)
 
     def call(self: CallbackList, logs: dict[str, Any] | None = None) -> None:
         for callback in self.callbacks:
-            getattr(callback, name)(logs)
+            getattr(callback, name)({} if logs is None else logs)
 
     return call_indexed if indexed else call
 
@@ -215,6 +216,23 @@ class LambdaCallback(Callback):
             setattr(self, name, given[name])
 
 
+# Parts of the names of metrics, for mode="auto".
+_GREATER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1", "fbeta", "iou", "r2", "cosine", "true_", "correlation")
+_LESS_IS_BETTER = (
+    "loss",
+    "error",
+    "mse",
+    "mae",
+    "mape",
+    "msle",
+    "hinge",
+    "crossentropy",
+    "divergence",
+    "poisson",
+    "cosh",
+)
+
+
 class _Monitor(Callback):
     """A callback that watches one quantity for improvement."""
 
@@ -227,12 +245,35 @@ class _Monitor(Callback):
         self.best: float | None = baseline
 
     def _sign(self) -> float:
-        """1 if greater is better, -1 if less is."""
+        """1 if greater is better, -1 if less is.
+
+        Raises:
+            ValueError: ``mode="auto"``, and neither the name nor the metric tells.
+        """
         if self.mode != "auto":
             return 1.0 if self.mode == "max" else -1.0
-        name = self.monitor.removeprefix("val_")
-        greater = ("acc", "auc", "precision", "recall", "f1", "iou", "r2", "cosine")
-        return 1.0 if any(part in name for part in greater) else -1.0
+        name = self.monitor.removeprefix("val_").lower()
+        if any(part in name for part in _GREATER_IS_BETTER):
+            return 1.0
+        if any(part in name for part in _LESS_IS_BETTER) or self._is_loss(name):
+            return -1.0
+        raise ValueError(
+            f"{type(self).__name__} watches {self.monitor!r}, and whether that is to be maximized or minimized can't "
+            f"be told from its name. Pass mode='max' or mode='min'."
+        )
+
+    def _is_loss(self, name: str) -> bool:
+        """Whether the metric of that name is the mean of a loss function."""
+        metrics = dict(self.model._named_metrics()) if hasattr(self.model, "_named_metrics") else {}
+        function = getattr(metrics.get(name), "_fn", None)
+        return function is not None and losses.is_known(function)
+
+    @property
+    def monitor_op(self) -> Any:
+        """``keras.ops.greater`` or ``keras.ops.less``: when a value is better than another."""
+        from .. import ops
+
+        return ops.greater if self._sign() > 0 else ops.less
 
     def _improves(self, value: float) -> bool:
         if self.best is None:
@@ -240,6 +281,7 @@ class _Monitor(Callback):
         return self._sign() * (value - self.best) > self.min_delta
 
     def _value(self, logs: dict[str, Any] | None) -> float | None:
+        self._sign()  # or its error
         logs = logs or {}
         if self.monitor not in logs:
             warnings.warn(
@@ -248,7 +290,13 @@ class _Monitor(Callback):
                 stacklevel=3,
             )
             return None
-        return float(logs[self.monitor])
+        value = np.asarray(logs[self.monitor])
+        if value.size != 1:
+            raise ValueError(
+                f"{type(self).__name__} watches {self.monitor!r}, which has {value.size} values, not one: give the metric "
+                f"an average."
+            )
+        return float(value.reshape(()))
 
 
 class EarlyStopping(_Monitor):
@@ -362,16 +410,18 @@ class ModelCheckpoint(_Monitor):
 
     def _save(self, epoch: int, logs: dict[str, Any] | None) -> None:
         if self.save_best_only:
-            value = self._value(logs)
-            if value is None or not self._improves(value):
-                return
-            self.best = value
+            value = self._value(logs)  # None, and a warning: can't be told, so it is saved
+            if value is not None:
+                if not self._improves(value):
+                    return
+                self.best = value
         try:
             path = self.filepath.format(epoch=epoch + 1, **(logs or {}))
         except KeyError as error:
             raise KeyError(
                 f"ModelCheckpoint: {self.filepath!r} uses {error}, but the logs are {sorted(logs or {})}."
             ) from None
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path)
         else:
@@ -390,7 +440,10 @@ class TerminateOnNaN(Callback):
     def on_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
-            text = f"Batch {batch}: the loss is {loss}. fit(check_nan=True) names the layer it comes from."
+            text = (
+                f"NaN or Inf loss encountered at batch {batch}: {loss}. fit(check_nan=True) names the layer it comes "
+                f"from."
+            )
             if self.raise_error:
                 raise RuntimeError(text)
             print(f"{text} Training ends.")
@@ -400,7 +453,10 @@ class TerminateOnNaN(Callback):
 def _settable_rate(model: Any, owner: str) -> Variable:
     rate = getattr(model.optimizer, "learning_rate", None)
     if not isinstance(rate, Variable):
-        raise ValueError(f"{owner} needs an optimizer whose learning rate is a number; it follows a schedule already.")
+        raise TypeError(
+            f"{owner} sets the learning rate. This optimizer was created with a `LearningRateSchedule` object (or a "
+            f"function) as its `learning_rate`, hence it is not settable."
+        )
     return rate
 
 
@@ -421,7 +477,7 @@ class LearningRateScheduler(Callback):
             raise ValueError(f"LearningRateScheduler: the schedule must return a float, got {value!r}.")
         self.model.optimizer.learning_rate = value
         if self.verbose:
-            print(f"\nEpoch {epoch + 1}: learning rate {value}.")
+            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {value}.")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
@@ -478,7 +534,7 @@ class ReduceLROnPlateau(_Monitor):
                 new = max(old * self.factor, self.min_lr)
                 self.model.optimizer.learning_rate = new
                 if self.verbose:
-                    print(f"\nEpoch {epoch + 1}: learning rate reduced to {new}.")
+                    print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}.")
                 self.cooldown_counter, self.wait = self.cooldown, 0
 
 
@@ -504,6 +560,8 @@ class CSVLogger(Callback):
             writer = csv.writer(file, delimiter=self.separator)
             if self._names is None:
                 self._names = sorted(logs)
+                if not any(name.startswith("val_") for name in self._names):  # validation may come later
+                    self._names += [f"val_{name}" for name in self._names]
                 if self._needs_header:
                     writer.writerow(["epoch", *self._names])
             writer.writerow([epoch, *(logs.get(name, "NA") for name in self._names)])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import zipfile
 from typing import Any
 
 import numpy as np
@@ -68,7 +66,7 @@ class BackupAndRestore(Callback):
                 with np.load(path, allow_pickle=False) as archive:
                     values = [archive[f"v{i}"] for i in range(len(archive.files) - 1)]
                     state = json.loads(str(archive["state"]))
-            except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            except Exception as error:  # of NumPy, zipfile or json
                 if path == self._prev_weights_path or not os.path.exists(self._prev_weights_path):
                     raise ValueError(
                         f"BackupAndRestore: {path} is damaged ({error}); remove it to start anew."
@@ -98,6 +96,8 @@ class BackupAndRestore(Callback):
     def _save(self) -> None:
         os.makedirs(self.backup_dir, exist_ok=True)
         if self.double_checkpoint and os.path.exists(self._weights_path):
+            import shutil
+
             shutil.copyfile(self._weights_path, self._prev_weights_path)
         values = {f"v{i}": variable.numpy() for i, variable in enumerate(self._variables())}
         with replacing(self._weights_path) as file:
@@ -105,6 +105,8 @@ class BackupAndRestore(Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.delete_checkpoint and os.path.exists(self.backup_dir):
+            import shutil
+
             shutil.rmtree(self.backup_dir)
 
 

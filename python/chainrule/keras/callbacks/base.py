@@ -293,8 +293,8 @@ class _Monitor(Callback):
         value = np.asarray(logs[self.monitor])
         if value.size != 1:
             raise ValueError(
-                f"{type(self).__name__} watches {self.monitor!r}, which has {value.size} values, not one: give the metric "
-                f"an average."
+                f"{type(self).__name__} watches {self.monitor!r}, which has {value.size} values, not one: "
+                f"give the metric an average."
             )
         return float(value.reshape(()))
 

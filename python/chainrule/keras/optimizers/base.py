@@ -164,7 +164,8 @@ class Optimizer:
         else:
             raise TypeError(
                 f"{self.name}: This optimizer was created with a `LearningRateSchedule` (or a function), "
-                f"{self._learning_rate!r}, so its learning rate can't be set to {rate!r}. Make the optimizer with a number to be able to set it, or assign another schedule."
+                f"{self._learning_rate!r}, so its learning rate can't be set to {rate!r}. "
+                f"Make the optimizer with a number to be able to set it, or assign another schedule."
             )
 
     lr = learning_rate

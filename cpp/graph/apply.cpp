@@ -51,8 +51,9 @@ int perform_in_float(const Op& op, const Widening& widening, const Tensor* input
     } unrecorded;
     const std::vector<Tensor> wide = widened(inputs, n_inputs);
     n_outputs = perform(op, wide.data(), n_inputs, widened(attrs), outputs, capacity);
-    if (n_outputs > 0 && outputs[0].dtype() == DType::F32 && is_half(widening.result))
-      outputs[0] = fn::cast(outputs[0], widening.result);
+    for (int k = 0; k < std::min(n_outputs, op.rounded_outputs); ++k)
+      if (outputs[k].dtype() == DType::F32 && is_half(widening.result))
+        outputs[k] = fn::cast(outputs[k], widening.result);
     for (int i = 0; i < n_inputs; ++i) {
       if (!inputs[i] || !is_half(inputs[i].dtype()) || !is_mutated(op, i)) continue;
       static const Op& assign = *find_op("assign");

@@ -1,6 +1,6 @@
 // float16 and bfloat16 are stored, not computed with. An op without kernels for them gets float32 in their place, and
-// its first output is rounded to the type of its inputs; what it keeps beside that for its gradient stays float32. Its
-// vjp runs in float32 too: each cotangent is rounded once, at the end.
+// its first outputs (Op::rounded_outputs) are rounded to the type of its inputs; what it keeps beside that for its
+// gradient stays float32. Its vjp runs in float32 too: each cotangent is rounded once, at the end.
 #pragma once
 
 #include "ops/op.h"
@@ -9,7 +9,7 @@ namespace chainrule {
 
 struct Widening {
   bool needed = false;        // some input, or a dtype that is asked for, is half, and the op doesn't take it
-  DType result = DType::F32;  // of the first output where it would be float32
+  DType result = DType::F32;  // of the first outputs where they would be float32
 };
 Widening widening_of(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs);
 

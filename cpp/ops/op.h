@@ -177,8 +177,9 @@ struct Op {
   // calls it first; false, and `prepared` left alone, where nothing needs doing.
   bool (*prepare)(const Call& call, std::vector<Tensor>& prepared) = nullptr;
   // Whether the op and its vjp take float16 and bfloat16 as they are; views do anyway, elementwise ops but for their
-  // vjp. Others get them as float32, and their first output is rounded (graph/widen.h).
+  // vjp. Others get them as float32, and some of their outputs are rounded (graph/widen.h).
   bool takes_half = false;
+  int rounded_outputs = 1;  // the first so many results are; the others stay float32
   // Whether the numbers depend on more than the inputs (never merged or dropped by a program).
   bool has_effect() const {
     for (const TensorParam& p : tensors)

@@ -246,6 +246,7 @@ bool register_all() {
   forward.infer = infer_forward;
   forward.lower = lower_forward;
   forward.vjp = vjp_forward;
+  forward.rounded_outputs = 3;
   forward.saves_inputs = ~(1u << kBias);
   forward.saves_outputs = 1u << kStates | 1u << kCells | 1u << kGates;
   register_op(forward);

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
         config,
         constraints,
         datasets,
+        dtype_policies,
         initializers,
         layers,
         losses,
         metrics,
+        mixed_precision,
         models,
         ops,
         optimizers,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         utils,
     )
     from .constraints import Constraint
+    from .dtype_policies import DTypePolicy, FloatDTypePolicy
     from .initializers import Initializer
     from .layers import Input, InputSpec, Layer
     from .losses import Loss
@@ -54,10 +57,12 @@ _MODULES = [
     "config",
     "constraints",
     "datasets",
+    "dtype_policies",
     "initializers",
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "ops",
     "optimizers",
@@ -69,6 +74,8 @@ _MODULES = [
 ]
 _NAMES = {
     "Constraint": "constraints",
+    "DTypePolicy": "dtype_policies",
+    "FloatDTypePolicy": "dtype_policies",
     "Initializer": "initializers",
     "Input": "layers",
     "InputSpec": "layers",
@@ -87,6 +94,8 @@ _NAMES = {
 __version__ = "3.15.1"  # of the interface
 __all__ = [
     "Constraint",
+    "DTypePolicy",
+    "FloatDTypePolicy",
     "Initializer",
     "Input",
     "InputSpec",
@@ -105,10 +114,12 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "dtype_policies",
     "initializers",
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "name_scope",
     "ops",

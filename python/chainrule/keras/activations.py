@@ -14,6 +14,7 @@ from typing import Any
 
 from chainrule import nn
 
+from .masking import get_mask, set_mask
 from .registry import Registry
 from .symbolic import any_symbolic, apply_function
 from .variables import Tensor, convert_to_tensor
@@ -45,6 +46,19 @@ def logits_of(probabilities: Any, function: str) -> Any | None:
         if output is probabilities and name == function:
             return logits
     return None
+
+
+def in_full_precision(x: Any) -> Any:
+    """Outputs of a half type as float32, in which losses and metrics are computed; their logits stay known."""
+    if getattr(x, "dtype", None) not in ("float16", "bfloat16"):
+        return x
+    x = convert_to_tensor(x)
+    whole = convert_to_tensor(x, "float32")
+    set_mask(whole, get_mask(x))
+    for output, logits, name in tuple(_memory.pairs or ()):
+        if output is x:
+            _memory.pairs.append((whole, convert_to_tensor(logits, "float32"), name))  # type: ignore[union-attr]
+    return whole
 
 
 def _activation(function: Callable[..., Any], *aliases: str) -> Callable[..., Any]:

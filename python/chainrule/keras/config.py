@@ -14,6 +14,20 @@ _image_data_format = "channels_last"
 _interactive_logging = True
 
 
+def dtype_policy() -> Any:
+    """The global :class:`keras.DTypePolicy`."""
+    from . import dtype_policies
+
+    return dtype_policies.dtype_policy()
+
+
+def set_dtype_policy(policy: Any) -> None:
+    """Sets the global policy of types, for instance ``"mixed_bfloat16"``; see :mod:`keras.dtype_policies`."""
+    from . import dtype_policies
+
+    dtype_policies.set_dtype_policy(policy)
+
+
 def backend() -> str:
     """The name of the engine: ``"chainrule"``."""
     return "chainrule"
@@ -25,13 +39,14 @@ def floatx() -> str:
 
 
 def set_floatx(value: str) -> None:
-    """Sets the default float type, ``"float32"`` or ``"float64"``.
+    """Sets the default float type: "float16", "bfloat16", "float32" or "float64".
 
-    Layers made afterwards hold their weights in that type. Raises ValueError for a type without training kernels.
+    Layers made afterwards hold their weights in that type; "mixed_bfloat16" of :func:`set_dtype_policy` keeps them in
+    float32. Raises ValueError for another type.
     """
     global _floatx
-    if value not in ("float32", "float64"):
-        raise ValueError(f"set_floatx: expected 'float32' or 'float64' (types with training kernels), got {value!r}.")
+    if value not in _FLOAT_TYPES:
+        raise ValueError(f"set_floatx: Unknown `floatx` value: {value!r}. Expected one of {_FLOAT_TYPES}.")
     _floatx = value
 
 
@@ -85,8 +100,10 @@ def standardize_dtype(dtype: Any) -> str:
         return _floatx
     if isinstance(dtype, dict) and dtype.get("class_name") == "DTypePolicy":  # as configurations hold it
         dtype = dtype["config"]["name"]
+    if dtype == "bfloat16":  # its name, or the object that is the dtype of tensors
+        return "bfloat16"
     if isinstance(dtype, str):
-        if dtype in ("bfloat16", "string"):
+        if dtype == "string":
             return dtype
         if dtype in ("float", "int"):
             return _floatx if dtype == "float" else "int32"

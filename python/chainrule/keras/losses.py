@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule import _core, nn
 
-from .activations import logits_of
+from .activations import in_full_precision, logits_of
 from .config import epsilon, standardize_dtype
 from .masking import get_mask, set_mask
 from .naming import snake_case, unique_name
@@ -469,7 +469,7 @@ class Loss:
     Args:
         name: its name; by default the class's.
         reduction: "sum_over_batch_size" (the mean of all values), "sum", "mean_with_sample_weight" or "none".
-        dtype: the type it computes in; by default that of ``y_pred``.
+        dtype: the type it computes in; by default that of ``y_pred``, but float32 for half types.
     """
 
     def __init__(
@@ -499,8 +499,7 @@ class Loss:
         Steps that the mask of ``y_pred``, or of what :meth:`call` returns, doesn't count don't enter.
         """
         mask = get_mask(y_pred)
-        if self._dtype is not None:
-            y_pred = convert_to_tensor(y_pred, self._dtype)
+        y_pred = in_full_precision(y_pred) if self._dtype is None else convert_to_tensor(y_pred, self._dtype)
         values = self.call(y_true, y_pred)
         own = get_mask(values)
         if own is not None:

@@ -300,12 +300,13 @@ class Model(Trainer, Layer):
         return self._graph.input_tensors[0].shape[0] if self._graph is not None and self._graph.input_tensors else None
 
     def _convert(self, x: Any) -> Any:
-        # Graphs cast to the types of their inputs, own calls leave it to their layers.
-        kept, self._keeps_integers = self._keeps_integers, True
+        # Graphs cast to the types of their inputs, own calls leave integers to their layers.
+        kept = self._keeps_integers, self.autocast
+        self._keeps_integers, self.autocast = True, self.autocast and self._graph is None
         try:
             return super()._convert(x)
         finally:
-            self._keeps_integers = kept
+            self._keeps_integers, self.autocast = kept
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Tensors for arrays and tensors, symbolic outputs for symbolic inputs. ``training=True`` turns dropout on."""

@@ -60,8 +60,11 @@ def get_uid(prefix: str = "") -> int:
 
 
 def clear_session(free_memory: bool = True) -> None:
-    """Starts the automatic names again and, with ``free_memory``, returns cached memory to the system."""
+    """Names start again, the global dtype policy is forgotten; ``free_memory`` returns cached memory to the system."""
+    from .dtype_policies import forget_policy
+
     _counts.clear()
+    forget_policy()
     if free_memory:
         import gc
 

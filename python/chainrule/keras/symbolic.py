@@ -248,6 +248,8 @@ def infer_outputs(
                 return leaf
             i = next(numbers)
             shape = [lengths(i, a) if n is None else n for a, n in enumerate(leaf.shape)]
+            if leaf.dtype == "bfloat16":  # NumPy has none
+                return chainrule.asarray(sample(shape, "float32")).astype(leaf.dtype)
             return chainrule.asarray(sample(shape, leaf.dtype))
 
         with chainrule.no_grad():

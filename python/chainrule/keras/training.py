@@ -31,7 +31,7 @@ from .progress import Progress, resolve_verbose
 from .registry import deserialize_keras_object, serialize_keras_object
 from .steps import make_loop, predict_step, run_batch, test_step, train_step
 from .symbolic import flatten, map_structure, pack_like
-from .variables import Tensor, convert_to_tensor
+from .variables import Tensor, convert_to_tensor, to_array
 
 _op = _core.ops
 
@@ -88,8 +88,10 @@ class Trainer:
             loss_weights: the outputs' shares of the total loss.
             metrics, weighted_metrics: names, functions or :class:`Metric` objects; the latter use sample weights.
             run_eagerly: run steps in Python, op by op, instead of recording them (to debug; the same numbers).
-            steps_per_execution, jit_compile, auto_scale_loss: accepted for compatibility; steps are always recorded and
-                run many at a time.
+            steps_per_execution, jit_compile: accepted for compatibility; steps are always recorded and run many at a
+                time.
+            auto_scale_loss: whether a model of the policy "mixed_float16" gets its optimizer inside a
+                ``LossScaleOptimizer``, so that small gradients don't vanish.
 
         Raises:
             ValueError: an unknown name; the message suggests the nearest.
@@ -97,6 +99,9 @@ class Trainer:
         if optimizer is None:
             raise ValueError("compile: optimizer can't be None; use a name such as 'adam'.")
         self.optimizer = optimizers.get(optimizer)
+        scales = auto_scale_loss and self.dtype_policy.name == "mixed_float16"  # type: ignore[attr-defined]
+        if scales and not isinstance(self.optimizer, optimizers.LossScaleOptimizer):
+            self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
         self._compile_loss = None if loss is None else CompiledLoss(loss, loss_weights)
         self._compile_metrics = CompiledMetrics(metrics, weighted_metrics)
         self._run_eagerly = bool(run_eagerly)
@@ -564,7 +569,7 @@ class Trainer:
             if program and self._forward_version == structure_version():
                 outputs = program(x)
                 if len(outputs) == 1:
-                    return outputs[0].numpy()
+                    return to_array(outputs[0])
         if not is_array_data(x):
             batches = (batch[0] for batch in BatchSource(x).epoch(0))
             total = steps
@@ -586,7 +591,7 @@ class Trainer:
                 break
             hooks.on_predict_batch_begin(step)
             structure = self._infer(batch)
-            collected.append([output.numpy() for output in flatten(structure)])
+            collected.append([to_array(output) for output in flatten(structure)])
             hooks.on_predict_batch_end(step, {"outputs": structure})
             progress.update(step + 1, None)
         hooks.on_predict_end()
@@ -603,11 +608,11 @@ class Trainer:
             if program and self._forward_version == structure_version():
                 outputs = program(x)
                 if len(outputs) == 1:
-                    return outputs[0].numpy()
+                    return to_array(outputs[0])
         data = ArrayData(x)
         self._check_input_shapes(data.x)
         self._ensure_model_built(data.x)
-        return map_structure(lambda t: t.numpy(), self._infer(data.x))
+        return map_structure(to_array, self._infer(data.x))
 
     def _infer(self, x: Any) -> Any:
         """The outputs for a batch of tensors outside of training, by a recorded program where possible."""

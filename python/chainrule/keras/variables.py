@@ -6,6 +6,7 @@ to its memory, so assigning copies into it and never replaces it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,11 +17,37 @@ import chainrule
 from chainrule import _core
 from chainrule.transforms import watch_variable
 
-from .config import floatx, standardize_dtype
+from .config import floatx, is_float_dtype, standardize_dtype
 from .naming import current_scopes, unique_name
 
 _op = _core.ops
 Tensor = chainrule.Tensor
+
+
+class _Autocast(threading.local):
+    dtype: str | None = None  # in which the layer that is being called sees its float variables; None: their own
+
+    def __init__(self) -> None:
+        self.seen: dict[int, Any] = {}  # by variable, so that a call converts each once
+
+
+_autocast = _Autocast()
+
+
+def autocast_dtype() -> str | None:
+    """The type in which float variables are seen here; None: each in its own."""
+    return _autocast.dtype
+
+
+@contextmanager
+def autocast(dtype: str | None) -> Iterator[None]:
+    """Within the block the values of float variables come in that type (None: in their own)."""
+    before, kept = _autocast.dtype, _autocast.seen
+    _autocast.dtype, _autocast.seen = dtype, {}
+    try:
+        yield
+    finally:
+        _autocast.dtype, _autocast.seen = before, kept
 
 
 class Variable:
@@ -77,7 +104,8 @@ class Variable:
             if shape is None:
                 raise ValueError(f"Variable {self.name!r}: an initializer function needs shape=.")
             name_of_type = standardize_dtype(dtype)
-            values = initializer(tuple(int(n) for n in shape), dtype=name_of_type)
+            half = name_of_type in ("float16", "bfloat16")
+            values = initializer(tuple(int(n) for n in shape), dtype="float32" if half else name_of_type)
             self._value = _own(convert_to_tensor(values, name_of_type), values)
         else:
             values = convert_to_tensor(initializer, dtype)
@@ -89,7 +117,18 @@ class Variable:
 
     @property
     def value(self) -> Any:
-        """The tensor itself (always the same object)."""
+        """The tensor itself (always the same object); in a layer that computes in another type, a copy in that type."""
+        value, dtype = self.stored, _autocast.dtype
+        if dtype is None or not self.autocast or value.dtype == dtype or value.dtype.kind != "f":
+            return value
+        seen = _autocast.seen.get(id(self))
+        if seen is None:
+            seen = _autocast.seen[id(self)] = _op.cast(value, dtype)
+        return seen
+
+    @property
+    def stored(self) -> Any:
+        """The tensor itself, in the variable's own type wherever it is read."""
         if self.trainable:
             watch_variable(self._value)
         return self._value
@@ -106,8 +145,9 @@ class Variable:
 
     @property
     def dtype(self) -> str:
-        """The name of the type."""
-        return self._value.dtype.name
+        """The name of the type: that of :attr:`value`."""
+        dtype = self._value.dtype
+        return _autocast.dtype if _autocast.dtype and self.autocast and dtype.kind == "f" else dtype.name
 
     @property
     def size(self) -> int:
@@ -115,8 +155,8 @@ class Variable:
         return self._value.size
 
     def numpy(self) -> np.ndarray:
-        """The values as an ndarray of its own."""
-        return self._value.numpy().copy()
+        """The values as an ndarray of its own (float32 for bfloat16, which NumPy lacks)."""
+        return to_array(self._value).copy()
 
     def assign(self, value: Any) -> Variable:
         """Writes new values (cast to the variable's type). Raises ValueError if the shape differs."""
@@ -128,25 +168,32 @@ class Variable:
             )
         with chainrule.no_grad():
             _op.assign(self._value, value)
+        self._changed()
         return self
 
     def assign_add(self, value: Any) -> Variable:
         """Adds to the values in place (the shapes may broadcast)."""
         with chainrule.no_grad():
             _op.assign_add(self._value, self._convert(value))
+        self._changed()
         return self
 
     def assign_sub(self, value: Any) -> Variable:
         """Subtracts from the values in place (the shapes may broadcast)."""
         with chainrule.no_grad():
             _op.assign_add(self._value, _op.negative(self._convert(value)))
+        self._changed()
         return self
 
     def _convert(self, value: Any) -> Any:
-        return convert_to_tensor(value, self.dtype)
+        return convert_to_tensor(value, self._value.dtype.name)
+
+    def _changed(self) -> None:
+        if _autocast.dtype is not None:
+            _autocast.seen.pop(id(self), None)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        values = self._value.numpy()
+        values = to_array(self._value)
         if dtype is not None and values.dtype != dtype:
             return values.astype(dtype)
         return values.copy() if copy else values
@@ -173,7 +220,8 @@ class Variable:
         return bool(self._value)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
-        copied = Variable(self.numpy(), trainable=self.trainable, autocast=self.autocast, name=self.name)
+        dtype = self._value.dtype.name
+        copied = Variable(self.numpy(), None, dtype, self.trainable, autocast=self.autocast, name=self.name)
         copied.path, copied.regularizer, copied.constraint = self.path, self.regularizer, self.constraint
         memo[id(self)] = copied
         return copied
@@ -221,6 +269,8 @@ setattr(Variable, "__abs__", lambda self: _op.absolute(self.value))  # noqa: B01
 
 def _own(value: Any, source: Any) -> Any:
     """Contiguous memory of its own: what shares the caller's array is copied (by NumPy, so also in a recording)."""
+    if value.dtype == "bfloat16":
+        return chainrule.asarray(np.array(value.view("uint16").numpy(), order="C")).view("bfloat16")
     values = value.numpy()
     if value is source or isinstance(source, (np.ndarray, Tensor, Variable)) or not values.flags.c_contiguous:
         return chainrule.asarray(np.array(values, order="C"))
@@ -249,6 +299,11 @@ def values_in(variables: Sequence[Variable], values: Sequence[Any]) -> Iterator[
             variable._value = tensor
 
 
+def to_array(x: Any) -> np.ndarray:
+    """A tensor as an ndarray; bfloat16, which NumPy lacks, as float32."""
+    return (_op.cast(x, "float32") if x.dtype == "bfloat16" else x).numpy()
+
+
 def unwrap(x: Any) -> Any:
     """A variable's tensor; anything else as it is."""
     return x.value if isinstance(x, Variable) else x
@@ -266,7 +321,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
         x = x.value
     if not isinstance(x, Tensor):
         if isinstance(x, (list, tuple)):
-            x = [np.asarray(item) if isinstance(item, (Tensor, Variable)) else item for item in x]
+            x = [to_array(unwrap(item)) if isinstance(item, (Tensor, Variable)) else item for item in x]
         try:
             values = np.asarray(x)
         except ValueError:
@@ -279,17 +334,18 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
                 dtype = floatx()
             elif values.dtype == np.int64:
                 dtype = "int32"
-        if dtype is not None:
-            values = values.astype(standardize_dtype(dtype), copy=False)
-        return chainrule.asarray(values)
-    if dtype is not None and x.dtype != np.dtype(dtype := standardize_dtype(dtype)):
+        dtype = None if dtype is None else standardize_dtype(dtype)
+        if dtype == "bfloat16":
+            return _op.cast(chainrule.asarray(values), dtype)
+        return chainrule.asarray(values if dtype is None else values.astype(dtype, copy=False))
+    if dtype is not None and x.dtype != (dtype := standardize_dtype(dtype)):
         return _op.cast(x, dtype)
     return x
 
 
 def check_numeric(values: np.ndarray, what: str) -> None:
     """ValueError if the dtype is not a number or truth value, with the remedy."""
-    if values.dtype.kind in "biuf":
+    if values.dtype.kind in "biuf" or values.dtype.name == "bfloat16":
         return
     if values.dtype.kind == "O":
         raise ValueError(
@@ -306,7 +362,7 @@ def check_numeric(values: np.ndarray, what: str) -> None:
 
 def is_float(x: Any) -> bool:
     """Whether a tensor or variable has a floating-point type."""
-    return np.dtype(x.dtype).kind == "f"
+    return is_float_dtype(x.dtype)
 
 
 def as_float(x: Any, dtype: str) -> Any:

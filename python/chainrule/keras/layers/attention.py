@@ -95,7 +95,7 @@ class _ProjectedAttention(Layer):
             activity_regularizer=self._activity_regularizer,
             kernel_constraint=self._kernel_constraint,
             bias_constraint=self._bias_constraint,
-            dtype=self.dtype,
+            dtype=self._dtype_policy,
             name=name,
         )
         layer.build(shape)
@@ -327,14 +327,14 @@ class MultiHeadAttention(_ProjectedAttention):
 
     def compute_output_spec(self, query: Any, value: Any, key: Any = None, **options: Any) -> Any:
         y = KerasTensor(
-            self.compute_output_shape(query.shape, value.shape, None if key is None else key.shape), self.dtype
+            self.compute_output_shape(query.shape, value.shape, None if key is None else key.shape), self.compute_dtype
         )
         if not options.get("return_attention_scores"):
             return y
         axes = self._attention_axes
         rest = [query.shape[axis] for axis in range(len(query.shape) - 1) if axis not in axes]
         lengths = [x.shape[axis] for x in (query, value) for axis in axes]
-        return y, KerasTensor((*rest, self._num_heads, *lengths), self.dtype)
+        return y, KerasTensor((*rest, self._num_heads, *lengths), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -445,10 +445,12 @@ class GroupedQueryAttention(_ProjectedAttention):
         return tuple(query_shape)
 
     def compute_output_spec(self, query: Any, value: Any, key: Any = None, **options: Any) -> Any:
-        y = KerasTensor(query.shape, self.dtype)
+        y = KerasTensor(query.shape, self.compute_dtype)
         if not options.get("return_attention_scores"):
             return y
-        return y, KerasTensor((query.shape[0], self.num_query_heads, query.shape[1], value.shape[1]), self.dtype)
+        return y, KerasTensor(
+            (query.shape[0], self.num_query_heads, query.shape[1], value.shape[1]), self.compute_dtype
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -543,7 +545,7 @@ class Attention(Layer):
             kept = random.dropout(weights, self.dropout, seed=self.seed_generator)
         y = _op.matmul(kept, value)
         if query_mask is not None:
-            y = _op.where(_op.expand_dims(_op.cast(query_mask, "bool"), -1), y, np.zeros((), y.dtype))
+            y = _op.where(_op.expand_dims(_op.cast(query_mask, "bool"), -1), y, 0.0)
         return (y, weights) if return_attention_scores else y
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
@@ -554,10 +556,10 @@ class Attention(Layer):
 
     def compute_output_spec(self, inputs: Any, *args: Any, **options: Any) -> Any:
         self._check_list(inputs)
-        y = KerasTensor(self.compute_output_shape([x.shape for x in inputs]), self.dtype)
+        y = KerasTensor(self.compute_output_shape([x.shape for x in inputs]), self.compute_dtype)
         if not options.get("return_attention_scores"):
             return y
-        return y, KerasTensor((*inputs[0].shape[:-1], inputs[-1].shape[-2]), self.dtype)
+        return y, KerasTensor((*inputs[0].shape[:-1], inputs[-1].shape[-2]), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {

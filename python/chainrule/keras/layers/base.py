@@ -11,7 +11,7 @@ import inspect
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,14 @@ import numpy as np
 import chainrule
 from chainrule import _core
 
-from .. import constraints, initializers, regularizers
-from ..config import floatx, standardize_dtype
+from .. import constraints, dtype_policies, initializers, regularizers
+from ..config import is_float_dtype, standardize_dtype
 from ..masking import get_mask, masks_of, set_mask
 from ..metrics import Metric
 from ..naming import snake_case, unique_name
 from ..registry import Registry
 from ..symbolic import KerasTensor, Node, any_symbolic, flatten, infer_outputs, map_structure
-from ..variables import Tensor, Variable, convert_to_tensor, values_in
+from ..variables import Tensor, Variable, autocast, autocast_dtype, convert_to_tensor, values_in
 
 _op = _core.ops
 
@@ -59,7 +59,7 @@ _BOOKKEEPING = frozenset(
         "_extra_losses",
         "_build_shape",
         "_first_shape",
-        "_dtype",
+        "_dtype_policy",
         "_trainable",
         "_graph",
         "_compile_config",
@@ -194,7 +194,7 @@ class Layer:
         self.autocast = autocast
         self.input_spec: Any = None
         self.activity_regularizer = regularizers.get(activity_regularizer)
-        self._dtype = standardize_dtype(getattr(dtype, "name", dtype)) if dtype is not None else floatx()
+        self._dtype_policy = dtype_policies.get(dtype)
         self._trainable = bool(trainable)
         self._weights: list[Variable] = []
         self._extra_losses: list[Any] = []
@@ -215,11 +215,35 @@ class Layer:
     # ---- types
 
     @property
+    def dtype_policy(self) -> dtype_policies.DTypePolicy:
+        """What it computes in and holds its weights in."""
+        return self._dtype_policy
+
+    @dtype_policy.setter
+    def dtype_policy(self, value: Any) -> None:
+        self._dtype_policy = dtype_policies.get(value)
+
+    @property
     def dtype(self) -> str:
         """The type of the weights."""
-        return self._dtype
+        return self._dtype_policy.variable_dtype
 
-    variable_dtype = compute_dtype = dtype_policy = dtype
+    variable_dtype = dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """The type of computations and outputs, to which float inputs are converted."""
+        return self._dtype_policy.compute_dtype
+
+    input_dtype = compute_dtype
+
+    def _autocast(self) -> AbstractContextManager[None]:
+        """A block in which variables are seen in the type that the layer computes in."""
+        outer, computes = autocast_dtype(), self._dtype_policy.compute_dtype
+        if outer is None and computes == self._dtype_policy.variable_dtype:
+            return nullcontext()
+        wanted = computes if self.autocast and is_float_dtype(computes) else None
+        return nullcontext() if wanted == outer else autocast(wanted)
 
     @property
     def path(self) -> str:
@@ -355,9 +379,9 @@ class Layer:
         name: str | None = None,
     ) -> Variable:
         """A new weight of that shape; floats start by ``glorot_uniform``, others at zero, unless told otherwise."""
-        dtype = standardize_dtype(dtype or self._dtype)
+        dtype = standardize_dtype(dtype or self.dtype)
         if initializer is None:
-            initializer = "glorot_uniform" if dtype.startswith("float") else "zeros"
+            initializer = "glorot_uniform" if is_float_dtype(dtype) else "zeros"
         variable = Variable(
             initializers.get(initializer),
             shape=() if shape is None else (shape,) if isinstance(shape, int) else tuple(shape),
@@ -439,7 +463,8 @@ class Layer:
         try:
             if "training" in names:
                 options["training"] = training
-            outputs = self.call(*args, **options)
+            with self._autocast():
+                outputs = self.call(*args, **options)
         finally:
             context.training = outer
         self._mask_outputs(args, outputs, mask)
@@ -514,11 +539,12 @@ class Layer:
             ):
                 return x
             x = convert_to_tensor(x)
-        if self.autocast and x.dtype != self._dtype:
+        computes = self._dtype_policy.compute_dtype
+        if self.autocast and x.dtype != computes:
             kind = x.dtype.kind
             if kind == "f" or kind in "iub" and not self._keeps_integers:
                 mask = get_mask(x)
-                x = _op.cast(x, self._dtype)
+                x = _op.cast(x, computes)
                 set_mask(x, mask)
         return x
 
@@ -554,7 +580,8 @@ class Layer:
         def run(*values: Any, **options: Any) -> Any:
             outer, context.training = context.training, False
             try:
-                return self.call(*map_structure(self._convert, values), **options)
+                with self._autocast():
+                    return self.call(*map_structure(self._convert, values), **options)
             finally:
                 context.training = outer
                 for variable, value in kept:  # nothing has been computed: no state changes
@@ -564,11 +591,14 @@ class Layer:
 
     def _output_dtype(self, inputs: Any) -> str:
         first = flatten(inputs)[0]
-        return str(first.dtype) if self._keeps_integers else self._dtype
+        kept = self._keeps_integers and not (self.autocast and is_float_dtype(first.dtype))
+        return str(first.dtype) if kept else self.compute_dtype
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The outputs' shape for inputs of that shape (None for varying lengths)."""
-        outputs = self.compute_output_spec(map_shapes(lambda shape: KerasTensor(shape, self._dtype), input_shape))
+        outputs = self.compute_output_spec(
+            map_shapes(lambda shape: KerasTensor(shape, self.compute_dtype), input_shape)
+        )
         return _shape_of(outputs)
 
     def stateless_call(
@@ -616,7 +646,7 @@ class Layer:
 
         A subclass that doesn't define it gets the arguments it was made with, if they are plain values.
         """
-        config = {"name": self.name, "trainable": self._trainable, "dtype": self._dtype}
+        config = {"name": self.name, "trainable": self._trainable, "dtype": self._dtype_policy.name}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         cls = type(self)

@@ -9,7 +9,8 @@ from typing import Any
 from chainrule import _core
 
 from .. import activations, constraints, initializers, ops, regularizers
-from ..config import floatx, standardize_dtype
+from ..config import standardize_dtype
+from ..dtype_policies import DTypePolicy
 from ..masking import set_mask
 from ..naming import unique_name
 from ..registry import deserialize_keras_object, serialize_keras_object
@@ -57,16 +58,16 @@ class InputLayer(Layer):
             if length is not None and (not isinstance(length, int) or length < 0):
                 raise ValueError(f"Input: lengths must be integers >= 0 or None, got shape {tuple(batch_shape)}.")
         self.batch_shape = tuple(batch_shape)
-        self._dtype = standardize_dtype(dtype) if dtype is not None else floatx()
+        self._dtype_policy = DTypePolicy(standardize_dtype(dtype))
         self.built = True
-        tensor = KerasTensor(self.batch_shape, self._dtype, name=self.name)
+        tensor = KerasTensor(self.batch_shape, self.dtype, name=self.name)
         self._nodes.append(Node(self, (), {}, tensor))
 
     def call(self) -> None:
         """Input layers are not computed."""
 
     def get_config(self) -> dict[str, Any]:
-        return {"batch_shape": self.batch_shape, "dtype": self._dtype, "name": self.name}
+        return {"batch_shape": self.batch_shape, "dtype": self.dtype, "name": self.name}
 
 
 def Input(  # noqa: N802 - Keras's name

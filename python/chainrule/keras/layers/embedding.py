@@ -9,6 +9,7 @@ from typing import Any
 from chainrule import _core
 
 from .. import constraints, initializers, ops, regularizers
+from ..variables import as_float
 from .base import Layer, registry
 
 _op = _core.ops
@@ -84,7 +85,7 @@ class Embedding(Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        return _op.embedding(self.embeddings.value, inputs, layer=self.name)
+        return as_float(_op.embedding(self.embeddings.stored, inputs, layer=self.name), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """True where the index is not 0, if ``mask_zero``; else None."""

@@ -10,6 +10,7 @@ import chainrule
 from chainrule import _core
 
 from .. import constraints, initializers, ops, regularizers
+from ..dtypes import result_type
 from ..ops.normalization import axes_last, sorted_axes
 from ..variables import as_float
 from .base import Layer, registry
@@ -67,6 +68,7 @@ class _Affine(_Normalization):
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
                 name="gamma",
+                autocast=False,
             )
         if center:
             self.beta = self.add_weight(
@@ -75,6 +77,7 @@ class _Affine(_Normalization):
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
                 name="beta",
+                autocast=False,
             )
 
     def _values(self, dtype: Any) -> tuple[Any, Any]:
@@ -156,7 +159,7 @@ class BatchNormalization(_Affine):
         self._add_affine(shape, self.scale, self.center)
 
         def moving(name: str, initializer: Any) -> Any:
-            return self.add_weight(shape, initializer, trainable=False, name=name)
+            return self.add_weight(shape, initializer, trainable=False, autocast=False, name=name)
 
         self.moving_mean = moving("moving_mean", self.moving_mean_initializer)
         self.moving_variance = moving("moving_variance", self.moving_variance_initializer)
@@ -171,6 +174,9 @@ class BatchNormalization(_Affine):
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: shape[0]})
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        return as_float(self._normalized(_whole(inputs), training, mask), self.compute_dtype)
+
+    def _normalized(self, inputs: Any, training: bool | None, mask: Any) -> Any:
         if mask is not None and mask.ndim != inputs.ndim - 1:
             raise ValueError(
                 f"Layer {self.name!r} (BatchNormalization): the mask must have one axis less than the inputs; mask of "
@@ -308,9 +314,11 @@ class LayerNormalization(_Affine):
         self._add_affine(shape, self.scale or self.rms_scaling, self.center and not self.rms_scaling)
 
     def call(self, inputs: Any) -> Any:
+        inputs = _whole(inputs)
         gamma, beta = self._values(inputs.dtype)
         options = {"rms_scaling": True} if self.rms_scaling else {}
-        return ops.layer_normalization(inputs, gamma, beta, self.axis, self.epsilon, **options)
+        y = ops.layer_normalization(inputs, gamma, beta, self.axis, self.epsilon, **options)
+        return as_float(y, self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -389,9 +397,11 @@ class GroupNormalization(_Affine):
         self._add_affine(shape, self.scale, self.center)
 
     def call(self, inputs: Any) -> Any:
+        inputs = _whole(inputs)
         moved, back = axes_last(inputs, sorted_axes(self.axis, inputs.ndim))
         gamma, beta = self._values(inputs.dtype)
         y = _op.group_norm(moved, gamma, beta, epsilon=float(self.epsilon), groups=self.groups)[0]
+        y = as_float(y, self.compute_dtype)
         return y if back is None else _op.transpose(y, back)
 
     def get_config(self) -> dict[str, Any]:
@@ -459,7 +469,7 @@ class SpectralNormalization(Wrapper):
         return self.layer(inputs)
 
     def _normalize_kernel(self) -> None:
-        kernel, u = self.kernel.value, self.vector_u.value
+        kernel, u = self.kernel.stored, self.vector_u.stored
         rows = _op.reshape(kernel, (-1, kernel.shape[-1]))
         turned = _op.transpose(rows)
         # A kernel of zeros stays as it is, and so does u.
@@ -478,6 +488,11 @@ class SpectralNormalization(Wrapper):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "power_iterations": self.power_iterations}
+
+
+def _whole(x: Any) -> Any:
+    """Inputs of a half type as float32, in which statistics are computed."""
+    return as_float(x, result_type(x.dtype, "float32"))
 
 
 def _unit(x: Any) -> Any:

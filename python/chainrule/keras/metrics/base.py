@@ -14,6 +14,7 @@ import numpy as np
 import chainrule
 from chainrule import _core
 
+from ..activations import in_full_precision
 from ..config import standardize_dtype
 from ..losses import masked_weights, match_ranks
 from ..masking import get_mask
@@ -217,6 +218,7 @@ class MeanMetricWrapper(Mean):
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
+        y_pred = in_full_precision(y_pred)
         mask = get_mask(y_pred)
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
         if mask is not None:

@@ -95,8 +95,11 @@ def cumprod(x: Any, axis: Any = None, dtype: Any = None) -> Any:
 
 @symbolic
 def matmul(x1: Any, x2: Any) -> Any:
-    """Matrix product; leading axes broadcast."""
-    return core.matmul(*as_pair(x1, x2))
+    """Matrix product; leading axes broadcast. Of int8 with int8: exact in int32."""
+    x1, x2 = as_pair(x1, x2)
+    if getattr(x1, "dtype", None) == getattr(x2, "dtype", None) == "int8":
+        return core.int8_matmul(x1, x2)
+    return core.matmul(x1, x2)
 
 
 @symbolic

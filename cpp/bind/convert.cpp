@@ -7,6 +7,7 @@
 
 #include "base/half.h"
 #include "bind/numpy_layout.h"
+#include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
 #include "graph/trace.h"
@@ -123,6 +124,28 @@ constexpr char kSupported[] = "bool, int8 to int64, uint8 to uint64, float16, bf
 PyObject* bfloat16_object() {
   static PyObject* const object = import_attribute("chainrule.dtypes", "bfloat16").release();
   return object;
+}
+
+// The functions of NumPy's C interface that make an array on given memory; their places in its table are its ABI.
+struct NumpyApi {
+  PyTypeObject* array_type;
+  PyObject* (*new_from_dtype)(PyTypeObject* type, PyObject* dtype, int ndim, const Py_ssize_t* shape,
+                              const Py_ssize_t* strides, void* data, int flags, PyObject* like);  // steals the dtype
+  int (*set_base)(PyObject* array, PyObject* base);                                               // steals the base
+};
+
+const NumpyApi& numpy_api() {
+  static const NumpyApi api = [] {
+    const Object capsule = import_attribute("numpy._core._multiarray_umath", "_ARRAY_API");
+    void** const table = static_cast<void**>(PyCapsule_GetPointer(capsule.get(), nullptr));
+    if (!table) throw PythonError();
+    NumpyApi found;
+    found.array_type = static_cast<PyTypeObject*>(table[2]);
+    found.new_from_dtype = reinterpret_cast<decltype(found.new_from_dtype)>(table[94]);
+    found.set_base = reinterpret_cast<decltype(found.set_base)>(table[282]);
+    return found;
+  }();
+  return api;
 }
 
 }  // namespace
@@ -351,9 +374,14 @@ Operand read_operand(PyObject* object) {
   return operand;
 }
 
+bool is_foreign(PyObject* object) {
+  if (!is_numpy_array(object)) return PyComplex_CheckExact(object);
+  return dtype_index(reinterpret_cast<const NumpyDtype*>(reinterpret_cast<const NumpyArray*>(object)->dtype)) < 0;
+}
+
 bool handles_operators_itself(PyObject* object) {
-  if (is_tensor(object) || PyFloat_Check(object) || PyLong_Check(object) || PyList_Check(object) ||
-      PyTuple_Check(object) || is_numpy_array(object) || is_numpy_scalar(object))
+  if (is_tensor(object) || PyFloat_Check(object) || PyLong_Check(object) || PyComplex_Check(object) ||
+      PyList_Check(object) || PyTuple_Check(object) || is_numpy_array(object) || is_numpy_scalar(object))
     return false;
   // Looked up on the type, as Python does for special methods.
   PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(object));
@@ -445,8 +473,18 @@ Object to_numpy(PyObject* tensor) {
     const Object bits = to_numpy(with_type(handle_of(tensor), DType::U16));
     return Object::steal(PyObject_CallMethod(bits.get(), "view", "O", dtype.get()));
   }
-  static PyObject* const name = PyUnicode_InternFromString("asarray");
-  return Object::steal(PyObject_CallMethodOneArg(numpy_module(), name, tensor));
+  const Tensor& x = handle_of(tensor);
+  Py_ssize_t shape[kMaxDims], strides[kMaxDims];
+  for (int i = 0; i < x.ndim(); ++i) {
+    shape[i] = x.length(i);
+    strides[i] = x.strides()[i] * static_cast<Py_ssize_t>(itemsize(x.dtype()));
+  }
+  const NumpyApi& api = numpy_api();
+  Object array =
+      Object::steal(api.new_from_dtype(api.array_type, Py_NewRef(dtype_to_python(x.dtype())), x.ndim(), shape, strides,
+                                       x.data(), is_writable(x) ? kNumpyWriteable : 0, nullptr));
+  check(api.set_base(array.get(), Py_NewRef(tensor)));
+  return array;
 }
 
 Object to_numpy(const Tensor& tensor) {

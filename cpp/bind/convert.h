@@ -27,6 +27,9 @@ struct Operand {
 // Tensors, NumPy arrays and scalars, Python numbers, nested lists of these, and whatever NumPy or __chainrule_tensor__
 // makes an array of. `unsupported` where the object is no array or has a dtype we have no kernels for.
 Operand read_operand(PyObject* object);
+// Whether it is data that NumPy has a dtype for and we don't: an ndarray, or Python's complex, which has no reflected
+// operator that knows arrays.
+bool is_foreign(PyObject* object);
 // Whether `object` asks to handle binary operators with arrays itself (NumPy's rules: __array_ufunc__ = None, a higher
 // __array_priority__ without __array_ufunc__, or no array at all).
 bool handles_operators_itself(PyObject* object);

@@ -23,7 +23,7 @@ namespace {
 const Attrs kNoAttrs;
 
 // Outside of any recording a view is enough; else the ops that make it are called, so that it has a gradient.
-bool is_plain(const Tensor& x) { return !(recording() && has_node(x)); }
+bool is_plain(const Tensor& x) { return !(has_node(x) && recording()); }
 
 Tensor copy_of(const Tensor& x) {
   static const Op* const op = find_op("copy");
@@ -547,6 +547,11 @@ PyObject* item_at(PyObject* self, Py_ssize_t index) noexcept {
   const Tensor& x = handle_of(self);
   if (x.ndim() > 0 && index >= 0 && index < x.length(0) && !Trace::current() && is_plain(x))
     return guarded([&] { return row(self, index * x.strides()[0]); });
+  if (x.ndim() > 0 && index >= x.length(0)) {  // set, not thrown: this is how an iteration ends
+    PyErr_Format(PyExc_IndexError, "index %zd is out of bounds for axis 0 with size %lld", index,
+                 static_cast<long long>(x.length(0)));
+    return nullptr;
+  }
   PyObject* key = PyLong_FromSsize_t(index);
   if (!key) return nullptr;
   PyObject* result = subscript(self, key);

@@ -23,6 +23,9 @@ Object shape_to_tuple(const Shape& shape, std::int64_t scale = 1);
 // The object with every Tensor in it as an ndarray, and every array or scalar of a dtype of ours as a Tensor; lists,
 // tuples and dicts are gone through.
 Object with_arrays(PyObject* object);
+// The same for an operand of NumPy's function `name` whose result is to be used; NotImplementedError where a gradient
+// that is being recorded would be lost.
+Object with_array(PyObject* operand, const char* name);
 Object with_tensors(PyObject* object);
 
 }  // namespace chainrule

@@ -12,6 +12,7 @@
 #include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
+#include "graph/tape.h"
 
 namespace chainrule {
 
@@ -49,6 +50,15 @@ Object with_arrays(PyObject* object) {
     return dict;
   }
   return Object::borrow(object);
+}
+
+Object with_array(PyObject* operand, const char* name) {
+  if (is_tensor(operand) && has_node(handle_of(operand)) && recording())
+    raise_format(PyExc_NotImplementedError,
+                 "[%s] of data whose dtype tensors lack is computed by NumPy and has no gradient here; pass "
+                 "chainrule.stop_gradient(x) to use its result as a constant",
+                 name);
+  return with_arrays(operand);
 }
 
 Object with_tensors(PyObject* object) {
@@ -114,6 +124,30 @@ PyObject* write_out(const Op& op, const Tensor& result, PyObject* out) {
   return Py_NewRef(out);
 }
 
+// A call of tensors and data of dtypes that the core lacks, which NumPy computes; null where it is anything else.
+PyObject* call_with_foreign(PyObject* ufunc, PyObject* const* inputs, Py_ssize_t count) {
+  constexpr Py_ssize_t kMost = 3;
+  bool foreign = false;
+  if (count > kMost) return nullptr;
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    if (is_foreign(inputs[i])) {
+      foreign = true;
+    } else if (!is_tensor(inputs[i])) {
+      return nullptr;
+    }
+  }
+  if (!foreign) return nullptr;
+  const Op* const op = op_of_ufunc(ufunc);
+  Object arrays[kMost];
+  PyObject* given[kMost];
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    arrays[i] = with_array(inputs[i], op ? op->name : "ufunc");
+    given[i] = arrays[i].get();
+  }
+  const Object result = Object::steal(PyObject_Vectorcall(ufunc, given, static_cast<std::size_t>(count), nullptr));
+  return with_tensors(result.get()).release();
+}
+
 PyObject* call_ufunc_as_op(const Op& op, PyObject* const* inputs, Py_ssize_t count, PyObject* out) {
   if (count != static_cast<Py_ssize_t>(op.tensors.size())) return nullptr;
   Operand operands[3];
@@ -142,9 +176,11 @@ PyObject* tensor_array_ufunc(PyObject*, PyObject* arguments, PyObject* keywords)
     PyObject* ufunc = PyTuple_GET_ITEM(arguments, 0);
     PyObject* method = PyTuple_GET_ITEM(arguments, 1);
     PyObject* const* inputs = PySequence_Fast_ITEMS(arguments) + 2;
-    if ((!keywords || PyDict_GET_SIZE(keywords) == 0) && PyUnicode_CompareWithASCIIString(method, "__call__") == 0)
+    if ((!keywords || PyDict_GET_SIZE(keywords) == 0) && PyUnicode_CompareWithASCIIString(method, "__call__") == 0) {
       if (const Op* op = op_of_ufunc(ufunc))
         if (PyObject* result = call_shortly(*op, inputs, count - 2)) return result;
+      if (PyObject* result = call_with_foreign(ufunc, inputs, count - 2)) return result;
+    }
     for (Py_ssize_t i = 0; i < count - 2; ++i)
       if (handles_operators_itself(inputs[i])) return Py_NewRef(Py_NotImplemented);
     PyObject* outs = keywords ? PyDict_GetItemString(keywords, "out") : nullptr;

@@ -6,8 +6,10 @@
 
 #include "bind/call.h"
 #include "bind/elementwise_call.h"
+#include "bind/interop.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
+#include "bind/ufunc_protocol.h"
 #include "graph/tape.h"
 #include "graph/trace.h"
 #include "ops/functions.h"
@@ -32,12 +34,12 @@ Tensor copy_of(const Tensor& x) {
 
 PyObject* not_implemented() { return Py_NewRef(Py_NotImplemented); }
 
-// Python's complex has no dtype of ours, and no reflected operator that knows arrays: NumPy computes, an ndarray comes
-// out.
+// NumPy computes on data of its dtypes, and what comes out is a tensor where the dtype is one of ours (of a comparison,
+// say).
 PyObject* with_numpy(const Op& op, PyObject* a, PyObject* b) {
-  const Object left = is_tensor(a) ? to_numpy(a) : Object::borrow(a);
-  const Object right = is_tensor(b) ? to_numpy(b) : Object::borrow(b);
-  return PyObject_CallMethod(numpy_module(), op.name, "OO", left.get(), right.get());
+  const Object operands[] = {with_array(a, op.name), with_array(b, op.name)};
+  PyObject* const given[] = {operands[0].get(), operands[1].get()};
+  return with_tensors(Object::steal(PyObject_Vectorcall(numpy_ufunc(op), given, 2, nullptr)).get()).release();
 }
 
 // Fills both operands; false where Python should try the other one's operator.
@@ -248,8 +250,11 @@ PyObject* to_integer_number(PyObject* self) noexcept {
 
 PyObject* to_index(PyObject* self) noexcept {
   return guarded([=]() -> PyObject* {
-    if (!is_integer(dtype_of(self)) || (object_of(self)->handle && handle_of(self).ndim() != 0))
-      raise(PyExc_TypeError, "only integer scalar arrays can be converted to a scalar index");
+    if (!is_integer(dtype_of(self)) || (object_of(self)->handle && handle_of(self).ndim() != 0)) {
+      // Set, not thrown: NumPy asks every tensor that indexes an ndarray, and goes on.
+      PyErr_SetString(PyExc_TypeError, "only integer scalar arrays can be converted to a scalar index");
+      return nullptr;
+    }
     return element_to_python(dtype_of(self), the_element(self, "index")).release();
   });
 }
@@ -281,7 +286,7 @@ int truth(PyObject* self) noexcept {
 PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b) {
   Operand operands[2];
   if (!read_operands(a, b, operands)) {
-    if (PyComplex_CheckExact(a) || PyComplex_CheckExact(b)) return with_numpy(op, a, b);
+    if (is_foreign(a) || is_foreign(b)) return with_numpy(op, a, b);
     return not_implemented();
   }
   if (op.opcode >= 0) return wrap_result(call_elementwise(op, operands, 2));

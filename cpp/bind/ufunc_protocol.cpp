@@ -49,17 +49,6 @@ PyObject* only_out(PyObject* const* arguments, Py_ssize_t count, int n, PyObject
   return Py_TYPE(arguments[n]) == &tensor_type || is_numpy_array(arguments[n]) ? arguments[n] : nullptr;
 }
 
-// NumPy's ufunc of the op's name, or null; looked up once.
-PyObject* numpy_ufunc(const Op& op) {
-  static std::unordered_map<const Op*, PyObject*> known;
-  const auto found = known.find(&op);
-  if (found != known.end()) return found->second;
-  static PyObject* const type = Object::steal(PyObject_GetAttrString(numpy_module(), "ufunc")).release();
-  Object ufunc = attribute_or_none(numpy_module(), op.name);
-  if (ufunc && Py_TYPE(ufunc.get()) != reinterpret_cast<PyTypeObject*>(type)) ufunc = Object();
-  return known.emplace(&op, ufunc.release()).first->second;
-}
-
 // A call whose operands have dtypes that the core lacks is NumPy's, on the tensors' memory, unless a recording would
 // have to know of it; null where it isn't that plain.
 PyObject* call_numpy(const Op& op, PyObject* const* arguments, Py_ssize_t count, int n) {
@@ -99,6 +88,16 @@ bool call_into(const Op& op, const Operand* operands, int n, PyObject* out) {
 }
 
 }  // namespace
+
+PyObject* numpy_ufunc(const Op& op) {
+  static std::unordered_map<const Op*, PyObject*> known;
+  const auto found = known.find(&op);
+  if (found != known.end()) return found->second;
+  static PyObject* const type = Object::steal(PyObject_GetAttrString(numpy_module(), "ufunc")).release();
+  Object ufunc = attribute_or_none(numpy_module(), op.name);
+  if (ufunc && Py_TYPE(ufunc.get()) != reinterpret_cast<PyTypeObject*>(type)) ufunc = Object();
+  return known.emplace(&op, ufunc.release()).first->second;
+}
 
 void set_ufunc_protocol(PyObject* call, PyObject* attribute, PyObject* own) {
   Py_XSETREF(protocol_own, Py_NewRef(own));

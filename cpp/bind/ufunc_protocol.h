@@ -12,6 +12,9 @@ namespace chainrule {
 // which call() has more to say on operands of other dtypes than NumPy's ufunc has.
 void set_ufunc_protocol(PyObject* call, PyObject* attribute, PyObject* own);
 
+// NumPy's ufunc of the op's name, or null; looked up once (borrowed).
+PyObject* numpy_ufunc(const Op& op);
+
 // The result of a call of an elementwise op in the manner of vectorcall; null without an error where the arguments fit
 // neither a ufunc's call nor anything the protocol knows, and the op's own parser should say what is wrong.
 PyObject* call_ufunc(PyObject* function, const Op& op, PyObject* const* arguments, Py_ssize_t count,

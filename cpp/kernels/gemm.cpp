@@ -355,6 +355,15 @@ void multiply_block(const GemmBlock& g) {
 // ---- rows of dot products -----------------------------------------------------------------------
 constexpr int kDotChains = 4;
 
+template <class T>
+CR_INLINE void finish_dot(const GemmDotRows& g, int64_t i, T sum) {
+  T* y = static_cast<T*>(g.y) + i * g.y_step;
+  T value = g.accumulate ? *y + sum : sum;
+  if (g.bias) value += static_cast<const T*>(g.bias)[i * g.bias_step];
+  if (g.relu && value < 0) value = 0;
+  *y = value;
+}
+
 template <class T, int R>
 CR_INLINE void dot_some_rows(const GemmDotRows& g, int64_t i) {
   constexpr int W = kLanes<T>, U = kDotChains;
@@ -386,16 +395,60 @@ CR_INLINE void dot_some_rows(const GemmDotRows& g, int64_t i) {
     for (int half = W / 2; half > 0; half /= 2) {
       for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
     }
-    T* y = static_cast<T*>(g.y) + (i + r) * g.y_step;
-    T value = g.accumulate ? *y + lanes[0] : lanes[0];
-    if (g.bias) value += static_cast<const T*>(g.bias)[(i + r) * g.bias_step];
-    if (g.relu && value < 0) value = 0;
-    *y = value;
+    finish_dot(g, i + r, lanes[0]);
   }
+}
+
+// As many rows of a few elements as a vector has lanes: their sums are added up side by side. x stays in registers, and
+// an element of y gets the very additions that dot_some_rows makes.
+template <class T, int N>
+CR_INLINE void dot_short_rows(const GemmDotRows& g, int64_t i) {
+  constexpr int W = kLanes<T>;
+  using V = Vector<T>;
+  const T* x = static_cast<const T*>(g.x);
+  const T* m = static_cast<const T*>(g.matrix) + i * g.row_step;
+  const int rest = static_cast<int>(g.k - N * W);
+  const Partial<T> last(rest > 0 ? rest : 1);
+  V sums[W];
+  for (int r = 0; r < W; ++r) {
+    V sum = {};
+    CR_UNROLL(4)
+    for (int u = 0; u < N; ++u) sum += load(m + r * g.row_step + u * W) * load(x + u * W);
+    if (rest > 0) sum += last.load(m + r * g.row_step + N * W) * last.load(x + N * W);
+    sums[r] = sum;
+  }
+  transpose<T>(sums);
+  CR_UNROLL(4)
+  for (int half = W / 2; half > 0; half /= 2) {
+    CR_UNROLL(8)
+    for (int l = 0; l < half; ++l) sums[l] += sums[l + half];
+  }
+  alignas(CR_GEMM_VECTOR_BYTES) T lanes[W];
+  store(lanes, sums[0]);
+  for (int r = 0; r < W; ++r) finish_dot(g, i + r, lanes[r]);
+}
+
+template <class T, int N>
+void dot_all_short_rows(const GemmDotRows& g) {
+  int64_t i = 0;
+  for (; i + kLanes<T> <= g.rows; i += kLanes<T>) dot_short_rows<T, N>(g, i);
+  for (; i < g.rows; ++i) dot_some_rows<T, 1>(g, i);
 }
 
 template <class T>
 void dot_rows(const GemmDotRows& g) {
+  switch (g.rows < kLanes<T> ? kDotChains : g.k / kLanes<T>) {
+    case 0:
+      return dot_all_short_rows<T, 0>(g);
+    case 1:
+      return dot_all_short_rows<T, 1>(g);
+    case 2:
+      return dot_all_short_rows<T, 2>(g);
+    case 3:
+      return dot_all_short_rows<T, 3>(g);
+    default:
+      break;
+  }
   int64_t i = 0;
   for (; i + 4 <= g.rows; i += 4) dot_some_rows<T, 4>(g, i);
   for (; i < g.rows; ++i) dot_some_rows<T, 1>(g, i);

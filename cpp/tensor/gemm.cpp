@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "kernels/gemm.h"
 #include "runtime/cpu.h"
@@ -20,7 +21,8 @@ constexpr double kSerialFlops = 200e3;
 // delayed thread holds up little, and each chunk packs for itself.
 constexpr double kChunkFlops = 32e6;
 constexpr int64_t kChunksPerThread = 8;
-constexpr int64_t kRowUnit = 128;  // columns of a row times a matrix are dealt in such units
+constexpr int64_t kDotPiece = 16 << 10;  // elements of two vectors whose products one thread adds up
+constexpr int64_t kRowUnit = 128;        // columns of a row times a matrix are dealt in such units
 // Packing, in multiples of the time that one use of the copy takes: a panel of A by one strip, a strip of B by one
 // panel.
 constexpr double kPackACost = 0.4, kStoreBCost = 0.3, kPackBCost = 0.9, kInPlaceCost = 0.05;
@@ -157,6 +159,54 @@ void run_dot_rows(const GemmPlan& plan, const void* a, const void* b, void* c, c
       activate(plan, dots.y, dots.rows, 1);
     }
   });
+}
+
+// ---- one element --------------------------------------------------------------------------------
+// The vector itself, or a copy without gaps.
+const void* unit_vector(const GemmPlan& plan, int slot, const void* x, int64_t step, int64_t k, int64_t size) {
+  if (step == 1) return x;
+  void* packed = thread_scratch(slot, k * size + GemmKernels::kPackSlackBytes);
+  plan.kernel->pack(packed, 1, x, 1, step, 1, k);
+  return packed;
+}
+
+// The sums of the pieces in their order, then what a product ends with.
+template <class T>
+void add_pieces(const GemmPlan& plan, const T* sums, int64_t pieces, const T* bias, T* c) {
+  T total = plan.shape.accumulate ? *c : T{};
+  for (int64_t piece = 0; piece < pieces; ++piece) total += sums[piece];
+  if (bias) total += *bias;
+  *c = plan.relu && total < 0 ? T{} : total;
+}
+
+void run_dot(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+  const Gemm& s = plan.shape;
+  const int64_t size = static_cast<int64_t>(itemsize(s.dtype)), pieces = ceil_div(s.k, kDotPiece);
+  const auto run_piece = [&](int64_t piece, void* y) {
+    const int64_t first = piece * kDotPiece;
+    GemmDotRows dot{};
+    dot.rows = 1;
+    dot.k = std::min(kDotPiece, s.k - first);
+    dot.x = unit_vector(plan, kSharedSlot, at(a, first * s.a_col, size), s.a_col, dot.k, size);
+    dot.matrix = unit_vector(plan, kOwnSlot, at(b, first * s.b_row, size), s.b_row, dot.k, size);
+    dot.y = y;
+    plan.kernel->dot_rows(dot);
+  };
+  double one;
+  std::vector<double> many(static_cast<std::size_t>(pieces > 1 ? pieces : 0));
+  void* const sums = pieces > 1 ? many.data() : &one;
+  const int64_t chunks = row_chunks(pieces, 2.0 * static_cast<double>(s.k));
+  parallel_for(chunks, [&](int64_t chunk) {
+    for (int64_t piece = pieces * chunk / chunks; piece < pieces * (chunk + 1) / chunks; ++piece)
+      run_piece(piece, at(sums, piece, size));
+  });
+  if (s.dtype == DType::F64) {
+    add_pieces(plan, static_cast<const double*>(sums), pieces, static_cast<const double*>(bias),
+               static_cast<double*>(c));
+  } else {
+    add_pieces(plan, static_cast<const float*>(sums), pieces, static_cast<const float*>(bias), static_cast<float*>(c));
+  }
+  activate(plan, c, 1, 1);
 }
 
 // ---- C^T = B^T A^T ------------------------------------------------------------------------------
@@ -304,6 +354,10 @@ GemmPlan plan_gemm(const Gemm& shape) {
     return plan;
   }
   if (s.b_packed) s.b_row = s.b_col = 0;
+  if (s.m == 1 && s.n == 1 && s.k > 1 && !s.b_packed) {
+    plan.path = GemmPath::dot;
+    return plan;
+  }
   if (s.m == 1 && s.b_row == 1 && s.n > 1 && s.k > 1) {
     plan.path = GemmPath::dot_rows_b;
     return plan;
@@ -382,6 +436,8 @@ void run(const GemmPlan& plan, const void* a, const void* b, void* c, const void
       return;
     case GemmPath::half:
       return run_half_gemm(plan.shape, a, b, c, bias);
+    case GemmPath::dot:
+      return run_dot(plan, a, b, c, bias);
     case GemmPath::dot_rows_a:
     case GemmPath::dot_rows_b:
       return run_dot_rows(plan, a, b, c, bias);

@@ -35,6 +35,7 @@ struct Gemm {
 enum class GemmPath : std::uint8_t {
   nothing,     // m or n is 0
   half,        // float16 and bfloat16: tensor/dot.h
+  dot,         // two vectors
   dot_rows_b,  // one row of A against the contiguous columns of B
   dot_rows_a,  // the contiguous rows of A against one column
   add_rows_b,  // one row of A times a B of contiguous rows, too large for the first-level cache

@@ -43,7 +43,12 @@ void for_each_true(const unsigned char* mask, std::int64_t first, std::int64_t l
 
 std::int64_t count_range(const unsigned char* mask, std::int64_t first, std::int64_t last) {
   std::int64_t count = 0, i = first;
-  for (; i + kGroup <= last; i += kGroup) count += __builtin_popcountll(load_group(mask + i));
+  while (i + kGroup <= last) {
+    std::uint64_t sums = 0;  // one of at most 255 in each byte
+    for (int groups = 0; groups < 255 && i + kGroup <= last; ++groups, i += kGroup) sums += load_group(mask + i);
+    constexpr std::uint64_t kPairs = 0x00ff00ff00ff00ffu;
+    count += static_cast<std::int64_t>(((sums & kPairs) + (sums >> 8 & kPairs)) * 0x0001000100010001u >> 48);
+  }
   for (; i < last; ++i) count += mask[i] != 0;
   return count;
 }

@@ -189,6 +189,23 @@ def test_computed_by_numpy_says_so():
         chainrule.grad(lambda x: np.put(x * 2, [0], 1.0) or np.sum(x))(np.array(V))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.abs(x * 1j),
+        lambda x: np.abs(1j + x),
+        lambda x: np.abs(x * numpy.ones(3, "complex64")),
+        lambda x: np.abs(numpy.ones(3, "complex64") - x),
+        lambda x: np.abs(np.multiply(x, 1j)),
+    ],
+)
+def test_complex_results_are_no_silent_constants(function):
+    x = np.ones(3)
+    assert numpy.isfinite(numpy.asarray(function(x))).all()
+    with pytest.raises(NotImplementedError, match="no gradient"):
+        chainrule.grad(lambda x: np.sum(function(x)))(x)
+
+
 def test_whole_numbers_from_numpy_are_constants():
     """What has no derivative anyway may be computed by NumPy inside of a gradient."""
     x = np.array(V)

@@ -346,3 +346,92 @@ def test_registered_objects():
     with pytest.raises(ValueError, match="custom_objects"):
         keras.models.model_from_json(text)
     assert keras.models.model_from_json(text, custom_objects={"Unknown": Unknown}).predict(X).shape == (6, 4)
+
+
+def test_paths_of_weights_name_the_layers_around_them():
+    class Block(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = layers.Dense(2, name="inner")
+
+        def build(self, input_shape):
+            self.scale = self.add_weight(shape=(), name="scale")
+
+        def call(self, inputs):
+            return self.inner(inputs) * self.scale
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__(name="net")
+            self.block = Block(name="block")
+
+        def call(self, inputs):
+            return self.block(inputs)
+
+    net = Net()
+    net(np.ones((1, 3)))
+    assert [w.path for w in net.weights] == ["net/block/scale", "net/block/inner/kernel", "net/block/inner/bias"]
+    assert net.block.inner.path == "net/block/inner"
+
+
+def test_build_and_output_shape_by_the_names_of_call_arguments():
+    class Mix(layers.Layer):
+        def build(self, memory_shape, query_shape):
+            self.kernel = self.add_weight(shape=(query_shape[-1], memory_shape[-1]))
+
+        def call(self, query, memory, scale=None):
+            return ops.matmul(query, self.kernel) + memory
+
+        def compute_output_shape(self, query_shape, memory_shape):
+            return (*query_shape[:-1], memory_shape[-1])
+
+    assert Mix()(np.ones((2, 3)), np.ones((2, 5))).shape == (2, 5)
+    assert Mix()(np.ones((2, 3)), memory=np.ones((2, 5))).shape == (2, 5)
+    assert Mix()(keras.Input((3,)), keras.Input((5,))).shape == (None, 5)
+
+    class Wrong(layers.Layer):
+        def build(self, first, second):
+            pass
+
+        def call(self, query, memory):
+            return query
+
+    with pytest.raises(ValueError, match="named after an argument of call"):
+        Wrong()(np.ones((2, 3)), np.ones((2, 5)))
+
+
+def test_nested_output_shapes_and_subclasses_with_weights():
+    class Two(layers.Layer):
+        def call(self, inputs):
+            raise AssertionError("symbolic calls need only the shape")
+
+        def compute_output_shape(self, input_shape):
+            return {"a": input_shape, "b": [(None, 1), input_shape]}
+
+    outputs = Two()(keras.Input((4,)))
+    assert outputs["a"].shape == (None, 4)
+    assert [t.shape for t in outputs["b"]] == [(None, 1), (None, 4)]
+
+    class Scaled(layers.ReLU):
+        def build(self, input_shape):
+            self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+
+        def call(self, inputs):
+            return super().call(inputs) * self.scale
+
+    layer = Scaled()
+    assert not layer.built
+    assert layer(np.ones((1, 3))).shape == (1, 3)
+    assert len(layer.weights) == 1
+    assert layers.ReLU().built
+
+
+def test_masks_of_products_and_softmax():
+    masked = layers.Masking()(np.array([[[0.0, 0], [1, 2], [0, 0], [3, 4]]]))
+    other = np.array([[[0.0, 0], [5, 5], [1, 2], [3, 4]]])
+    np.testing.assert_array_equal(layers.Multiply()([masked, other])[0], [[0, 0], [5, 10], [1, 2], [9, 16]])
+    row = layers.Softmax()(np.array([[1.0, 1, 5], [1, 1, 1]]), mask=np.array([[True, True, False], [False] * 3]))
+    np.testing.assert_allclose(row, [[0.5, 0.5, 0], [0, 0, 0]], rtol=1e-6)
+    with pytest.raises(ValueError, match="mask must broadcast"):
+        layers.Softmax()(np.ones((1, 3)), mask=np.ones((2, 3), bool))
+    np.testing.assert_array_equal(layers.ReLU(threshold=5)(np.array([5.0, 6])), [0, 6])

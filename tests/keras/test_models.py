@@ -17,7 +17,8 @@ def test_names_and_counts():
     model = keras.Sequential([keras.Input((6,)), layers.Dense(4), layers.ReLU(), layers.Dense(2)])
     assert model.name == "sequential"
     assert [x.name for x in model.layers] == ["dense", "re_lu", "dense_1"]
-    assert [w.path for w in model.weights] == ["dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"]
+    paths = ["dense/kernel", "dense/bias", "dense_1/kernel", "dense_1/bias"]
+    assert [w.path for w in model.weights] == [f"sequential/{path}" for path in paths]
     assert model.count_params() == 6 * 4 + 4 + 4 * 2 + 2
     assert model.input_shape == (None, 6)
     assert model.output_shape == (None, 2)

@@ -184,10 +184,10 @@ def test_state_tree():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(1, name="d")], name="m")
     model.compile(keras.optimizers.SGD(0.5, name="sgd"), "mse")
     tree = model.get_state_tree("numpy_array")
-    assert tree["trainable_variables"]["d"]["kernel"].shape == (3, 1)
+    assert tree["trainable_variables"]["m"]["d"]["kernel"].shape == (3, 1)
     assert tree["optimizer_variables"]["sgd"]["learning_rate"] == 0.5
     assert tree["metrics_variables"]["loss"]["count"] == 0
-    tree["trainable_variables"]["d"]["bias"][:] = 7
+    tree["trainable_variables"]["m"]["d"]["bias"][:] = 7
     model.set_state_tree(tree)
     assert model.get_weights()[1] == 7
     with pytest.raises(ValueError, match="Unknown variable name"):

@@ -21,7 +21,7 @@ def linear(x: Any) -> Any:
 def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
     """max(0, z).
 
-    With the arguments: ``max_value`` where z >= max_value, z where threshold <= z < max_value, else
+    With the arguments: ``max_value`` where z >= max_value, z where threshold < z < max_value, else
     ``negative_slope * (z - threshold)``.
     """
     if negative_slope == 0.0 and threshold == 0.0:
@@ -29,7 +29,7 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     elif threshold == 0.0:
         y = _op.leaky_relu(x, negative_slope)
     else:
-        y = _op.where(_op.greater_equal(x, threshold), x, negative_slope * (x - threshold))
+        y = _op.where(_op.greater(x, threshold), x, negative_slope * (x - threshold))
     return y if max_value is None else _op.minimum(y, max_value)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule import _core, nn
 
 from .. import activations, constraints, initializers, regularizers
@@ -21,7 +23,7 @@ class _Elementwise(Layer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.built = True
+        self._build_at_init()
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -96,9 +98,17 @@ class Softmax(_Elementwise):
         self.axis = axis
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
-        if mask is not None:
-            inputs = _op.where(_op.cast(mask, "bool"), inputs, -3e38 if inputs.dtype == "float32" else -1e300)
-        return activations.softmax(inputs, self.axis)
+        if mask is None:
+            return activations.softmax(inputs, self.axis)
+        shape, pairs = tuple(inputs.shape), zip(mask.shape[::-1], inputs.shape[::-1], strict=False)
+        if mask.ndim > inputs.ndim or any(m not in (1, n) for m, n in pairs):
+            raise ValueError(
+                f"Layer {self.name!r} (Softmax): the mask must broadcast to the inputs of shape {shape}, got "
+                f"{tuple(mask.shape)}."
+            )
+        mask = _op.cast(mask, "bool")
+        kept = _op.where(mask, inputs, float(np.finfo(inputs.dtype).min) / 2)
+        return _op.where(mask, activations.softmax(kept, self.axis), 0.0)  # zero even where all of an axis is masked
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

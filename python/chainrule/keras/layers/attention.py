@@ -548,8 +548,9 @@ class Attention(Layer):
             y = _op.where(_op.expand_dims(_op.cast(query_mask, "bool"), -1), y, 0.0)
         return (y, weights) if return_attention_scores else y
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return None if previous_mask is None else previous_mask[0]
+    def compute_mask(self, inputs: Any, mask: Any = None, previous_mask: Any = None) -> Any:  # type: ignore[override]
+        masks = previous_mask if mask is None else mask
+        return None if masks is None else masks[0]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[0][:-1], input_shape[1][-1])

@@ -59,7 +59,7 @@ class ImageLayer(Layer):
         super().__init__(**kwargs)
         self.data_format = checked_format(data_format, type(self).__name__)
         self.height_axis, self.width_axis = (-3, -2) if self.data_format == "channels_last" else (-2, -1)
-        self.built = True
+        self._build_at_init()
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         """The numbers that describe the changes of a batch; None where nothing is random."""

@@ -35,6 +35,7 @@ class _CallContext(threading.local):
     """What holds in this thread while a model's call runs."""
 
     training: bool | None = None  # inherited by inner layers
+    path: tuple[str, ...] = ()  # names of the layers that are being built or called, outermost first
     observer: Callable[[Any, Any], None] | None = None  # told every layer's outputs
 
 
@@ -147,6 +148,7 @@ class Layer:
 
     _generic_config = True  # get_config of this very class describes subclasses by their constructors' arguments
     _keeps_integers = False  # whether integer inputs stay integers instead of becoming the compute type
+    _build_by_name = False  # whether build takes several shapes, named after the arguments of call
     _passes_masks = False  # whether masks go through without its doing, as through a model
     #: Whether outputs get the mask that :meth:`compute_mask` gives; True where a subclass defines that method.
     supports_masking = False
@@ -161,8 +163,10 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls):
             cls.supports_masking = True
-        if not cls.__module__.startswith(_PACKAGE) and all(b.__module__ == __name__ for b in cls.__mro__[1:-1]):
+        if not _is_ours(cls) and all(b.__module__ == __name__ for b in cls.__mro__[1:-1]):
             cls._keeps_integers = True  # a layer of the user's own, which may look things up by its inputs
+        if "build" in vars(cls) and not _is_ours(cls):
+            cls._build_by_name = len(_argument_names(vars(cls)["build"])) > 1
         if "build" in vars(cls):
             cls.build = _marks_built(vars(cls)["build"])  # type: ignore[method-assign]
 
@@ -187,6 +191,8 @@ class Layer:
                 f"dtype, "
                 f"trainable, activity_regularizer."
             )
+        if not isinstance(trainable, bool):
+            raise ValueError(f"{type(self).__name__}: trainable must be True or False, got {trainable!r}.")
         if name is not None and not isinstance(name, str):
             raise ValueError(f"{type(self).__name__}: name must be a string, got {name!r}.")
         self.name = name or unique_name(snake_case(type(self).__name__))
@@ -200,6 +206,7 @@ class Layer:
         self._extra_losses: list[Any] = []
         self._nodes: list[Node] = []
         self._build_shape: Any = None
+        self._path: str | None = None
         if batch_shape is not None:
             self._first_shape: tuple[Any, ...] | None = tuple(batch_shape)
         else:
@@ -247,8 +254,8 @@ class Layer:
 
     @property
     def path(self) -> str:
-        """The name (nested models prefix theirs)."""
-        return self.name
+        """The names of the models and layers around it, when it was built, and its own: ``"model/block/dense"``."""
+        return self._path or self.name
 
     # ---- structure
 
@@ -317,6 +324,11 @@ class Layer:
     def metrics(self) -> list[Metric]:
         """The metrics among the attributes of the layer and its sublayers."""
         return [metric for layer in self._flatten_layers() for metric in layer._tracked(Metric)]
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        """The variables of the metrics."""
+        return [variable for metric in self.metrics for variable in metric.variables]
 
     @property
     def trainable(self) -> bool:
@@ -390,7 +402,8 @@ class Layer:
             autocast=autocast,
             name=name or unique_name("variable"),
         )
-        variable.path = f"{self.name}/{variable.name}"
+        scopes = context.path if context.path[-1:] == (self.name,) else (*context.path, self.name)
+        variable.path = "/".join((*scopes, variable.name))
         variable.regularizer = regularizers.get(regularizer)
         variable.constraint = constraints.get(constraint)
         self._weights.append(variable)
@@ -398,11 +411,35 @@ class Layer:
 
     add_variable = add_weight
 
+    def _build_at_init(self) -> None:
+        """Layers without weights are built from the start, unless a subclass of the user's builds something."""
+        self.built = type(self).build.__module__.startswith(_PACKAGE)
+
     def _ensure_built(self, args: tuple[Any, ...]) -> None:
         if self.built:
             return
         self.build(_shape_of(args[0]) if args else None)
         self.built = True
+
+    def _shapes_for(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """The shapes that ``build`` or ``compute_output_shape`` asks for: ``x_shape`` is that of the argument x."""
+        names = _argument_names(type(self).call)
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        shapes = {}
+        for name, parameter in list(inspect.signature(function).parameters.items()):
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            argument = name.removesuffix("_shape")
+            if argument == name or argument not in names:
+                raise ValueError(
+                    f"{type(self).__name__}.{function.__name__}: parameter {name!r} must be named after an argument "
+                    f"of call, as in {names[0]}_shape; call has {', '.join(names)}."
+                )
+            if given.get(argument) is not None:
+                shapes[name] = _shape_of(given[argument])
+            elif parameter.default is parameter.empty:
+                shapes[name] = None
+        return shapes
 
     # ---- losses
 
@@ -447,26 +484,34 @@ class Layer:
             if kwargs:
                 kwargs = {name: self._convert_option(name, value) for name, value in kwargs.items()}
         if not self.built:
-            self._ensure_built(args or tuple(kwargs.values())[:1])
+            if self._build_by_name:
+                self.build(**self._shapes_for(self.build, args, kwargs))
+            else:
+                self._ensure_built(args or tuple(kwargs.values())[:1])
         if args and self.input_spec is not None:
             self._check_inputs(args[0])
         options, mask = self._with_masks(args, kwargs)
         if symbolic:
             if training is not None and "training" in names:
                 kwargs["training"] = options["training"] = training
-            outputs = self.compute_output_spec(*args, **options)
+            outer_path, context.path = context.path, (*context.path, self.name)
+            try:
+                outputs = self.compute_output_spec(*args, **options)
+            finally:
+                context.path = outer_path
             node = Node(self, args, kwargs, outputs)
             self._nodes.append(node)
             self._mask_outputs(args, outputs, mask)
             return outputs
         outer, context.training = context.training, training
+        outer_path, context.path = context.path, (*context.path, self.name)
         try:
             if "training" in names:
                 options["training"] = training
             with self._autocast():
                 outputs = self.call(*args, **options)
         finally:
-            context.training = outer
+            context.training, context.path = outer, outer_path
         self._mask_outputs(args, outputs, mask)
         if self.activity_regularizer is not None:
             for output in flatten(outputs):
@@ -570,10 +615,12 @@ class Layer:
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs: by ``compute_output_shape``, else by running ``call`` on zeros."""
         if type(self).compute_output_shape is not Layer.compute_output_shape:
-            shape = self.compute_output_shape(_shape_of(args[0]))
-            if isinstance(shape, (list, tuple)) and shape and isinstance(shape[0], (list, tuple)):
-                return type(shape)(KerasTensor(one, self._output_dtype(args[0])) for one in shape)
-            return KerasTensor(shape, self._output_dtype(args[0]))
+            if len(_argument_names(type(self).compute_output_shape)) > 1 and not _is_ours(type(self)):
+                shape = self.compute_output_shape(**self._shapes_for(self.compute_output_shape, args, kwargs))
+            else:
+                shape = self.compute_output_shape(_shape_of(args[0]))
+            dtype = self._output_dtype(args[0])
+            return map_shapes(lambda one: KerasTensor(one, dtype), shape)
 
         kept = [(variable, variable.numpy()) for variable in self.non_trainable_weights]
 
@@ -675,6 +722,11 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
+def _is_ours(cls: type) -> bool:
+    """Whether a class is one of Keras's own, not of the user's."""
+    return cls.__module__.startswith(_PACKAGE)
+
+
 def _search(value: Any, kind: type) -> Iterator[Any]:
     if isinstance(value, kind):
         yield value
@@ -691,8 +743,15 @@ def _marks_built(build: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(build)
     def wrapper(self: Layer, *args: Any, **kwargs: Any) -> None:
-        with chainrule.no_grad():
-            build(self, *args, **kwargs)
+        outer = context.path
+        if outer[-1:] != (self.name,):
+            context.path = (*outer, self.name)
+        self._path = "/".join(context.path)
+        try:
+            with chainrule.no_grad():
+                build(self, *args, **kwargs)
+        finally:
+            context.path = outer
         self.built = True
         if args and self._build_shape is None:
             self._build_shape = args[0]

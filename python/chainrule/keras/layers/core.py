@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from chainrule import _core
 
 from .. import activations, constraints, initializers, ops, regularizers
@@ -50,16 +52,17 @@ class InputLayer(Layer):
         if batch_shape is None:
             if shape is None:
                 raise ValueError("Input needs shape=, the shape of one sample, for instance Input((28, 28)).")
-            shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
             batch_shape = (batch_size, *shape)
         elif shape is not None:
             raise ValueError(f"Input: give shape={shape} or batch_shape={batch_shape}, not both.")
+        batch_shape = tuple(int(n) if isinstance(n, np.integer) else n for n in batch_shape)
         for length in batch_shape:
             if length is not None and (not isinstance(length, int) or length < 0):
                 raise ValueError(f"Input: lengths must be integers >= 0 or None, got shape {tuple(batch_shape)}.")
         self.batch_shape = tuple(batch_shape)
         self._dtype_policy = DTypePolicy(standardize_dtype(dtype))
-        self.built = True
+        self._build_at_init()
         tensor = KerasTensor(self.batch_shape, self.dtype, name=self.name)
         self._nodes.append(Node(self, (), {}, tensor))
 
@@ -226,7 +229,7 @@ class Activation(Layer):
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return self.activation(inputs)
@@ -247,7 +250,7 @@ class Identity(Layer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return inputs
@@ -268,7 +271,7 @@ class Masking(Layer):
     def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.mask_value = mask_value
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         counted = _op.any(_op.not_equal(inputs, self.mask_value), axis=-1, keepdims=True)
@@ -316,7 +319,7 @@ class Lambda(Layer):
         self._output_shape = output_shape
         parameters = inspect.signature(function).parameters
         self._takes_training, self._takes_mask = "training" in parameters, "mask" in parameters
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
         options = dict(self.arguments)

@@ -154,7 +154,7 @@ class _Bins(Layer):
         if sparse:
             raise ValueError(f"{where}: sparse outputs are not supported.")
         self.num_bins, self.output_mode, self.sparse = num_bins, output_mode, sparse
-        self.built = True
+        self._build_at_init()
 
     def _convert(self, x: Any) -> Any:
         return x  # strings have no tensors

@@ -90,7 +90,7 @@ class _Vocabulary(Layer):
         self.reset_state()
         if vocabulary is not None:
             self.set_vocabulary(vocabulary, idf_weights)
-        self.built = True
+        self._build_at_init()
 
     # ---- the vocabulary
 
@@ -471,7 +471,7 @@ class TextVectorization(Layer):
             max_tokens=max_tokens, vocabulary=vocabulary, idf_weights=idf_weights, mask_token="",
             output_mode=output_mode, pad_to_max_tokens=pad_to_max_tokens, sparse=sparse, encoding=encoding,
         )  # fmt: skip
-        self.built = True
+        self._build_at_init()
 
     def adapt(self, data: Any, batch_size: int | None = None, steps: int | None = None) -> None:
         """Learns the vocabulary from texts, or from (the first ``steps``) batches of them."""

@@ -24,7 +24,7 @@ class _Merge(Layer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         self._check_list(inputs)
@@ -34,7 +34,16 @@ class _Merge(Layer):
         raise NotImplementedError
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
-        if previous_mask is None or any(mask is None for mask in previous_mask):
+        if previous_mask is None:
+            return None
+        if not isinstance(previous_mask, (list, tuple)) or not isinstance(inputs, (list, tuple)):
+            raise ValueError(f"Layer {self.name!r} ({type(self).__name__}): inputs and masks must be lists.")
+        if len(previous_mask) != len(inputs):
+            raise ValueError(
+                f"Layer {self.name!r} ({type(self).__name__}): {len(inputs)} inputs need as many masks, got "
+                f"{len(previous_mask)}."
+            )
+        if any(mask is None for mask in previous_mask):
             return None
         return functools.reduce(ops.logical_or, previous_mask)
 
@@ -69,18 +78,26 @@ class Add(_Merge):
 class Subtract(_Merge):
     """The first minus the second."""
 
-    def _merge(self, inputs: list[Any]) -> Any:
+    def _check_list(self, inputs: Any) -> None:
+        super()._check_list(inputs)
         if len(inputs) != 2:
             raise ValueError(f"Layer {self.name!r} (Subtract) needs exactly two inputs, got {len(inputs)}.")
+
+    def _merge(self, inputs: list[Any]) -> Any:
         return _op.subtract(*inputs)
 
 
 @registry.add
 class Multiply(_Merge):
-    """The product."""
+    """The product; a masked step of an input counts as ones."""
 
     def _merge(self, inputs: list[Any]) -> Any:
-        return functools.reduce(_op.multiply, inputs)
+        masks = [get_mask(x) for x in inputs]
+        factors = [
+            x if mask is None else _op.where(_op.expand_dims(mask, -1), x, 1.0)
+            for x, mask in zip(inputs, masks, strict=True)
+        ]
+        return functools.reduce(_op.multiply, factors)
 
 
 @registry.add

@@ -423,7 +423,7 @@ class UnitNormalization(_Normalization):
         if not isinstance(axis, (int, list, tuple)):
             raise TypeError(f"UnitNormalization: axis must be an integer or a list of integers, got {axis!r}.")
         self.axis = axis if isinstance(axis, int) else list(axis)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return ops.normalize(inputs, axis=self.axis, order=2, epsilon=1e-12)

@@ -76,7 +76,7 @@ class Rescaling(Layer):
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale, self.offset = scale, offset
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         scale, offset = (
@@ -265,7 +265,7 @@ class Discretization(Layer):
         self.bin_boundaries = [] if bin_boundaries is None else [float(b) for b in bin_boundaries]
         self.num_bins, self.epsilon, self.output_mode, self.sparse = num_bins, epsilon, output_mode, sparse
         self._summary = np.zeros((2, 0), "float32")
-        self.built = True
+        self._build_at_init()
 
     def adapt(self, data: Any, steps: int | None = None) -> None:
         """Learns the bounds from an array or the (first ``steps``) batches of a data set."""
@@ -364,7 +364,7 @@ class CategoryEncoding(Layer):
         if sparse:
             raise ValueError("CategoryEncoding: sparse outputs are not supported.")
         self.num_tokens, self.output_mode, self.sparse = num_tokens, output_mode, sparse
-        self.built = True
+        self._build_at_init()
 
     def _convert(self, x: Any) -> Any:
         return x  # lists too

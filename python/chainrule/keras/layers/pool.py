@@ -44,7 +44,7 @@ class _Pooling(Layer):
         self.padding = checked_padding(padding, layer)
         self.data_format = checked_format(data_format, layer)
         self.input_spec = InputSpec(ndim=self.rank + 2)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         x = to_last(inputs, self.data_format)
@@ -137,7 +137,7 @@ class _GlobalPooling(Layer):
         self.data_format = checked_format(data_format, type(self).__name__)
         self.keepdims = keepdims
         self.input_spec = InputSpec(ndim=self.rank + 2)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         first = 1 if self.data_format == "channels_last" else 2
@@ -229,7 +229,7 @@ class _AdaptivePooling(Layer):
         self.output_size = per_axis(output_size, self.rank, type(self).__name__, "output_size")
         self.data_format = checked_format(data_format, type(self).__name__)
         self.input_spec = InputSpec(ndim=self.rank + 2)
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         x = to_last(inputs, self.data_format)

@@ -25,7 +25,7 @@ class _Random(Layer):
         super().__init__(**kwargs)
         self.seed = seed
         self.seed_generator = random.SeedGenerator(seed)
-        self.built = True
+        self._build_at_init()
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -52,6 +52,13 @@ class Dropout(_Random):
     ) -> None:
         super().__init__(seed, **kwargs)
         self.rate = self._fraction(rate)
+        if noise_shape is not None and (
+            not isinstance(noise_shape, (list, tuple))
+            or not all(n is None or (isinstance(n, int) and n > 0) for n in noise_shape)
+        ):
+            raise ValueError(
+                f"Dropout: noise_shape must hold positive integers or None, one for each axis, got {noise_shape!r}."
+            )
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
 
     def call(self, inputs: Any, training: bool | None = False) -> Any:
@@ -205,7 +212,7 @@ class ActivityRegularization(Layer):
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
         self.l1, self.l2 = l1, l2
-        self.built = True
+        self._build_at_init()
 
     def call(self, inputs: Any) -> Any:
         return inputs

@@ -20,7 +20,7 @@ class _Reshaping(Layer):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.built = True
+        self._build_at_init()
 
 
 def _product(shape: Any) -> int | None:

@@ -24,7 +24,7 @@ class _Spatial(Layer):
         super().__init__(**kwargs)
         self.data_format = checked_format(data_format, type(self).__name__)
         self.input_spec = InputSpec(ndim=self.rank + 2)
-        self.built = True
+        self._build_at_init()
 
     def _resize(self, x: Any) -> Any:
         raise NotImplementedError

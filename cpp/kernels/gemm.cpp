@@ -30,9 +30,11 @@ template <class T>
 struct Tile {
   const T *a, *b;
   int64_t a_row, a_col, b_row, k;
-  T* store;        // null, or where the strip of B is packed as it is read: kTileVectors vectors to the next p
-  const T* ahead;  // with rows of A adjacent: k elements, `ahead_step` apart, fetched into the second-level cache
-  int64_t ahead_step;
+  T* store;  // null, or where the strip of B is packed as it is read: kTileVectors vectors to the next p
+  // With rows of A adjacent: `ahead_rows` rows, each of k / ahead_rows elements `ahead_step` apart, fetched into the
+  // second-level cache.
+  const T* ahead;
+  int64_t ahead_step, ahead_rows, ahead_row_step;
   T* c;
   int64_t c_row;
   const T* next_c;  // null, or where the next tile begins: its rows are fetched while this one is computed
@@ -81,8 +83,8 @@ CR_INLINE void multiply_step(const T* const* a, int64_t a_row, int offset, const
 template <class T, int H, int NV, bool Whole, RowsOfA Rows, bool Store>
 CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)[H][NV]) {
   constexpr int kStore = kTileVectors * kLanes<T>, kUnroll = 4;
-  const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row, b_ahead = kAhead * b_row, ahead_step = t.ahead_step;
-  const T *a[kPointers<H, Rows>], *b = t.b, *ahead = t.ahead;
+  const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row, b_ahead = kAhead * b_row;
+  const T *a[kPointers<H, Rows>], *b = t.b;
   T* to = Store ? t.store : nullptr;
   CR_UNROLL(8)
   for (int g = 0; g < kPointers<H, Rows>; ++g) a[g] = t.a + 3 * g * a_row;
@@ -106,16 +108,20 @@ CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)
       if (Store) to += kUnroll * kStore;
     }
   }
-  for (; p > 0; --p) {
-    if (Rows == RowsOfA::adjacent) {
-      __builtin_prefetch(a[0] + kAhead * kTileRows, 0, 3);
-      __builtin_prefetch(ahead, 0, 2);
-      ahead += ahead_step;
+  for (int64_t row = Rows == RowsOfA::adjacent ? t.ahead_rows : 1; row > 0; --row) {
+    const T* ahead = t.ahead + (row - 1) * t.ahead_row_step;
+    const int64_t end = p - p / row;
+    for (; p > end; --p) {
+      if (Rows == RowsOfA::adjacent) {
+        __builtin_prefetch(a[0] + kAhead * kTileRows, 0, 3);
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += t.ahead_step;
+      }
+      multiply_step<T, H, NV, Whole, Rows>(a, a_row, 0, b, b_ahead, last, to, c);
+      advance(a_col);
+      b += b_row;
+      if (Store) to += kStore;
     }
-    multiply_step<T, H, NV, Whole, Rows>(a, a_row, 0, b, b_ahead, last, to, c);
-    advance(a_col);
-    b += b_row;
-    if (Store) to += kStore;
   }
 }
 
@@ -307,12 +313,14 @@ void multiply_block(const GemmBlock& g) {
   t.accumulate = g.accumulate;
   t.relu = g.relu && !g.c_transposed;
   t.bias = nullptr;
+  const int64_t strips = (g.n + strip - 1) / strip;
   const T *a = static_cast<const T*>(g.a), *bias = static_cast<const T*>(g.bias);
   int64_t i = 0;
   for (int64_t q = 0; q < panels; ++q) {
     const int64_t rows = height + (q < taller);
     if (g.a_store) pack<T>(g.a_store, kTileRows, a, g.a_row, g.a_col, rows, g.k);
     t.a = g.a_store ? static_cast<const T*>(g.a_store) : a;
+    const int64_t share = g.a_row == 1 ? 1 : (rows + strips - 1) / strips;
     const T* const next = a + (g.a_packed ? kTileRows * g.k : rows * g.a_row);
     for (int64_t j = 0; j < g.n; j += strip) {
       const int64_t cols = g.n - j < strip ? g.n - j : strip;
@@ -333,11 +341,14 @@ void multiply_block(const GemmBlock& g) {
         t.b_row = g.b_row;
         t.store = copy;
       }
-      // Each strip fetches a row of the next panel, or the first strip all of it where its rows are adjacent.
-      const int64_t row = j / strip;
-      const bool fetches = g.a_store && q + 1 < panels && (g.a_row == 1 ? row == 0 : row < rows);
-      t.ahead = fetches ? next + row * g.a_row : t.a;
-      t.ahead_step = fetches ? g.a_col : 0;
+      // The strips share out what they fetch of the next panel: rows of it, or, where its rows are adjacent, the first
+      // strip the lines where they begin and the second those where they end.
+      const int64_t at = j / strip;
+      const bool fetches = g.a_store && q + 1 < panels && at * share < (g.a_row == 1 ? 2 : rows);
+      t.ahead = !fetches ? t.a : g.a_row == 1 ? next + at * (rows - 1) : next + at * share * g.a_row;
+      t.ahead_rows = fetches ? share : 1;
+      t.ahead_step = fetches ? g.a_col * share : 0;
+      t.ahead_row_step = g.a_row;
       if (bias && !g.c_transposed) t.bias = bias + j;
       t.c = g.c_transposed ? buffer : static_cast<T*>(g.c) + i * g.c_row + j;
       t.next_c = !g.prefetch_c ? nullptr : j + strip < g.n ? t.c + strip : static_cast<T*>(g.c) + (i + rows) * g.c_row;

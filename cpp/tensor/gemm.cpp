@@ -17,15 +17,17 @@ using std::int64_t;
 
 // Below this many flops a product stays on the calling thread: it takes about as long as handing half of it over.
 constexpr double kSerialFlops = 200e3;
-// A product is cut into chunks of about so many flops, at least one or two for each thread and at most so many: a
-// delayed thread holds up little, and each chunk packs for itself.
+// A product is cut into at least one chunk for each thread, and at most so many of at least so many flops. More chunks
+// share the work more evenly, and a delayed thread holds up less of it, but each packs for itself.
 constexpr double kChunkFlops = 32e6;
 constexpr int64_t kChunksPerThread = 8;
 constexpr int64_t kDotPiece = 16 << 10;  // elements of two vectors whose products one thread adds up
 constexpr int64_t kRowUnit = 128;        // columns of a row times a matrix are dealt in such units
-// Packing, in multiples of the time that one use of the copy takes: a panel of A by one strip, a strip of B by one
-// panel.
-constexpr double kPackACost = 0.4, kStoreBCost = 0.3, kPackBCost = 0.9, kInPlaceCost = 0.05;
+// In multiples of the time that one panel by one strip takes: packing a panel of A, and a strip of B while it is used
+// or before; and, of what a thread does in all, the share of one chunk that waiting for the last thread is taken to
+// cost.
+constexpr double kPackACost = 0.7, kStoreBCost = 0.8, kPackBCost = 1.4, kInPlaceCost = 0.05;
+constexpr double kWaitCost = 0.03;
 // Fewer elements than this are packed on the calling thread.
 constexpr int64_t kPackSerial = 32 << 10;
 // Products of a batch from this size on are run one after the other, by all threads together.
@@ -53,24 +55,26 @@ Range part(int64_t i, int64_t parts, int64_t units, int64_t unit, int64_t total)
 struct Grid {
   int64_t rows, cols;
 };
-// The grid of least cost: what a thread computes, and what each chunk packs for itself. `alone`: on this thread.
+// The grid of least cost: what a thread computes, what each chunk packs for itself, and the wait at the end. `alone`:
+// on this thread.
 Grid grid_of(bool alone, int64_t panels, int64_t strips, double flops, double pack_a, double pack_b) {
   const int64_t threads = alone ? 1 : num_threads();
   if (threads == 1 || flops < kSerialFlops) return {1, 1};
-  const int64_t wanted =
-      std::clamp<int64_t>(static_cast<int64_t>(flops / kChunkFlops), flops < kChunkFlops / 2 ? threads : 2 * threads,
-                          kChunksPerThread * threads);
+  const int64_t most =
+      std::clamp<int64_t>(static_cast<int64_t>(flops / kChunkFlops), threads, kChunksPerThread * threads);
   Grid best{1, 1};
   double least = std::numeric_limits<double>::infinity();
-  for (int64_t rows = 1; rows <= std::min(wanted, panels); ++rows) {
-    const int64_t cols = std::min(strips, ceil_div(wanted, rows));
-    const auto height = static_cast<double>(ceil_div(panels, rows)),
-               width = static_cast<double>(ceil_div(strips, cols));
-    const double cost =
-        height * width * static_cast<double>(ceil_div(rows * cols, threads)) * (1 + pack_a / width + pack_b / height);
-    if (cost < least) {
-      least = cost;
-      best = {rows, cols};
+  for (int64_t wanted = threads; wanted <= most; wanted *= 2) {
+    for (int64_t rows = 1; rows <= std::min(wanted, panels); ++rows) {
+      const int64_t cols = std::min(strips, ceil_div(wanted, rows)), turns = ceil_div(rows * cols, threads);
+      const auto height = static_cast<double>(ceil_div(panels, rows)),
+                 width = static_cast<double>(ceil_div(strips, cols));
+      const double cost =
+          height * width * (static_cast<double>(turns) + kWaitCost) * (1 + pack_a / width + pack_b / height);
+      if (cost < least) {
+        least = cost;
+        best = {rows, cols};
+      }
     }
   }
   return best;
@@ -391,7 +395,7 @@ GemmPlan plan_gemm(const Gemm& shape) {
   // A block of B takes half of the second-level cache.
   plan.nc =
       std::max<int64_t>(1, cache.l2 / 2 / (std::max<int64_t>(1, ceil_div(s.k, plan.k_blocks)) * size * width)) * width;
-  plan.prefetch_c = s.m * s.n * size > cache.l2;
+  plan.prefetch_c = s.m * s.n * size > cache.l1d;
   // Rows that lie a multiple of a large power of two apart fall into few sets of the first-level cache, and evict each
   // other before they have been used up.
   const int64_t strips = ceil_div(s.n, width), panels = gemm_panels(s.m, plan.kernel->tile_rows);

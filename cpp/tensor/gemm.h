@@ -52,7 +52,7 @@ struct GemmPlan {
   GemmPath path;
   bool relu;                  // the activation is relu, which the micro-kernels apply themselves
   bool pack_a, pack_b;        // copied panel by panel and strip by strip just before use, or read in place
-  bool prefetch_c;            // C is larger than the second-level cache
+  bool prefetch_c;            // C is larger than the first-level cache
   bool whole;                 // blocks: a single one, in place
   std::int64_t k_blocks, nc;  // the sum is cut into k_blocks parts; columns of a block of B. Only on the path `blocks`
 };

@@ -292,6 +292,58 @@ Tensor stack_sequence(PyObject* sequence) {
   return apply(*stack, tensors.data(), static_cast<int>(tensors.size()), {Attr::of(0)});
 }
 
+// Nested lists of Python's own ints, or of its floats and ints if a float comes first, read without NumPy. An empty
+// tensor where it is anything else, is ragged or doesn't fit: NumPy knows what to make of it.
+class NestedNumbers {
+ public:
+  static Tensor read(PyObject* sequence) {
+    NestedNumbers numbers;
+    for (PyObject* level = sequence; is_plain_sequence(level);) {
+      const Py_ssize_t length = PySequence_Fast_GET_SIZE(level);
+      if (length == 0 || numbers.shape_.ndim == kMaxDims) return {};
+      numbers.shape_.push_back(length);
+      level = PySequence_Fast_GET_ITEM(level, 0);
+      if (!is_plain_sequence(level)) numbers.type_ = Py_TYPE(level);
+    }
+    if (numbers.type_ != &PyFloat_Type && numbers.type_ != &PyLong_Type) return {};
+    const Tensor result = Tensor::empty(numbers.type_ == &PyFloat_Type ? DType::F64 : DType::I64, numbers.shape_);
+    numbers.to_ = result.data_as<char>();
+    return numbers.add(sequence, 0) ? result : Tensor();
+  }
+
+ private:
+  bool add(PyObject* level, int depth) {
+    if (!is_plain_sequence(level) || PySequence_Fast_GET_SIZE(level) != shape_[depth]) return false;
+    for (Py_ssize_t i = 0; i < shape_[depth]; ++i) {
+      PyObject* const item = PySequence_Fast_GET_ITEM(level, i);
+      if (depth + 1 < shape_.ndim ? !add(item, depth + 1) : !add_number(item)) return false;
+    }
+    return true;
+  }
+  bool add_number(PyObject* item) {
+    if (Py_TYPE(item) != type_ && !(type_ == &PyFloat_Type && PyLong_CheckExact(item))) return false;
+    if (type_ == &PyFloat_Type) {
+      const double value = PyFloat_AsDouble(item);
+      if (value == -1 && PyErr_Occurred()) {
+        PyErr_Clear();
+        return false;
+      }
+      std::memcpy(to_, &value, sizeof value);
+    } else {
+      int overflow;
+      const long long value = PyLong_AsLongLongAndOverflow(item, &overflow);
+      if (overflow) return false;
+      std::memcpy(to_, &value, sizeof value);
+    }
+    to_ += sizeof(double);
+    return true;
+  }
+
+  Shape shape_;
+  PyTypeObject* type_ = nullptr;
+  char* to_ = nullptr;
+};
+
 }  // namespace
 
 Tensor from_numpy(PyObject* object) {
@@ -351,6 +403,8 @@ Operand read_operand(PyObject* object) {
     return operand;
   } else if ((PyList_Check(object) || PyTuple_Check(object)) && contains_tensor(object)) {
     strong(stack_sequence(object));
+  } else if (Tensor numbers = is_plain_sequence(object) ? NestedNumbers::read(object) : Tensor()) {
+    strong(std::move(numbers));
   } else if (const Object method =
                  is_plain_sequence(object) ? Object() : attribute_or_none(object, "__chainrule_tensor__")) {
     const Object tensor = Object::steal(PyObject_CallNoArgs(method.get()));

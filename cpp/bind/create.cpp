@@ -6,6 +6,7 @@
 
 #include "bind/call.h"
 #include "bind/convert.h"
+#include "bind/interop.h"
 #include "bind/tensor_type.h"
 #include "tensor/tensor.h"
 
@@ -143,6 +144,19 @@ PyObject* asarray(PyObject*, Arguments arguments, Py_ssize_t count, PyObject* ke
   });
 }
 
+// call_numpy(function, args, kwargs)
+PyObject* call_numpy(PyObject*, PyObject* const* arguments, Py_ssize_t count) noexcept {
+  return guarded([=] {
+    if (count != 3 || !PyTuple_CheckExact(arguments[1]) || !PyDict_CheckExact(arguments[2]))
+      raise(PyExc_TypeError, "call_numpy: expected a function, a tuple and a dict");
+    const Object positional = with_arrays(arguments[1]);
+    const bool options = PyDict_GET_SIZE(arguments[2]) > 0;
+    const Object keywords = options ? with_arrays(arguments[2]) : Object();
+    const Object result = Object::steal(PyObject_Call(arguments[0], positional.get(), keywords.get()));
+    return with_tensors(result.get()).release();
+  });
+}
+
 // Two tensors whose product is a matrix product are multiplied here, everything else by the face's own function.
 PyObject* dot_of_face = nullptr;
 
@@ -182,6 +196,11 @@ PyMethodDef create_functions[] = {
     {"zeros", function(zeros), kFast, "zeros(shape, dtype='float32')\n\nA tensor of zeros."},
     {"ones", function(ones), kFast, "ones(shape, dtype='float32')\n\nA tensor of ones."},
     {"full", function(full), kFast, "full(shape, value, dtype=None)\n\nA tensor filled with a value (or array)."},
+    {"call_numpy", function(call_numpy), METH_FASTCALL,
+     "call_numpy(function, args, kwargs)\n\n"
+     "``function(*args, **kwargs)`` on ndarrays that share the tensors' memory, its arrays as tensors and its scalars "
+     "as "
+     "numbers."},
     {"dot", function(dot), kFast,
      "dot(a, b, out=None)\n--\n\n"
      "The sum of products over the last axis of ``a`` and the last but one of ``b`` (its only one)."},

@@ -8,6 +8,7 @@
 #include "bind/convert.h"
 #include "bind/elementwise_call.h"
 #include "bind/interop.h"
+#include "bind/numpy_layout.h"
 #include "bind/op_functions.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
@@ -32,6 +33,17 @@ PyObject* tensor_array(PyObject* self, PyObject* const* arguments, Py_ssize_t co
   });
 }
 
+namespace {
+
+// What certainly holds no tensor.
+bool is_plain(PyObject* object) {
+  return object == Py_None || PyFloat_CheckExact(object) || PyLong_CheckExact(object) || PyBool_Check(object) ||
+         PyUnicode_CheckExact(object) || PyComplex_CheckExact(object) || PyType_Check(object) ||
+         PySlice_Check(object) || object == Py_Ellipsis || is_numpy_array(object) || is_numpy_scalar(object);
+}
+
+}  // namespace
+
 Object with_arrays(PyObject* object) {
   if (is_tensor(object)) return to_numpy(object);
   if (PyList_CheckExact(object) || PyTuple_CheckExact(object)) {
@@ -49,7 +61,10 @@ Object with_arrays(PyObject* object) {
       check(PyDict_SetItem(dict.get(), key, with_arrays(value).get()));
     return dict;
   }
-  return Object::borrow(object);
+  if (is_plain(object)) return Object::borrow(object);
+  const Object method = attribute_or_none(object, "__chainrule_tensor__");
+  if (!method) return Object::borrow(object);
+  return with_arrays(Object::steal(PyObject_CallNoArgs(method.get())).get());
 }
 
 Object with_array(PyObject* operand, const char* name) {
@@ -62,10 +77,12 @@ Object with_array(PyObject* operand, const char* name) {
 }
 
 Object with_tensors(PyObject* object) {
-  if (is_numpy_array(object) || is_numpy_scalar(object)) {
+  const bool scalar = is_numpy_scalar(object);
+  if (scalar || is_numpy_array(object)) {
+    if (!scalar && reinterpret_cast<const NumpyArray*>(object)->ndim > kMaxDims) return Object::borrow(object);
     Operand operand = read_operand(object);
-    if (operand.kind == Operand::strong) return Object::steal(wrap(std::move(operand.tensor)));
-    return Object::borrow(object);
+    if (operand.kind != Operand::strong) return Object::borrow(object);
+    return Object::steal(scalar ? wrap_result(std::move(operand.tensor)) : wrap(std::move(operand.tensor)));
   }
   if (PyList_CheckExact(object) || PyTuple_Check(object)) {
     const Py_ssize_t length = PySequence_Fast_GET_SIZE(object);

@@ -218,6 +218,9 @@ def available_isas(*args: Any, **options: Any) -> Any:
 def backward(*args: Any, **options: Any) -> Any:
     """backward(outputs: collections.abc.Sequence, cotangents: collections.abc.Sequence, inputs: collections.abc.Sequence) -> list"""
 
+def call_numpy(*args: Any, **options: Any) -> Any:
+    """``function(*args, **kwargs)`` on ndarrays that share the tensors' memory, its arrays as tensors and its scalars as numbers."""
+
 def custom_step(*args: Any, **options: Any) -> Any:
     """custom_step(arg0: collections.abc.Sequence, arg1: collections.abc.Sequence, arg2: collections.abc.Callable) -> list"""
 

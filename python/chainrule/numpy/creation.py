@@ -7,7 +7,18 @@ from typing import Any
 import numpy
 
 from .. import _core
-from .fallback import Tensor, call_numpy, exports, is_supported, native, needs_ops, tensor, to_numpy, to_tensors
+from .fallback import (
+    FOREIGN_TYPES,
+    Tensor,
+    call_numpy,
+    exports,
+    is_supported,
+    native,
+    needs_ops,
+    tensor,
+    to_numpy,
+    to_tensors,
+)
 
 ops = _core.ops
 
@@ -72,7 +83,7 @@ def array(
     if ndmax:
         return to_tensors(numpy.array(to_numpy(object), dtype, copy=copy, order=order, ndmin=ndmin, ndmax=ndmax))
     result = _data(object, dtype, copy)
-    if result.ndim < ndmin:
+    if ndmin and result.ndim < ndmin:
         result = result.reshape((1,) * (ndmin - result.ndim) + result.shape)
     return result if order == "K" else _ordered(result, order)
 
@@ -127,7 +138,8 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
     """Zeros (float64 without a dtype)."""
     if order == "C" and device is None:
         try:
-            return _core.zeros(shape, dtype)
+            if dtype not in FOREIGN_TYPES:
+                return _core.zeros(shape, dtype)
         except TypeError:
             pass  # a dtype the core lacks, or an error that NumPy words
     return to_tensors(numpy.zeros(to_numpy(shape), dtype, order, device=device))
@@ -137,7 +149,8 @@ def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None,
     """Ones (float64 without a dtype)."""
     if order == "C" and device is None:
         try:
-            return _core.ones(shape, dtype)
+            if dtype not in FOREIGN_TYPES:
+                return _core.ones(shape, dtype)
         except TypeError:
             pass  # a dtype the core lacks, or an error that NumPy words
     return to_tensors(numpy.ones(to_numpy(shape), dtype, order, device=device))
@@ -147,7 +160,8 @@ def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
     """Memory with no particular contents."""
     if order == "C" and device is None:
         try:
-            return _core.empty(shape, dtype)
+            if dtype not in FOREIGN_TYPES:
+                return _core.empty(shape, dtype)
         except TypeError:
             pass  # a dtype the core lacks, or an error that NumPy words
     return to_tensors(numpy.empty(to_numpy(shape), dtype, order, device=device))
@@ -159,6 +173,8 @@ def full(
 ) -> Any:
     """One value (or values that broadcast) everywhere."""
     _check_device(device)
+    if not needs_ops(fill_value):
+        return _ordered(_core.full(shape, fill_value, dtype), order)
     value = _core.asarray(fill_value, dtype)
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     return _ordered(ops.copy(ops.broadcast_to(value, shape)), order)
@@ -310,6 +326,8 @@ def fromfunction(function: Any, shape: Any, *, dtype: Any = float, like: Any = N
 @native
 def diag(v: Any, k: int = 0) -> Any:
     """A matrix with ``v`` on its k-th diagonal, or the k-th diagonal of a matrix."""
+    if not needs_ops(v):
+        return call_numpy("diag", numpy.diag, (v, k), {})
     v = tensor(v)
     if v.ndim == 1:
         # Above the main diagonal, column j of the matrix holds v[j - k]; below it, row i holds v[i + k].

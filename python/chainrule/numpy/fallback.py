@@ -38,6 +38,12 @@ SUPPORTED = frozenset(
 )
 
 
+# The usual ways to name a dtype the core doesn't have: asking is cheaper than an exception.
+FOREIGN_TYPES = frozenset(
+    [complex, object, str, bytes, "complex64", "complex128", "complex", "object"]
+    + [kind for name in ("complex64", "complex128", "object") for kind in (numpy.dtype(name), numpy.dtype(name).type)]
+)
+
 MAX_DIMS = 16  # of a tensor; NumPy's arrays of more axes stay NumPy's
 
 
@@ -68,6 +74,9 @@ def leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
+_NUMBERS = frozenset({int, float, bool, type(None)})
+
+
 def is_foreign(value: Any) -> bool:
     """Whether the value is data of a dtype the core doesn't have."""
     if isinstance(value, (numpy.ndarray, numpy.generic)):
@@ -77,7 +86,16 @@ def is_foreign(value: Any) -> bool:
 
 def takes_foreign(*values: Any) -> bool:
     """Whether any array or number among the values is of a dtype the core doesn't have."""
-    return any(is_foreign(leaf) for leaf in leaves(values) if not isinstance(leaf, (str, bytes)))
+    for value in values:
+        kind = type(value)
+        if kind is Tensor or kind in _NUMBERS:
+            continue
+        if kind is numpy.ndarray:
+            if value.dtype not in SUPPORTED:
+                return True
+        elif any(is_foreign(leaf) for leaf in leaves(value) if not isinstance(leaf, (str, bytes))):
+            return True
+    return False
 
 
 def needs_ops(*values: Any) -> bool:
@@ -155,17 +173,15 @@ def call_numpy(name: str, function: Callable[..., Any], args: tuple[Any, ...], k
     """``function(*args, **kwargs)`` of NumPy, on the tensors' memory, its results as tensors."""
     watched = _takes_part((args, kwargs))
     try:
-        arrays = [to_numpy(arg) for arg in args]
-        options = {key: to_numpy(arg) for key, arg in kwargs.items()}
+        result = _core.call_numpy(function, args, kwargs)
     except _core.TraceError:
         check_not_traced(name, (args, kwargs))
         raise
-    result = function(*arrays, **options)
     if watched:
         _check_outputs(name, result)
-    out = kwargs.get("out")
+    out = kwargs.get("out") if kwargs else None
     if out is None or (isinstance(out, tuple) and all(item is None for item in out)):
-        return to_tensors(result)
+        return result
     # NumPy wrote into the caller's memory: the caller's own object is the result.
     return out[0] if isinstance(out, tuple) and len(out) == 1 else out
 

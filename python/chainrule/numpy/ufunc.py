@@ -80,7 +80,7 @@ def apply_ufunc(ufunc: numpy.ufunc, compute: Callable[..., Any] | None, args: tu
     """A call of a ufunc with all its options. ``compute`` makes the result from the operands with ops."""
     name, nin, nout = ufunc.__name__, ufunc.nin, ufunc.nout
     wrong = not nin <= len(args) <= nin + nout or not _OPTIONS.issuperset(kwargs)
-    if compute is None or wrong or takes_foreign(args, kwargs):
+    if compute is None or wrong or takes_foreign(*args) or (kwargs and takes_foreign(kwargs)):
         return call_numpy(name, COMPLEX.get(name, ufunc), args, kwargs)
     operands = args[:nin]
     outs = args[nin:] or kwargs.get("out")

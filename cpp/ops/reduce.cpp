@@ -22,6 +22,7 @@ using ColumnsFn = void (*)(void* out, const void* x, std::int64_t row_step, std:
 constexpr std::int64_t kPieceRow = 65536;       // elements of a row that are reduced at once
 constexpr std::int64_t kPieceColumn = 1024;     // rows of columns, at least
 constexpr std::int64_t kBlockElements = 32768;  // of a wide pass that one call takes
+constexpr std::int64_t kFewestColumns = 256;    // of such a block: narrower ones would use a small part of each page
 constexpr std::int64_t kShortRow = 32;          // rows up to this length are turned into columns, many at a time
 constexpr std::int64_t kTurnedBlock = 256;
 
@@ -98,8 +99,9 @@ Pass make_pass(ReduceOp op, DType in, DType out, std::int64_t outer, std::int64_
   if (n < 2 * pass.piece) pass.piece = n;
   pass.pieces = (n + pass.piece - 1) / pass.piece;
   pass.block = inner;
-  if (inner > 64 && pass.piece * inner > 2 * kBlockElements)
-    pass.block = std::min(inner, std::max<std::int64_t>(1, kBlockElements / (64 * pass.piece)) * 64);
+  if (inner > kFewestColumns && pass.piece * inner > 2 * kBlockElements)
+    pass.block =
+        std::min(inner, std::max<std::int64_t>(1, kBlockElements / (kFewestColumns * pass.piece)) * kFewestColumns);
   if (pass.turned) pass.block = std::min(inner, kTurnedBlock);
   pass.blocks = (inner + pass.block - 1) / pass.block;
   pass.in_bytes = static_cast<std::int64_t>(itemsize(in));

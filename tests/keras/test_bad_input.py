@@ -157,7 +157,7 @@ def test_terminate_on_nan(capsys):
     )
     assert len(history.epoch) == 1
     assert int(model.optimizer.iterations.numpy()) == 6
-    assert "Batch 5" in capsys.readouterr().out
+    assert "batch 5" in capsys.readouterr().out
 
 
 def test_empty_data():

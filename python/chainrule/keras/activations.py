@@ -70,6 +70,7 @@ def _activation(function: Callable[..., Any], *aliases: str) -> Callable[..., An
             x = convert_to_tensor(x)
         return function(x, *args, **kwargs)
 
+    apply.__module__ = __name__  # where pickle finds it
     return _registry.add(apply, *aliases)
 
 
@@ -80,16 +81,26 @@ def _sigmoid(x: Any) -> Any:
     return output
 
 
+def _over_axes(function: Callable[..., Any], x: Any, axis: Any) -> Any:
+    if isinstance(axis, int):
+        return function(x, axis)
+    from .ops import log_softmax, softmax  # over several axes
+
+    return (softmax if function is nn.softmax else log_softmax)(x, axis)
+
+
+def _log_softmax(x: Any, axis: Any = -1) -> Any:
+    return _over_axes(nn.log_softmax, x, axis)
+
+
 def _softmax(x: Any, axis: Any = -1) -> Any:
-    if len(x.shape) < 2 and axis == -1:
-        raise ValueError(f"softmax: expected at least 2 axes (batch, classes), got shape {tuple(x.shape)}.")
-    output = nn.softmax(x, axis)
+    output = _over_axes(nn.softmax, x, axis)
     if _memory.pairs is not None and axis in (-1, len(x.shape) - 1):
         _memory.pairs.append((output, x, "softmax"))
     return output
 
 
-for _function, _public in ((_sigmoid, nn.sigmoid), (_softmax, nn.softmax)):
+for _function, _public in ((_sigmoid, nn.sigmoid), (_softmax, nn.softmax), (_log_softmax, nn.log_softmax)):
     functools.update_wrapper(_function, _public)
 
 linear = _activation(nn.linear)
@@ -119,7 +130,7 @@ sparse_plus = _activation(nn.sparse_plus)
 sparse_sigmoid = _activation(nn.sparse_sigmoid)
 threshold = _activation(nn.threshold)
 softmax = _activation(_softmax)
-log_softmax = _activation(nn.log_softmax)
+log_softmax = _activation(_log_softmax)
 glu = _activation(nn.glu)
 sparsemax = _activation(nn.sparsemax)
 

@@ -14,10 +14,10 @@ _op = _core.ops
 
 
 class Constraint:
-    """Base class: a callable ``weights -> allowed weights`` with ``get_config``."""
+    """Base class: a callable ``weights -> allowed weights`` with ``get_config``; by itself it allows all."""
 
     def __call__(self, w: Any) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must define __call__(w).")
+        return w
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

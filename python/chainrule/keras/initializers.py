@@ -119,6 +119,8 @@ class RandomInitializer(Initializer):
     """Base of those that draw: the same seed and shape give the same values on every call."""
 
     def __init__(self, seed: Any = None) -> None:
+        if isinstance(seed, dict):  # as configurations hold a generator
+            seed = deserialize_keras_object(seed)
         if seed is not None and not isinstance(seed, (int, np.integer, random.SeedGenerator)):
             raise ValueError(f"{type(self).__name__}: seed must be an integer, a SeedGenerator or None, got {seed!r}.")
         self._config_seed = seed

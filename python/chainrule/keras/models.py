@@ -42,6 +42,7 @@ class Model(Trainer, Layer):
 
     _generic_config = True
     _passes_masks = True
+    _shape_from_data = False  # whether the first batch, not the user, said the lengths of the inputs' axes
     _graph: Graph | None
 
     def __init__(self, *args: Any, inputs: Any = None, outputs: Any = None, **kwargs: Any) -> None:
@@ -266,6 +267,8 @@ class Model(Trainer, Layer):
                 return _core.ops.expand_dims(value, -1)
             if len(shape) == len(wanted) + 1 and shape[-1] == 1 and _fits(shape[:-1], wanted):
                 return _core.ops.squeeze(value, axis=-1)
+        if self._shape_from_data and len(shape) == len(wanted):
+            return value  # nobody declared these lengths: the layers check what they need
         consumer = self._first_consumer(tensor)
         one_axis = wanted[1] if len(wanted) == 2 else None
         advice = flatten_advice(shape, one_axis) if len(shape) > 2 else ""
@@ -595,6 +598,7 @@ class Sequential(Model):
     def _ensure_built(self, args: tuple[Any, ...]) -> None:
         shape = args[0].shape if args and hasattr(args[0], "shape") else None
         if shape is not None or not self._layer_list:
+            self._shape_from_data = not (self._layer_list and isinstance(self._layer_list[0], InputLayer))
             self.build((None, *(shape or ())[1:]))
         self.built = True
 

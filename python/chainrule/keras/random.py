@@ -14,7 +14,8 @@ import numpy as np
 import chainrule
 from chainrule import _core, seeds
 
-from .config import standardize_dtype
+from .config import is_float_dtype, is_int_dtype, standardize_dtype
+from .registry import Registry
 
 _op = _core.ops
 
@@ -59,6 +60,10 @@ class SeedGenerator:
         return cls(**config)
 
 
+_registry = Registry("seed generator", "keras.random", SeedGenerator)
+_registry.add(SeedGenerator)
+
+
 def draw_key(seed: Any) -> Any:
     """A key from a seed: an integer (always the same), a :class:`SeedGenerator` (the next one), None (a new one)."""
     if isinstance(seed, SeedGenerator):
@@ -66,16 +71,23 @@ def draw_key(seed: Any) -> Any:
     return key_of(seeds.draw() if seed is None else int(seed))
 
 
+def _float_type(where: str, dtype: Any) -> str:
+    name = standardize_dtype(dtype)
+    if not is_float_dtype(name):
+        raise ValueError(f"keras.random.{where}: dtype must be a floating-point type, got {dtype!r}; see randint.")
+    return name
+
+
 def uniform(shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
-    """Uniform numbers in [minval, maxval), shape ``shape``; integers if ``dtype`` is an integer type is an error."""
-    dtype = standardize_dtype(dtype)
+    """Uniform numbers in [minval, maxval), shape ``shape``. ``dtype`` must be a float type."""
+    dtype = _float_type("uniform", dtype)
     values = _op.random_uniform(draw_key(seed), tuple(shape), dtype)
     return values * (maxval - minval) + minval
 
 
 def normal(shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
     """Normal numbers with that mean and standard deviation, shape ``shape``."""
-    values = _op.random_normal(draw_key(seed), tuple(shape), standardize_dtype(dtype))
+    values = _op.random_normal(draw_key(seed), tuple(shape), _float_type("normal", dtype))
     return values * stddev + mean
 
 
@@ -102,6 +114,8 @@ def truncated_normal(
 
 def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
     """Whole numbers in [minval, maxval), shape ``shape``."""
+    if not is_int_dtype(dtype):
+        raise ValueError(f"keras.random.randint: dtype must be an integer type, got {dtype!r}.")
     values = _op.floor(_op.random_uniform(draw_key(seed), tuple(shape), "float64") * float(maxval - minval))
     return _op.cast(values + float(minval), standardize_dtype(dtype))
 
@@ -118,13 +132,22 @@ def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None =
     return inputs * _op.dropout(_op.copy(ones), draw_key(seed), rate)
 
 
+def _own_stream(seed: Any) -> np.ndarray:
+    """A key for as many draws as need be: its seed is a hash of the key, so that it meets no other key's counters."""
+    mixed, counter = (int(part) for part in draw_key(seed).numpy())
+    mixed = (mixed + 0x9E3779B97F4A7C15 * (counter + 1)) % 2**64
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):  # SplitMix64, Vigna 2015
+        mixed = (mixed ^ (mixed >> shift)) * factor % 2**64
+    return np.array([mixed, 0], np.uint64)
+
+
 def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None) -> Any:
     """Gamma numbers of that shape parameter (which broadcasts to ``shape``) and scale 1.
 
     Rejection from a cubed normal (G. Marsaglia and W. Tsang 2000); below 1 a power of a uniform number corrects the
     shape.
     """
-    key = np.array(draw_key(seed).numpy())
+    key = _own_stream(seed)
     shape, dtype = tuple(shape), standardize_dtype(dtype)
     order = np.broadcast_to(np.asarray(alpha, "float64"), shape).reshape(-1)
     lifted = np.where(order < 1, order + 1, order) - 1 / 3
@@ -152,8 +175,7 @@ def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None)
 
 def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Any:
     """Beta numbers: a / (a + b) of two gamma numbers; the parameters broadcast to ``shape``."""
-    key = np.array(draw_key(seed).numpy())
-    generator = SeedGenerator(int(key[0] ^ (key[1] * np.uint64(0x9E3779B97F4A7C15))) % 2**63)
+    generator = SeedGenerator(int(_own_stream(seed)[0]) % 2**63)
     first, second = (gamma(shape, order, "float64", generator).numpy() for order in (alpha, beta))
     total = first + second
     ratio = np.divide(first, total, out=np.full_like(first, 0.5), where=total > 0)

@@ -251,6 +251,9 @@ for _method, _name in {
     "mod": "remainder",
     "pow": "power",
     "matmul": "matmul",
+    "and": "logical_and",
+    "or": "logical_or",
+    "xor": "logical_xor",
 }.items():
     setattr(Variable, f"__{_method}__", _binary(_name, False))
     setattr(Variable, f"__r{_method}__", _binary(_name, True))
@@ -264,6 +267,8 @@ for _method, _name in {
 }.items():
     setattr(Variable, f"__{_method}__", _binary(_name, False))
 setattr(Variable, "__neg__", lambda self: _op.negative(self.value))  # noqa: B010
+setattr(Variable, "__pos__", lambda self: self.value)  # noqa: B010
+setattr(Variable, "__invert__", lambda self: _op.logical_not(self.value))  # noqa: B010
 setattr(Variable, "__abs__", lambda self: _op.absolute(self.value))  # noqa: B010
 
 

@@ -58,7 +58,7 @@ from .conv import (
 from .conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from .core import Activation, Dense, Identity, Input, InputLayer, Lambda, Masking
 from .einsum_dense import EinsumDense
-from .embedding import Embedding
+from .embedding import Embedding, ReversibleEmbedding
 from .hashing import HashedCrossing, Hashing
 from .input_spec import InputSpec
 from .lookup import IntegerLookup, StringLookup, TextVectorization
@@ -252,6 +252,7 @@ __all__ = [
     "ReLU",
     "RepeatVector",
     "Reshape",
+    "ReversibleEmbedding",
     "STFTSpectrogram",
     "SeparableConv1D",
     "SeparableConv2D",

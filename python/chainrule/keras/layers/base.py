@@ -59,6 +59,8 @@ _BOOKKEEPING = frozenset(
         "_nodes",
         "_extra_losses",
         "_build_shape",
+        "_shape_from_data",
+        "_path",
         "_first_shape",
         "_dtype_policy",
         "_trainable",

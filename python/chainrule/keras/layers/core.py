@@ -181,7 +181,7 @@ class Dense(Layer):
         outputs = _op.matmul(inputs, self.kernel.value)
         if self.bias is not None:
             outputs = _op.add(outputs, self.bias.value)
-        return outputs if self.activation is activations.linear else self.activation(outputs)
+        return outputs if self.activation in (activations.linear, None) else self.activation(outputs)
 
     def _shape_advice(self, shape: tuple[int | None, ...]) -> str:
         n_in = self.kernel.shape[0] if self.built else None

@@ -9,6 +9,8 @@ from typing import Any
 from chainrule import _core
 
 from .. import constraints, initializers, ops, regularizers
+from ..masking import set_mask
+from ..symbolic import KerasTensor
 from ..variables import as_float
 from .base import Layer, registry
 
@@ -107,3 +109,81 @@ class Embedding(Layer):
             "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
             "mask_zero": self.mask_zero,
         }
+
+
+@registry.add
+class ReversibleEmbedding(Embedding):
+    """An embedding that can be called the other way: vectors (..., output_dim) to scores (..., input_dim) of the rows.
+
+    Args:
+        tie_weights: the way back uses the transposed table; else a table of its own.
+        reverse_dtype: the type that the scores are computed in.
+        logit_soft_cap: c bounds the scores smoothly, c * tanh(scores / c).
+        others: as of :class:`Embedding`.
+
+    Example::
+
+        table = keras.layers.ReversibleEmbedding(1000, 64)
+        table(table(tokens), reverse=True)  # (..., 1000)
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        tie_weights: bool = True,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        reverse_dtype: Any = None,
+        logit_soft_cap: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            input_dim,
+            output_dim,
+            embeddings_initializer,
+            embeddings_regularizer,
+            embeddings_constraint,
+            mask_zero,
+            **kwargs,
+        )
+        self.tie_weights, self.reverse_dtype, self.logit_soft_cap = tie_weights, reverse_dtype, logit_soft_cap
+
+    def build(self, input_shape: Any = None) -> None:
+        super().build(input_shape)
+        if not self.tie_weights:
+            self.reverse_embeddings = self.add_weight(
+                (self.output_dim, self.input_dim), self.embeddings_initializer, name="reverse_embeddings"
+            )
+
+    def call(self, inputs: Any, reverse: bool = False) -> Any:
+        if not reverse:
+            rows = super().call(inputs)
+            if self.mask_zero:
+                set_mask(rows, ops.not_equal(inputs, 0))
+            return rows
+        kernel = _op.transpose(self.embeddings.value) if self.tie_weights else self.reverse_embeddings.value
+        dtype = self.reverse_dtype or self.compute_dtype
+        scores = _op.matmul(as_float(inputs, dtype), as_float(kernel, dtype))
+        cap = self.logit_soft_cap
+        return scores if cap is None else _op.tanh(scores / cap) * cap
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """None: the way there gives its outputs their masks itself, the way back has none."""
+        return None
+
+    def compute_output_shape(self, input_shape: Any, reverse: bool = False) -> Any:
+        return (*input_shape[:-1], self.input_dim) if reverse else (*input_shape, self.output_dim)
+
+    def compute_output_spec(self, inputs: Any, reverse: bool = False) -> Any:
+        dtype = self.reverse_dtype if reverse and self.reverse_dtype else self.compute_dtype
+        output = KerasTensor(self.compute_output_shape(inputs.shape, reverse), dtype)
+        if self.mask_zero and not reverse:
+            set_mask(output, ops.not_equal(inputs, 0))
+        return output
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("tie_weights", "reverse_dtype", "logit_soft_cap")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -60,6 +60,10 @@ class Reshape(_Reshaping):
     def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.target_shape = (target_shape,) if isinstance(target_shape, int) else tuple(target_shape)
+        if self.target_shape.count(-1) > 1 or any(n is not None and n < -1 for n in self.target_shape):
+            raise ValueError(
+                f"Reshape: target_shape must hold lengths from 0 on, and at most one -1; got {self.target_shape}."
+            )
 
     def call(self, inputs: Any) -> Any:
         return _op.reshape(inputs, (inputs.shape[0], *self.compute_output_shape(inputs.shape)[1:]))
@@ -110,6 +114,8 @@ class RepeatVector(_Reshaping):
         super().__init__(**kwargs)
         if not isinstance(n, int):
             raise TypeError(f"RepeatVector: n must be an integer, got {n!r}.")
+        if n < 1:
+            raise ValueError(f"RepeatVector: n must be positive, got {n}.")
         self.n = n
         self.input_spec = InputSpec(ndim=2)
 

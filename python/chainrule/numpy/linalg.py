@@ -315,11 +315,15 @@ def qr(a: Any, mode: str = "reduced") -> Any:
         result = call_numpy("linalg.qr", numpy.linalg.qr, (a, mode), {})
         return QRResult(*result) if mode in ("reduced", "complete") else result
     a = tensor(a)
-    if mode not in ("reduced", "r") or a.shape[-2] < a.shape[-1]:
+    rows, columns = a.shape[-2:]
+    if mode not in ("reduced", "r") and not (mode == "complete" and rows <= columns):
         raise NotImplementedError(
-            f"linalg.qr: mode='{mode}' of a matrix of shape {a.shape[-2:]} has no gradient; it needs mode='reduced' "
-            "and no fewer rows than columns"
+            f"linalg.qr: mode='{mode}' of a matrix of shape {a.shape[-2:]} has no gradient; take mode='reduced'"
         )
+    if rows < columns:  # Q belongs to the first columns alone
+        q, r = qr(a[..., :rows])
+        r = ops.concatenate([r, _matmul(q.mT, a[..., rows:])], -1)
+        return r if mode == "r" else QRResult(q, r)
 
     def gradient(inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
         (q, r), (gq, gr) = outputs, cotangents
@@ -334,12 +338,47 @@ def qr(a: Any, mode: str = "reduced") -> Any:
 
 eig = delegated("linalg.eig", numpy.linalg.eig)
 eigvals = delegated("linalg.eigvals", numpy.linalg.eigvals)
-cond = delegated("linalg.cond", numpy.linalg.cond)
 matrix_rank = delegated("linalg.matrix_rank", numpy.linalg.matrix_rank)
-tensorinv = delegated("linalg.tensorinv", numpy.linalg.tensorinv)
-tensorsolve = delegated("linalg.tensorsolve", numpy.linalg.tensorsolve)
+
+
+@_linalg
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    """The inverse of the matrix whose rows are the first ``ind`` axes and whose columns are the others."""
+    if not needs_ops(a):
+        return call_numpy("linalg.tensorinv", numpy.linalg.tensorinv, (a, ind), {})
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    lengths = a.shape
+    return ops.reshape(inv(ops.reshape(a, (math.prod(lengths[:ind]), -1))), (*lengths[ind:], *lengths[:ind]))
+
+
+@_linalg
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    """The tensor x with ``tensordot(a, x, x.ndim) = b``."""
+    if not needs_ops(a, b):
+        return call_numpy("linalg.tensorsolve", numpy.linalg.tensorsolve, (a, b, axes), {})
+    a, b = tensor(a), tensor(b)
+    if axes is not None:
+        last = [axis for axis in range(a.ndim) if axis not in axes]
+        a = ops.transpose(a, [*last, *axes])
+    unknown = a.shape[b.ndim :]
+    if math.prod(unknown) != b.size:
+        raise LinAlgError(f"tensorsolve: {a.shape} has {math.prod(unknown)} unknowns for {b.size} equations")
+    return ops.reshape(solve(ops.reshape(a, (b.size, b.size)), ops.reshape(b, (-1,))), unknown)
+
 
 # ---- norms
+
+
+@_linalg
+def cond(x: Any, p: Any = None) -> Any:
+    """How much a matrix magnifies relative errors: |x| |x^-1| in the norm ``p``, by default s_max / s_min."""
+    if not needs_ops(x):
+        return call_numpy("linalg.cond", numpy.linalg.cond, (x, p), {})
+    if p in (None, 2, -2):
+        s = svdvals(x)
+        return ops.divide(s[..., -1], s[..., 0]) if p == -2 else ops.divide(s[..., 0], s[..., -1])
+    return ops.multiply(norm(x, p, axis=(-2, -1)), norm(inv(x), p, axis=(-2, -1)))
 
 
 def _float(x: Any) -> Tensor:

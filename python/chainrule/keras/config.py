@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,57 @@ def is_float_dtype(dtype: Any) -> bool:
 def is_int_dtype(dtype: Any) -> bool:
     """Whether a dtype is a signed or unsigned integer type."""
     return standardize_dtype(dtype).startswith(("int", "uint"))
+
+
+_max_epochs: int | None = None
+_max_steps_per_epoch: int | None = None
+
+
+def max_epochs() -> int | None:
+    """The most epochs that any fit runs; None for no limit."""
+    return _max_epochs
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Limits the epochs of every fit, to try programs out."""
+    global _max_epochs
+    _max_epochs = max_epochs
+
+
+def max_steps_per_epoch() -> int | None:
+    """The most steps of an epoch of any fit; None for no limit."""
+    return _max_steps_per_epoch
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Limits the steps of every epoch of every fit, to try programs out."""
+    global _max_steps_per_epoch
+    _max_steps_per_epoch = max_steps_per_epoch
+
+
+def limited(number: int | None, most: int | None, name: str) -> int | None:
+    """The number, or the limit with a warning where it is greater or not given."""
+    if not most or (number is not None and number <= most):
+        return number
+    warnings.warn(f"Limiting {name} to {most}.", stacklevel=3)
+    return most
+
+
+_traceback_filtering = True
+
+
+def enable_traceback_filtering() -> None:
+    """Accepted for compatibility: tracebacks are always whole."""
+    global _traceback_filtering
+    _traceback_filtering = True
+
+
+def disable_traceback_filtering() -> None:
+    """Accepted for compatibility: tracebacks are always whole."""
+    global _traceback_filtering
+    _traceback_filtering = False
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """What :func:`enable_traceback_filtering` and :func:`disable_traceback_filtering` said last; no more than that."""
+    return _traceback_filtering

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -168,8 +170,8 @@ class PyDataset:
         raise NotImplementedError(f"{type(self).__name__} must define __len__(), the number of batches.")
 
     @property
-    def num_batches(self) -> int:
-        """The number of batches."""
+    def num_batches(self) -> int | None:
+        """The number of batches; None: without end."""
         return len(self)
 
     def on_epoch_begin(self) -> None:
@@ -189,15 +191,29 @@ class BatchSource:
                 f"batches."
             )
         self.source = source
-        self.steps: int | None = len(source) if hasattr(source, "__len__") else None
+        self.class_weight: dict[int, float] | None = None
+        self.steps: int | None = None
+        if isinstance(source, PyDataset):
+            self.steps = source.num_batches
+        elif hasattr(source, "__len__"):
+            with contextlib.suppress(TypeError):  # not known, for instance of a loader of an iterable
+                self.steps = len(source)
         self._iterator: Iterator[Any] | None = None
 
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of an epoch; a generator goes on where it stopped."""
+        for batch in self._unpacked():
+            if self.class_weight is None:
+                yield batch
+            else:
+                weighted = apply_class_weight(ArrayData(*batch), self.class_weight)
+                yield weighted.x, weighted.y, weighted.sample_weight
+
+    def _unpacked(self) -> Iterator[Batch]:
         source = self.source
         if isinstance(source, PyDataset):
             source.on_epoch_begin()
-            for index in range(len(source)):
+            for index in itertools.count() if source.num_batches is None else range(source.num_batches):
                 yield unpack_batch(source[index])
             source.on_epoch_end()
             return
@@ -250,6 +266,10 @@ def split_validation(data: ArrayData, fraction: float) -> tuple[ArrayData, Array
     return data.slice(0, cut), data.slice(cut, data.rows)
 
 
+class OutOfDataError(ValueError):
+    """A source of batches has none for another epoch."""
+
+
 class BatchLoop:
     """Runs steps one by one from Python, with the interface of the core's ``FitLoop``.
 
@@ -278,7 +298,7 @@ class BatchLoop:
                 self._iterator = self._batches(self.epoch)
                 self._following = next(self._iterator, None)
                 if self._following is None:
-                    raise ValueError(
+                    raise OutOfDataError(
                         "The source of batches has no batch (left) for the next epoch. A generator is used up after "
                         "one "
                         "pass: give steps_per_epoch, or use a keras.utils.PyDataset."

@@ -5,6 +5,8 @@ The core runs for about 50 ms at a time; in between Python looks at signals (Ctr
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,6 @@ from .metrics import has_table
 from .progress import Progress
 
 _BUDGET_SECONDS = 0.05
-_ENDLESS = 2**62  # more epochs than anybody trains
 
 
 def is_due(frequency: Any, epoch: int) -> bool:
@@ -27,17 +28,49 @@ def is_due(frequency: Any, epoch: int) -> bool:
 
 def run_steps(loop: Any, limit: int | None, progress: Progress, logs: Any) -> None:
     """Runs to the end of the pass over the data, or ``limit`` steps, with the progress bar between slices of time."""
+    target = loop.epoch + 1
     if limit is None:
-        target = loop.epoch + 1
         while loop.epoch < target:
             loop.run(target, -1, _BUDGET_SECONDS)
             if progress.wants_updates and loop.epoch < target:
                 progress.update(loop.step, logs() if logs else None)
         return
     for done in range(1, limit + 1):
-        loop.run(_ENDLESS, 1)
+        loop.run(target, 1)
         if progress.wants_updates:
             progress.update(done, logs() if logs else None)
+        if loop.epoch == target:
+            warn_of_end(done, limit)
+            return
+
+
+def run_hooked(
+    loop: Any,
+    limit: int | None,
+    size: int,
+    begin: Callable[[int], None],
+    end: Callable[[int], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """As :func:`run_steps`, but calls ``begin(step)`` before and ``end(step)`` after every ``size`` steps."""
+    done, target = 0, loop.epoch + 1
+    while (limit is None or done < limit) and loop.epoch < target and not stopped():
+        begin(done)
+        loop.run(target, size)
+        done += size
+        end(done - 1)
+    if limit is not None and loop.epoch == target:
+        warn_of_end(done, limit)
+
+
+def warn_of_end(done: int, limit: int) -> None:
+    """A warning if the data ended before the steps that were asked for."""
+    if done < limit:
+        warnings.warn(
+            f"Your input ran out of data after {done} of {limit} steps; the epoch ends here. Make sure that there are "
+            f"steps_per_epoch * epochs batches.",
+            stacklevel=5,
+        )
 
 
 class FitRun:
@@ -91,15 +124,15 @@ class FitRun:
         if not hooks.has_batch_hooks:
             run_steps(loop, self.limit, self.progress, model.get_metrics_result)
             return
-        step, target = 0, loop.epoch + 1 if self.limit is None else _ENDLESS
-        while step != self.limit and loop.epoch < target and not model.stop_training:
-            hooks.on_train_batch_begin(step)
-            loop.run(target, 1)
+
+        def end(step: int) -> None:
             logs = model.get_metrics_result()
             hooks.on_train_batch_end(step, logs)
-            step += 1
             if self.progress.wants_updates:
-                self.progress.update(step, logs)
+                self.progress.update(step + 1, logs)
+
+        size = model.steps_per_execution
+        run_hooked(loop, self.limit, size, hooks.on_train_batch_begin, end, lambda: model.stop_training)
 
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         """Callbacks and the line of the epoch."""

@@ -20,7 +20,7 @@ from chainrule import _core
 from . import random
 from .activations import remember_logits
 from .data import ArrayData, Batch, BatchLoop, BatchSource
-from .layers.base import structure_version
+from .layers.base import parameters_of, structure_version
 from .symbolic import flatten
 
 _op = _core.ops
@@ -44,6 +44,13 @@ def gradient_recording(tensors: list[Any]) -> Iterator[None]:
         _core.pop_recording()
 
 
+def loss_of(model: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Any:
+    """``model.compute_loss``, which a subclass may have defined without ``training``."""
+    names, any_name = parameters_of(type(model).compute_loss)
+    options = {"training": training} if any_name or "training" in names else {}
+    return model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, **options)
+
+
 def train_step(model: Any, x: Any, y: Any, sample_weight: Any) -> None:
     """Forward, loss, backward, update, metrics."""
     variables = model.trainable_variables
@@ -52,7 +59,7 @@ def train_step(model: Any, x: Any, y: Any, sample_weight: Any) -> None:
     with remember_logits():
         with gradient_recording(tensors):
             y_pred = model._forward(x, training=True)
-            loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+            loss = loss_of(model, x, y, y_pred, sample_weight, True)
             scaled = model.optimizer.scale_loss(loss)
             gradients = _core.backward([scaled], [chainrule.asarray(np.ones(scaled.shape, scaled.dtype))], tensors)
         with chainrule.no_grad():
@@ -67,7 +74,7 @@ def test_step(model: Any, x: Any, y: Any, sample_weight: Any) -> None:
     model._clear_losses()
     with chainrule.no_grad(), remember_logits():
         y_pred = model._forward(x, training=False)
-        loss = model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+        loss = loss_of(model, x, y, y_pred, sample_weight, False)
         model.compute_metrics(x, y, y_pred, sample_weight)
         model._loss_tracker.update_state(loss, sample_weight=_rows(x))
     model._clear_losses()
@@ -204,6 +211,8 @@ def run_batch(model: Any, mode: str, batch: Batch, eager: bool) -> None:
     """One step on one batch, recorded unless that is impossible or unwanted."""
     data = ArrayData(*batch)
     model._ensure_compiled_built(data)
+    if mode == "train" and model.optimizer is not None:
+        model.optimizer.build(model.trainable_variables)
     if not eager and not model._untraceable:
         try:
             step = step_for(model, mode, data, data.rows)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,19 +18,27 @@ import chainrule
 import chainrule.profiling
 from chainrule import _core, seeds
 
-from . import optimizers
+from . import config, optimizers
 from .callbacks import CallbackList
 from .compiled import CompiledLoss, CompiledMetrics, check_labels
-from .data import ArrayData, BatchSource, apply_class_weight, batch_parts, is_array_data, split_validation
+from .data import (
+    ArrayData,
+    BatchSource,
+    OutOfDataError,
+    apply_class_weight,
+    batch_parts,
+    is_array_data,
+    split_validation,
+)
 from .debug import FiniteCheck
-from .fitting import FitRun, is_due, run_steps
+from .fitting import FitRun, is_due, run_hooked, run_steps
 from .layers.base import observe_outputs, structure_version
 from .masking import masks_of
 from .metrics import Mean, Metric, read_scalar
 from .profiling import profile_prediction, profile_training
 from .progress import Progress, resolve_verbose
 from .registry import deserialize_keras_object, serialize_keras_object
-from .steps import make_loop, predict_step, run_batch, test_step, train_step
+from .steps import loss_of, make_loop, predict_step, run_batch, test_step, train_step
 from .symbolic import flatten, map_structure, pack_like
 from .variables import Tensor, convert_to_tensor, to_array
 
@@ -47,7 +56,8 @@ class Trainer:
 
     def _init_trainer(self) -> None:
         self.optimizer = None
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False  # set by callbacks
+        self.steps_per_execution = 1
         self.history: Any = None
         self._compiled = False
         self._compile_loss: CompiledLoss | None = None
@@ -76,7 +86,7 @@ class Trainer:
         metrics: Any = None,
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
-        steps_per_execution: int = 1,
+        steps_per_execution: Any = 1,
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
     ) -> None:
@@ -88,8 +98,8 @@ class Trainer:
             loss_weights: the outputs' shares of the total loss.
             metrics, weighted_metrics: names, functions or :class:`Metric` objects; the latter use sample weights.
             run_eagerly: run steps in Python, op by op, instead of recording them (to debug; the same numbers).
-            steps_per_execution, jit_compile: accepted for compatibility; steps are always recorded and run many at a
-                time.
+            steps_per_execution: callbacks of batches are called every so many steps. Steps run many at a time anyway.
+            jit_compile: accepted for compatibility; steps are always recorded.
             auto_scale_loss: whether a model of the policy "mixed_float16" gets its optimizer inside a
                 ``LossScaleOptimizer``, so that small gradients don't vanish.
 
@@ -105,6 +115,7 @@ class Trainer:
         self._compile_loss = None if loss is None else CompiledLoss(loss, loss_weights)
         self._compile_metrics = CompiledMetrics(metrics, weighted_metrics)
         self._run_eagerly = bool(run_eagerly)
+        self.steps_per_execution = 1 if steps_per_execution == "auto" else int(steps_per_execution)
         self._untraceable = False
         self._compiled = True
         self.stop_training = False
@@ -289,7 +300,7 @@ class Trainer:
         if loss is not None and not loss.built:
             if self._defines("compute_loss"):  # which may give the loss other outputs
                 with chainrule.no_grad():
-                    self.compute_loss(x=first.x, y=first.y, y_pred=y_pred, sample_weight=first.sample_weight)
+                    loss_of(self, first.x, first.y, y_pred, first.sample_weight, False)
             else:
                 loss.build(first.y, y_pred, names)
         if metrics is not None and not metrics.built:
@@ -321,9 +332,8 @@ class Trainer:
         if class_weight is None:
             return data
         if not isinstance(data, ArrayData):
-            raise ValueError(
-                "class_weight needs arrays; a source of batches gives sample weights itself: (x, y, weights)."
-            )
+            data.class_weight = class_weight
+            return data
         return apply_class_weight(data, class_weight)
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any) -> Any:
@@ -422,6 +432,8 @@ class Trainer:
         self._require_compiled("fit")
         if x is None:
             raise ValueError("fit needs x, the inputs.")
+        epochs = config.limited(epochs, config.max_epochs(), "epochs") or epochs
+        steps_per_epoch = config.limited(steps_per_epoch, config.max_steps_per_epoch(), "steps_per_epoch")
         data = self._prepare(x, y, sample_weight)
         validation: Any = None
         if validation_data is not None:
@@ -434,7 +446,8 @@ class Trainer:
         data = self._weigh_classes(data, class_weight)
         batch_size = self._check_batch_size(batch_size, self._declared_rows() or 32)
         self.stop_training = False
-        self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+        if isinstance(data, ArrayData):  # else the first batch builds the model
+            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
         eager = self._run_eagerly or self._untraceable or check_nan
         seed = seeds.draw() if shuffle else None
         loop, output_shapes = make_loop(self, "train", data, batch_size, eager, seed)
@@ -464,7 +477,13 @@ class Trainer:
                 run.at_once(make_loop(self, "train", data, batch_size, eager, seed, state)[0], epochs)
             else:
                 for epoch in range(initial_epoch, epochs):
-                    run.epoch(epoch, epochs)
+                    try:
+                        run.epoch(epoch, epochs)
+                    except OutOfDataError as error:
+                        if epoch == initial_epoch:
+                            raise
+                        warnings.warn(f"{error} Training ends after {epoch} epochs.", stacklevel=2)
+                        break
                     logs = self.get_metrics_result()
                     if validation is not None and is_due(validation_freq, epoch):
                         results = self.evaluate(
@@ -523,15 +542,14 @@ class Trainer:
         progress = Progress(verbose, count)
         progress.begin(None)
         hooks.on_test_begin()
-        logs: dict[str, Any] = {}
+        self.stop_evaluating = False
         if hooks.has_test_batch_hooks:
-            step = 0
-            while step != steps and loop.epoch < 1:
-                hooks.on_test_batch_begin(step)
-                loop.run(1, 1)
-                logs = self.get_metrics_result("test")
-                hooks.on_test_batch_end(step, logs)
-                step += 1
+
+            def end(step: int) -> None:
+                hooks.on_test_batch_end(step, self.get_metrics_result("test"))
+
+            size = self.steps_per_execution
+            run_hooked(loop, steps, size, hooks.on_test_batch_begin, end, lambda: self.stop_evaluating)
         else:
             run_steps(loop, steps, progress, None)
         logs = self.get_metrics_result("test")
@@ -584,10 +602,11 @@ class Trainer:
         progress = Progress(resolve_verbose(verbose) if verbose != "auto" else 0, total)
         progress.begin(None)
         hooks.on_predict_begin()
+        self.stop_predicting = False
         collected: list[list[Any]] = []
         structure: Any = None
         for step, batch in enumerate(batches):
-            if step == steps:
+            if step == steps or self.stop_predicting:
                 break
             hooks.on_predict_batch_begin(step)
             structure = self._infer(batch)
@@ -698,17 +717,19 @@ class Trainer:
         class_weight: dict[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One training step; returns the loss and metrics since the last ``reset_metrics``."""
+        """One training step; returns the loss and the metrics of this batch."""
         self._require_compiled("train_on_batch")
         data = self._weigh_classes(self._prepare(x, y, sample_weight), class_weight)
         self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+        self.reset_metrics()
         run_batch(self, "train", (data.x, data.y, data.sample_weight), self._run_eagerly)
         return self._batch_logs(return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """One evaluation step; returns the loss and metrics since the last ``reset_metrics``."""
+        """One evaluation step; returns the loss and the metrics of this batch."""
         self._require_compiled("test_on_batch")
         data = self._prepare(x, y, sample_weight)
+        self.reset_metrics()
         run_batch(self, "test", (data.x, data.y, data.sample_weight), self._run_eagerly)
         return self._batch_logs(return_dict, "test")
 

@@ -108,7 +108,8 @@ def _overrides(callback: Callback, names: tuple[str, ...]) -> bool:
     active = getattr(callback, "_active_hooks", None)
     if active is not None:
         return any(name in active for name in names)
-    return any(getattr(type(callback), name, None) is not getattr(Callback, name) for name in names)
+    own = vars(callback) if hasattr(callback, "__dict__") else {}  # hooks may be set on the object, too
+    return any(name in own or getattr(type(callback), name, None) is not getattr(Callback, name) for name in names)
 
 
 class CallbackList(Callback):

@@ -102,7 +102,7 @@ def _argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
 
 
 @functools.cache
-def _parameters(function: Callable[..., Any]) -> tuple[frozenset[str], bool]:
+def parameters_of(function: Callable[..., Any]) -> tuple[frozenset[str], bool]:
     """(names of the parameters, whether there is a ``**kwargs``)."""
     parameters = inspect.signature(function).parameters.values()
     return frozenset(p.name for p in parameters), any(p.kind is p.VAR_KEYWORD for p in parameters)
@@ -187,7 +187,7 @@ class Layer:
             shape = (kwargs.pop("input_dim"),)
         batch_shape = kwargs.pop("batch_input_shape", None)
         if kwargs:
-            known = sorted(_parameters(type(self).__init__)[0] - {"self", "kwargs"})
+            known = sorted(parameters_of(type(self).__init__)[0] - {"self", "kwargs"})
             raise ValueError(
                 f"{type(self).__name__}: unexpected arguments {sorted(kwargs)}. It takes {', '.join(known)}, name, "
                 f"dtype, "
@@ -474,7 +474,7 @@ class Layer:
         Raises:
             ValueError: inputs of a shape or type the layer can't take; the message names the layer and the remedy.
         """
-        names, _ = _parameters(type(self).call)
+        names, _ = parameters_of(type(self).call)
         training = kwargs.pop("training", None)
         if training is None:
             training = context.training
@@ -710,8 +710,8 @@ class Layer:
                 raise NotImplementedError(
                     f"{cls.__name__} must define get_config(): {unfit} can't be described by itself."
                 )
-            if not _parameters(cls.__init__)[1]:
-                config = {k: v for k, v in config.items() if k in _parameters(cls.__init__)[0]}
+            if not parameters_of(cls.__init__)[1]:
+                config = {k: v for k, v in config.items() if k in parameters_of(cls.__init__)[0]}
             config.update(given)
         return config
 

@@ -19,6 +19,8 @@ from .config import (
 )
 from .data import PyDataset
 from .data import batch_parts as unpack_x_y_sample_weight
+from .directories import get_file, image_dataset_from_directory, text_dataset_from_directory
+from .images import array_to_img, img_to_array, load_img, save_img
 from .naming import clear_session
 from .progress import Progbar
 from .registry import (
@@ -140,6 +142,13 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
 
 __all__ = [
+    "text_dataset_from_directory",
+    "save_img",
+    "load_img",
+    "img_to_array",
+    "image_dataset_from_directory",
+    "get_file",
+    "array_to_img",
     "CustomObjectScope",
     "Progbar",
     "PyDataset",

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/half.h"
+#include "bind/interop.h"
 #include "bind/numpy_layout.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
@@ -399,7 +400,7 @@ Operand read_operand(PyObject* object) {
     operand.kind = Operand::weak_real;
     operand.scalar = object;
   } else if (PyComplex_Check(object) || PyUnicode_Check(object) || PyBytes_Check(object) || object == Py_None ||
-             PySlice_Check(object) || object == Py_Ellipsis) {
+             PySlice_Check(object) || object == Py_Ellipsis || is_complex_tensor(object)) {
     return operand;
   } else if ((PyList_Check(object) || PyTuple_Check(object)) && contains_tensor(object)) {
     strong(stack_sequence(object));

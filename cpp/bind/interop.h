@@ -23,9 +23,13 @@ Object shape_to_tuple(const Shape& shape, std::int64_t scale = 1);
 // The object with every Tensor in it as an ndarray, and every array or scalar of a dtype of ours as a Tensor; lists,
 // tuples and dicts are gone through.
 Object with_arrays(PyObject* object);
-// The same for an operand of NumPy's function `name` whose result is to be used; NotImplementedError where a gradient
-// that is being recorded would be lost.
-Object with_array(PyObject* operand, const char* name);
+// Complex numbers that a gradient or a program follows: their Python class, and function(name, *operands), which
+// computes NumPy's function of that name on them. chainrule.numpy registers both.
+void set_complex(PyObject* type, PyObject* function);
+bool is_complex_tensor(PyObject* object);
+// The NumPy function of this name on tensors and data of dtypes that the core lacks: NumPy's ufunc, or the function
+// above where an operand is followed. NotImplementedError where a gradient would be lost.
+PyObject* call_with_foreign(const char* name, PyObject* ufunc, PyObject* const* operands, Py_ssize_t count);
 Object with_tensors(PyObject* object);
 
 }  // namespace chainrule

@@ -77,6 +77,11 @@ void bind_ops(py::module_& m) {
       py::arg("call"), py::arg("attribute"), py::arg("own"),
       "Who handles what calls of elementwise ops hold beyond their operands.");
   m.def(
+      "set_complex",
+      [](const py::object& type, const py::object& function) { set_complex(type.ptr(), function.ptr()); },
+      py::arg("type"), py::arg("function"),
+      "The class of complex numbers that a gradient or a program follows, and function(name, *operands) on them.");
+  m.def(
       "op_info",
       [](const std::string& name) {
         return run([&] {

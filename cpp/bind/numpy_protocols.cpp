@@ -67,13 +67,44 @@ Object with_arrays(PyObject* object) {
   return with_arrays(Object::steal(PyObject_CallNoArgs(method.get())).get());
 }
 
-Object with_array(PyObject* operand, const char* name) {
-  if (is_tensor(operand) && has_node(handle_of(operand)) && recording())
-    raise_format(PyExc_NotImplementedError,
-                 "[%s] of data whose dtype tensors lack is computed by NumPy and has no gradient here; pass "
-                 "chainrule.stop_gradient(x) to use its result as a constant",
-                 name);
-  return with_arrays(operand);
+namespace {
+
+PyObject* complex_type = nullptr;
+PyObject* complex_function = nullptr;
+
+bool is_followed(PyObject* object) {
+  if (!is_tensor(object) || !object_of(object)->handle) return false;
+  const Tensor& x = handle_of(object);
+  return x.is_placeholder() || (has_node(x) && recording());
+}
+
+}  // namespace
+
+void set_complex(PyObject* type, PyObject* function) {
+  Py_XSETREF(complex_type, Py_NewRef(type));
+  Py_XSETREF(complex_function, Py_NewRef(function));
+}
+
+bool is_complex_tensor(PyObject* object) { return reinterpret_cast<PyObject*>(Py_TYPE(object)) == complex_type; }
+
+PyObject* call_with_foreign(const char* name, PyObject* ufunc, PyObject* const* operands, Py_ssize_t count) {
+  constexpr Py_ssize_t kMost = 3;
+  bool followed = false;
+  Object arrays[kMost];
+  PyObject* given[kMost + 1];
+  for (Py_ssize_t i = 0; i < count; ++i) followed = followed || is_followed(operands[i]);
+  if (followed && complex_function) {
+    const Object text = Object::steal(PyUnicode_FromString(name));
+    given[0] = text.get();
+    for (Py_ssize_t i = 0; i < count; ++i) given[i + 1] = operands[i];
+    return PyObject_Vectorcall(complex_function, given, static_cast<std::size_t>(count) + 1, nullptr);
+  }
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    arrays[i] = with_arrays(operands[i]);
+    given[i] = arrays[i].get();
+  }
+  const Object result = Object::steal(PyObject_Vectorcall(ufunc, given, static_cast<std::size_t>(count), nullptr));
+  return with_tensors(result.get()).release();
 }
 
 Object with_tensors(PyObject* object) {
@@ -141,28 +172,18 @@ PyObject* write_out(const Op& op, const Tensor& result, PyObject* out) {
   return Py_NewRef(out);
 }
 
-// A call of tensors and data of dtypes that the core lacks, which NumPy computes; null where it is anything else.
-PyObject* call_with_foreign(PyObject* ufunc, PyObject* const* inputs, Py_ssize_t count) {
-  constexpr Py_ssize_t kMost = 3;
+// Whether the call is one of tensors and data of dtypes that the core lacks, and of nothing else.
+bool is_foreign_call(PyObject* const* inputs, Py_ssize_t count) {
   bool foreign = false;
-  if (count > kMost) return nullptr;
+  if (count > 3) return false;
   for (Py_ssize_t i = 0; i < count; ++i) {
     if (is_foreign(inputs[i])) {
       foreign = true;
     } else if (!is_tensor(inputs[i])) {
-      return nullptr;
+      return false;
     }
   }
-  if (!foreign) return nullptr;
-  const Op* const op = op_of_ufunc(ufunc);
-  Object arrays[kMost];
-  PyObject* given[kMost];
-  for (Py_ssize_t i = 0; i < count; ++i) {
-    arrays[i] = with_array(inputs[i], op ? op->name : "ufunc");
-    given[i] = arrays[i].get();
-  }
-  const Object result = Object::steal(PyObject_Vectorcall(ufunc, given, static_cast<std::size_t>(count), nullptr));
-  return with_tensors(result.get()).release();
+  return foreign;
 }
 
 PyObject* call_ufunc_as_op(const Op& op, PyObject* const* inputs, Py_ssize_t count, PyObject* out) {
@@ -196,7 +217,10 @@ PyObject* tensor_array_ufunc(PyObject*, PyObject* arguments, PyObject* keywords)
     if ((!keywords || PyDict_GET_SIZE(keywords) == 0) && PyUnicode_CompareWithASCIIString(method, "__call__") == 0) {
       if (const Op* op = op_of_ufunc(ufunc))
         if (PyObject* result = call_shortly(*op, inputs, count - 2)) return result;
-      if (PyObject* result = call_with_foreign(ufunc, inputs, count - 2)) return result;
+      if (is_foreign_call(inputs, count - 2)) {
+        const Object name = Object::steal(PyObject_GetAttrString(ufunc, "__name__"));
+        return call_with_foreign(PyUnicode_AsUTF8(name.get()), ufunc, inputs, count - 2);
+      }
     }
     for (Py_ssize_t i = 0; i < count - 2; ++i)
       if (handles_operators_itself(inputs[i])) return Py_NewRef(Py_NotImplemented);

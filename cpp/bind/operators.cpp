@@ -34,14 +34,6 @@ Tensor copy_of(const Tensor& x) {
 
 PyObject* not_implemented() { return Py_NewRef(Py_NotImplemented); }
 
-// NumPy computes on data of its dtypes, and what comes out is a tensor where the dtype is one of ours (of a comparison,
-// say).
-PyObject* with_numpy(const Op& op, PyObject* a, PyObject* b) {
-  const Object operands[] = {with_array(a, op.name), with_array(b, op.name)};
-  PyObject* const given[] = {operands[0].get(), operands[1].get()};
-  return with_tensors(Object::steal(PyObject_Vectorcall(numpy_ufunc(op), given, 2, nullptr)).get()).release();
-}
-
 // Fills both operands; false where Python should try the other one's operator.
 bool read_operands(PyObject* a, PyObject* b, Operand* operands) {
   PyObject* objects[2] = {a, b};
@@ -286,7 +278,10 @@ int truth(PyObject* self) noexcept {
 PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b) {
   Operand operands[2];
   if (!read_operands(a, b, operands)) {
-    if (is_foreign(a) || is_foreign(b)) return with_numpy(op, a, b);
+    if (is_foreign(a) || is_foreign(b)) {
+      PyObject* const given[] = {a, b};
+      return call_with_foreign(op.name, numpy_ufunc(op), given, 2);
+    }
     return not_implemented();
   }
   if (op.opcode >= 0) return wrap_result(call_elementwise(op, operands, 2));

@@ -305,6 +305,9 @@ def reset_peak_memory(*args: Any, **options: Any) -> Any:
 def resume_recording(*args: Any, **options: Any) -> Any:
     """resume_recording(arg0: typing.SupportsInt | typing.SupportsIndex) -> None"""
 
+def set_complex(*args: Any, **options: Any) -> Any:
+    """The class of complex numbers that a gradient or a program follows, and function(name, *operands) on them."""
+
 def set_dot(*args: Any, **options: Any) -> Any:
     """Who answers calls of dot() that are no plain matrix product."""
 

@@ -337,6 +337,10 @@ class _Recorded:
             # What isn't an array (a number, a string) is the same at every call of this signature.
             arrays = []
             for output in outputs:
+                if hasattr(output, "__join__"):  # two arrays, put together after each call
+                    self.constants.append(output.__join__)
+                    arrays += [output.real, output.imag]
+                    continue
                 is_array = isinstance(output, Tensor) or hasattr(output, "__array__")
                 self.constants.append(None if is_array else (output,))
                 if is_array:
@@ -350,10 +354,16 @@ class _Recorded:
         results = self.program(*arrays)
         if not self.plain:
             source = iter(results)
-            results = [next(source) if constant is None else constant[0] for constant in self.constants]
+            results = [self._result(constant, source) for constant in self.constants]
         if self.output_structure == tree.LEAF:
             return results[0]
         return tree.unflatten(self.output_structure, results)
+
+    @staticmethod
+    def _result(constant: Any, arrays: Any) -> Any:
+        if constant is None:
+            return next(arrays)
+        return constant(next(arrays), next(arrays)) if callable(constant) else constant[0]
 
 
 def jit(

@@ -24,7 +24,7 @@ V, W = RNG.normal(size=5), RNG.normal(size=5)
 M, N = RNG.normal(size=(4, 4)), RNG.normal(size=(4, 4))
 TALL, WIDE = RNG.normal(size=(5, 3)), RNG.normal(size=(3, 5))
 STACK = RNG.normal(size=(2, 3, 3))
-SPD = M @ M.T + 4 * numpy.eye(4)
+N8 = RNG.normal(size=(2, 3, 3))
 INDEX = numpy.array([2, 0, 2])
 MASK = S > 0
 
@@ -232,6 +232,51 @@ OTHERS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
     "linalg.tensorinv": (lambda a: np.linalg.tensorinv(a, ind=1), (M.reshape(4, 2, 2),)),
 }  # fmt: skip
 
+# Through complex numbers: from real ones to real ones.
+LENGTHS = {"": (S, {}), " n": (S, {"n": 5}), " short": (S, {"n": 3, "axis": 0}), " ortho": (WIDE, {"norm": "ortho"})}
+COMPLEX: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    **{
+        f"fft.{name}{case}": (lambda x, name=name, k=k: _both(getattr(np.fft, name)(x, **k)), (x,))
+        for name in ["fft", "ifft", "rfft", "ihfft"]
+        for case, (x, k) in LENGTHS.items()
+    },
+    **{
+        f"fft.{name}{case}": (lambda x, y, name=name, k=k: _both(getattr(np.fft, name)(x + 1j * y, **k)), (x, x[::-1]))
+        for name in ["fft", "ifft", "irfft", "hfft"]
+        for case, (x, k) in LENGTHS.items()
+    },
+    **{
+        f"fft.{name}{k}": (lambda x, y, name=name, k=k: _both(getattr(np.fft, name)(x - 1j * y, **k)), (STACK, N8))
+        for name in ["fft2", "ifft2", "irfft2", "fftn", "ifftn", "irfftn"]
+        for k in [{}, {"s": (4, 3), "axes": (0, 2)}, {"norm": "forward"}]
+    },
+    **{
+        f"fft.{name}{k}": (lambda x, name=name, k=k: _both(getattr(np.fft, name)(x, **k)), (STACK,))
+        for name in ["rfft2", "rfftn"]
+        for k in [{}, {"s": (4, 3), "axes": (0, 2)}, {"norm": "forward"}]
+    },
+    "fft.fftshift": (lambda x: np.fft.fftshift(x), (STACK,)),
+    "fft.ifftshift": (lambda x: _both(np.fft.ifftshift(np.fft.fft(x), axes=1)), (S,)),
+    "power spectrum": (lambda x: np.abs(np.fft.rfft(x)) ** 2, (S,)),
+    "convolution": (lambda x, y: np.fft.irfft(np.fft.rfft(x) * np.conj(np.fft.rfft(y)), 5), (V, W)),
+    "a filter": (lambda x: np.fft.irfft(np.fft.rfft(x) * numpy.exp(1j * numpy.arange(3)), n=x.shape[-1]), (S,)),
+    "phase": (lambda x: np.angle(np.fft.rfft(x)[1:2]), (V,)),
+    "a complex power": (lambda x, y: _both((x + 1j * y) ** 3 / (2 - 1j * x)), (X, Y)),
+    "functions": (lambda x, y: _both(np.exp(x + 1j * y) + np.log(x - 1j * y) * np.sqrt(1j * x)), (X, Y)),
+    "sine, cosine": (lambda x, y: _both(np.sin(x + 1j * y) - np.cos(y + 1j * x)), (X, Y)),
+    "quotients": (lambda x, y: _both((1 + 1j) / (x + 1j * y) - (x - 1j) / y), (X, Y)),
+    "products": (lambda x, y: _both((x + 1j * y) @ (y + 2j).T), (X, Y)),
+    "with arrays": (lambda x: _both(numpy.full(4, 1j) * x - x * numpy.full((3, 1), 2 - 1j)), (X,)),
+    "parts": (lambda x, y: np.real(x * 1j * y) + np.imag((x + 2j) * (y - 1j)), (X, Y)),
+    "sums and shapes": (lambda x, y: _both(np.sum(np.reshape(x + 1j * y, (2, 6)), axis=0)), (X, Y)),
+    "einsum": (lambda x, y: _both(np.einsum("ij,kj->ik", x * 1j, y + 2j * x)), (X, Y)),
+    "outer": (lambda x, y: _both(np.outer(np.fft.rfft(x), y)), (V, W)),
+    "norm": (lambda x: np.linalg.norm(np.fft.fft(x)), (S,)),
+    "array": (lambda x: _both(np.array([[x[0] * 1j, 2.0], [x[1], x[2] * (1 - 1j)]])), (V,)),
+    "where": (lambda x: _both(np.where(MASK, np.fft.fft(x), x)), (S,)),
+    "joined": (lambda x, y: _both(np.concatenate([x + 1j * y, y * 1j])), (X, Y)),
+}  # fmt: skip
+
 # Whole numbers and steps: constant almost everywhere, so that zero is the derivative.
 FLAT = {name: (getattr(np, name), (S * 3,)) for name in ["ceil", "floor", "rint", "round", "sign", "trunc", "fix"]} | {
     "floor_divide": (np.floor_divide, (S * 3, X)),
@@ -258,6 +303,11 @@ WITHOUT = {
     "polyfit": lambda x: np.polyfit(numpy.arange(4.0), x[0], 1),
     "ediff1d": np.ediff1d,
 }
+
+
+def _both(z: Any) -> Any:
+    """Real and imaginary part, one after the other."""
+    return np.stack([np.real(z), np.imag(z)])
 
 
 def _assigned(x: Any, key: Any, value: Any) -> Any:
@@ -337,6 +387,39 @@ def test_elementwise(name):
 def test_others(name):
     function, inputs = OTHERS[name]
     _check(name, _scalar(function), inputs)
+
+
+@pytest.mark.parametrize("name", COMPLEX)
+def test_complex(name):
+    function, inputs = COMPLEX[name]
+    _check(name, _scalar(function), inputs)
+    tensors = [np.asarray(x) for x in inputs]
+    numpy.testing.assert_allclose(
+        numpy.asarray(chainrule.jit(function)(*tensors)), numpy.asarray(function(*tensors)), rtol=1e-10, atol=1e-12
+    )
+
+
+def test_recorded_complex_result():
+    result = chainrule.jit(lambda x: {"spectrum": np.fft.rfft(x), "n": 4})(np.asarray(S))
+    assert type(result["spectrum"]) is numpy.ndarray
+    assert result["n"] == 4
+    numpy.testing.assert_allclose(result["spectrum"], numpy.fft.rfft(S), rtol=1e-12, atol=1e-14)
+
+
+def test_what_complex_numbers_cannot():
+    x = np.asarray(V)
+    with pytest.raises(NotImplementedError, match="tan of complex"):
+        chainrule.grad(lambda x: np.sum(np.abs(np.tan(x * 1j))))(x)
+    with pytest.raises(TypeError, match="must return a scalar"):
+        chainrule.grad(lambda x: np.sum(np.fft.fft(x)))(x)
+    with pytest.raises(TypeError, match="real"):
+        chainrule.grad(lambda x: np.sum(np.abs(np.fft.rfft(x * 1j))))(x)
+    with pytest.raises(chainrule.TraceError):
+        chainrule.grad(lambda x: np.sum(numpy.asarray(np.fft.fft(x)).real))(x)
+
+
+def test_absolute_value_of_complex_zero_has_gradient_zero():
+    assert not numpy.asarray(chainrule.grad(lambda x: np.sum(np.abs(x * 1j)))(np.zeros(3))).any()
 
 
 @pytest.mark.parametrize("name", FLAT)

@@ -179,31 +179,14 @@ def test_recorded_gradient():
 
 
 def test_computed_by_numpy_says_so():
-    with pytest.raises(chainrule.TraceError, match="fft.fft"):
-        chainrule.jit(np.fft.fft)(np.ones(4))
+    with pytest.raises(chainrule.TraceError, match="linalg.eig"):
+        chainrule.jit(np.linalg.eig)(np.eye(4))
     with pytest.raises(chainrule.TraceError, match="linalg.inv"):
         chainrule.jit(np.linalg.inv)(np.eye(2))
     with pytest.raises(NotImplementedError, match="histogram"):
         chainrule.grad(lambda x: np.sum(np.histogram(x, weights=x)[0]))(np.array(V))
     with pytest.raises(NotImplementedError, match="put"):
         chainrule.grad(lambda x: np.put(x * 2, [0], 1.0) or np.sum(x))(np.array(V))
-
-
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: np.abs(x * 1j),
-        lambda x: np.abs(1j + x),
-        lambda x: np.abs(x * numpy.ones(3, "complex64")),
-        lambda x: np.abs(numpy.ones(3, "complex64") - x),
-        lambda x: np.abs(np.multiply(x, 1j)),
-    ],
-)
-def test_complex_results_are_no_silent_constants(function):
-    x = np.ones(3)
-    assert numpy.isfinite(numpy.asarray(function(x))).all()
-    with pytest.raises(NotImplementedError, match="no gradient"):
-        chainrule.grad(lambda x: np.sum(function(x)))(x)
 
 
 def test_whole_numbers_from_numpy_are_constants():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy
 
 from .. import _core
+from .complex_tensor import call as call_complex
 from .fallback import (
     FOREIGN_TYPES,
     Tensor,
@@ -36,6 +37,9 @@ def _data(value: Any, dtype: Any, copy: Any) -> Any:
     except TypeError:
         if isinstance(value, Tensor):
             raise
+    if needs_ops(value):
+        made = call_complex("array", (value,), {})
+        return made if dtype is None else made.astype(dtype)
     result = numpy.array(to_numpy(value), dtype=dtype, copy=copy)
     if result.dtype in _DTYPES:
         return _core.from_numpy(result)

@@ -14,6 +14,8 @@ import numpy
 
 from .. import _core
 from ..dtypes import bfloat16
+from . import complex_tensor
+from .complex_tensor import ComplexTensor
 
 Tensor = _core.Tensor
 
@@ -81,7 +83,7 @@ def is_foreign(value: Any) -> bool:
     """Whether the value is data of a dtype the core doesn't have."""
     if isinstance(value, (numpy.ndarray, numpy.generic)):
         return value.dtype not in SUPPORTED
-    return isinstance(value, (complex, str, bytes)) and not isinstance(value, numpy.generic)
+    return isinstance(value, (complex, str, bytes, ComplexTensor)) and not isinstance(value, numpy.generic)
 
 
 def takes_foreign(*values: Any) -> bool:
@@ -104,7 +106,7 @@ def needs_ops(*values: Any) -> bool:
         if type(value) is Tensor:
             if value.is_traced or (_core.recording() and _core.has_node(value)):
                 return True
-        elif isinstance(value, (list, tuple)) and needs_ops(*value):
+        elif isinstance(value, (list, tuple)) and needs_ops(*value) or type(value) is ComplexTensor:
             return True
     return False
 
@@ -156,7 +158,9 @@ def _takes_part(values: Any) -> bool:
     """Whether a value takes part in a gradient that is being recorded."""
     if not _core.recording():
         return False
-    return any(isinstance(leaf, Tensor) and _core.has_node(leaf) for leaf in leaves(values))
+    return any(
+        _core.has_node(leaf) if isinstance(leaf, Tensor) else type(leaf) is ComplexTensor for leaf in leaves(values)
+    )
 
 
 def _check_outputs(name: str, result: Any) -> None:
@@ -172,9 +176,13 @@ def _check_outputs(name: str, result: Any) -> None:
 def call_numpy(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``function(*args, **kwargs)`` of NumPy, on the tensors' memory, its results as tensors."""
     watched = _takes_part((args, kwargs))
+    if watched and complex_tensor.follows(name, args):
+        return complex_tensor.call(name, args, kwargs)
     try:
         result = _core.call_numpy(function, args, kwargs)
     except _core.TraceError:
+        if complex_tensor.follows(name, args):
+            return complex_tensor.call(name, args, kwargs)
         check_not_traced(name, (args, kwargs))
         raise
     if watched:
@@ -210,12 +218,15 @@ def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> An
     name = f"{prefix}.{theirs.__name__}" if prefix else theirs.__name__
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if args and type(args[0]) is numpy.ndarray and args[0].dtype not in SUPPORTED:
+        first = args[0] if args else None
+        if (type(first) is numpy.ndarray and first.dtype not in SUPPORTED) or type(first) is ComplexTensor:
             return call_numpy(name, theirs, args, kwargs)
         try:
             return ours(*args, **kwargs)
         except (TypeError, AttributeError):
             if needs_ops(args, tuple(kwargs.values())):
+                if complex_tensor.follows(name, args):
+                    return complex_tensor.call(name, args, kwargs)
                 raise
         return call_numpy(name, theirs, args, kwargs)
 

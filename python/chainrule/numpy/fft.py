@@ -1,7 +1,7 @@
-"""Fourier transforms: NumPy's, on the same memory.
+"""Fourier transforms: NumPy's, on the same memory; by ops where a gradient or ``jit`` follows the input.
 
-Their results are complex but for the inverse real ones; the core has no complex dtype, so those stay numpy.ndarrays and
-none of them has a gradient.
+Their results are complex but for the inverse real ones; the core has no complex dtype, so those are numpy.ndarrays, or
+a pair of tensors inside of a gradient or a recording (:mod:`chainrule.numpy.complex_tensor`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy
 
-from .fallback import Tensor, call_numpy, delegated
+from .creation import asarray
+from .fallback import Tensor, call_numpy, delegated, native
+from .shape import roll
 
 _NAMES = [
     "fft",
@@ -27,8 +29,6 @@ _NAMES = [
     "ifft2",
     "rfft2",
     "irfft2",
-    "fftshift",
-    "ifftshift",
 ]
 
 for _name in _NAMES:
@@ -49,7 +49,25 @@ def _frequencies(name: str, function: Any) -> Any:
     return frequencies
 
 
+def _shift(x: Any, axes: Any, back: bool) -> Any:
+    axes = tuple(range(x.ndim)) if axes is None else (axes,) if isinstance(axes, int) else tuple(axes)
+    half = [x.shape[axis] // 2 for axis in axes]
+    return roll(x, tuple(-n if back else n for n in half), axes)
+
+
+@native(of=numpy.fft)
+def fftshift(x: Any, axes: Any = None) -> Any:
+    """The spectrum with frequency 0 in the middle."""
+    return _shift(asarray(x), axes, back=False)
+
+
+@native(of=numpy.fft)
+def ifftshift(x: Any, axes: Any = None) -> Any:
+    """The inverse of :func:`fftshift`."""
+    return _shift(asarray(x), axes, back=True)
+
+
 fftfreq = _frequencies("fftfreq", numpy.fft.fftfreq)
 rfftfreq = _frequencies("rfftfreq", numpy.fft.rfftfreq)
 
-__all__ = [*_NAMES, "fftfreq", "rfftfreq"]
+__all__ = [*_NAMES, "fftfreq", "fftshift", "ifftshift", "rfftfreq"]

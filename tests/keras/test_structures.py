@@ -215,3 +215,18 @@ def test_sequential_begins_with_a_model():
         model.build((None, 5))
     with pytest.raises(AttributeError, match="reserved"):
         model.layers = []
+
+
+def test_losses_are_those_of_the_last_call():
+    class Penalty(layers.Layer):
+        def call(self, x):
+            self.add_loss(keras.ops.mean(x))
+            return x
+
+    layer = Penalty()
+    model = keras.Sequential([layer, layers.Dense(1, activity_regularizer="l2")])
+    for _ in range(2):
+        model(X)
+        assert len(model.losses) == 2
+    layer(2 * X)
+    np.testing.assert_allclose(layer.losses[0], 2 * X.mean(), rtol=1e-5)

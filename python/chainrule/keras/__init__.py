@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         saving,
         tree,
         utils,
+        wrappers,
     )
     from .constraints import Constraint
     from .dtype_policies import DTypePolicy, FloatDTypePolicy
@@ -73,6 +74,7 @@ _MODULES = [
     "saving",
     "tree",
     "utils",
+    "wrappers",
 ]
 _NAMES = {
     "Constraint": "constraints",
@@ -132,6 +134,7 @@ __all__ = [
     "saving",
     "tree",
     "utils",
+    "wrappers",
     "version",
 ]
 

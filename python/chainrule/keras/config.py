@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .functions import enable_unsafe_deserialization as enable_unsafe_deserialization
+
 _FLOAT_TYPES = ("float16", "bfloat16", "float32", "float64")
 
 _floatx = "float32"

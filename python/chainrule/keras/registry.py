@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from .functions import describe_lambda, revive_lambda, safe_mode_scope
+
 # The modules whose classes a configuration may name.
 _FAMILIES = (
     "activations",
@@ -204,7 +206,9 @@ def serialize_keras_object(target: Any) -> Any:
     if callable(target):
         home = next((r.module for r in _registries if r.find(getattr(target, "__name__", "")) is target), None)
         name = getattr(target, "__name__", None)
-        if name is None or name == "<lambda>":
+        if name == "<lambda>":
+            return describe_lambda(target)
+        if name is None:
             raise ValueError(f"{target!r} has no name to be saved under; use a function made with def.")
         return {
             "module": home,
@@ -222,7 +226,7 @@ def deserialize_keras_object(
     registry: Registry | None = None,
     **kwargs: Any,
 ) -> Any:
-    """The object that :func:`serialize_keras_object` described. Only registered classes are made, never code run."""
+    """The object that :func:`serialize_keras_object` described. Code is run only with ``safe_mode=False``."""
     if isinstance(config, (list, tuple)):
         return [deserialize_keras_object(item, custom_objects, safe_mode) for item in config]
     if not isinstance(config, dict):
@@ -234,6 +238,9 @@ def deserialize_keras_object(
             )
         return {key: deserialize_keras_object(value, custom_objects, safe_mode) for key, value in config.items()}
     class_name, inner = config["class_name"], config.get("config", {})
+    if class_name == "__lambda__":
+        with safe_mode_scope(safe_mode):
+            return revive_lambda(inner)
     if class_name == "__numpy__":
         return np.asarray(inner["value"], dtype=inner["dtype"])
     with custom_object_scope(custom_objects or {}):

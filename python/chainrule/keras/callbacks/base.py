@@ -385,7 +385,7 @@ class ModelCheckpoint(_Monitor):
         super().__init__(monitor, mode, 0.0, initial_value_threshold)
         self.filepath, self.verbose = os.fspath(filepath), verbose
         self.save_best_only, self.save_weights_only, self.save_freq = save_best_only, save_weights_only, save_freq
-        endings = (".weights.h5", ".npz") if save_weights_only else (".keras",)
+        endings = (".weights.h5", ".npz") if save_weights_only else (".keras", ".h5")
         if not self.filepath.endswith(endings):
             raise ValueError(
                 f"ModelCheckpoint: with save_weights_only={save_weights_only} filepath must end in "

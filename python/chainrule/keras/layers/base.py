@@ -37,6 +37,7 @@ class _CallContext(threading.local):
     training: bool | None = None  # inherited by inner layers
     path: tuple[str, ...] = ()  # names of the layers that are being built or called, outermost first
     observer: Callable[[Any, Any], None] | None = None  # told every layer's outputs
+    losses: bool = False  # whether add_loss was ever called
 
 
 context = _CallContext()
@@ -448,6 +449,7 @@ class Layer:
     def add_loss(self, loss: Any) -> None:
         """Adds scalars to the loss of the step that is being computed; to be called in ``call``."""
         self._extra_losses.extend(flatten(loss))
+        context.losses = True
 
     @property
     def losses(self) -> list[Any]:
@@ -505,6 +507,8 @@ class Layer:
             self._nodes.append(node)
             self._mask_outputs(args, outputs, mask)
             return outputs
+        if context.losses and not context.path:  # of the call before
+            self._clear_losses()
         outer, context.training = context.training, training
         outer_path, context.path = context.path, (*context.path, self.name)
         try:

@@ -13,15 +13,17 @@ import os
 import zipfile
 from typing import Any
 
+from ..functions import safe_mode_scope
 from ..registry import custom_object_scope, deserialize_keras_object, serialize_keras_object
 from .files import hdf5, replacing
+from .legacy import load_legacy, save_legacy
 from .weights import open_hdf5, read_variables, require_weights, write_variables
 
 _KERAS_VERSION = "3.15.1"  # the version whose format this is
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
-    """Writes the model to ``filepath``, which ends in ``.keras``.
+    """Writes the model to ``filepath``, which ends in ``.keras`` (or, in the format of Keras 2, in ``.h5``).
 
     Raises:
         ValueError: another ending, an unbuilt model, or a layer that can't be described (it needs a ``get_config``).
@@ -36,9 +38,13 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     path = os.fspath(filepath)
     if kwargs or zipped is False:
         raise ValueError(f"save: only zipped .keras files are written; got {kwargs or {'zipped': zipped}}.")
+    if path.endswith((".h5", ".hdf5")) and not path.endswith(".weights.h5"):
+        save_legacy(hdf5(path), model, path, overwrite, _KERAS_VERSION)
+        return
     if not path.endswith(".keras"):
         raise ValueError(
-            f"save: the path must end in '.keras', got {path!r}. For weights alone use save_weights('name.weights.h5')."
+            f"save: the path must end in '.keras' (or '.h5'), got {path!r}. For weights alone use "
+            f"save_weights('name.weights.h5')."
         )
     h5py = hdf5(path)
     require_weights(model)
@@ -64,6 +70,7 @@ def load_model(
     Args:
         custom_objects: classes and functions of your own by name, unless they are registered.
         compile: whether to compile it as it was, with the state of its optimizer.
+        safe_mode: whether to refuse nameless functions in the file, which are code.
 
     Raises:
         ValueError: not such a file, or a class that isn't known.
@@ -72,15 +79,16 @@ def load_model(
     path = os.fspath(filepath)
     h5py = hdf5(path)
     if path.endswith((".h5", ".hdf5")):
-        return _load_legacy(h5py, path, custom_objects, compile)
+        with safe_mode_scope(safe_mode):
+            return load_legacy(h5py, path, custom_objects, compile)
     try:
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
             weights = archive.read("model.weights.h5")
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a .keras file, or it is damaged ({error}).") from None
-    with custom_object_scope(custom_objects or {}):
-        model = deserialize_keras_object(config, safe_mode=safe_mode)
+    with custom_object_scope(custom_objects or {}), safe_mode_scope(safe_mode):
+        model = deserialize_keras_object(config)
         if not model.built:
             model.build_from_config(config.get("build_config") or {})
         settings = config.get("compile_config")
@@ -91,26 +99,5 @@ def load_model(
         if stateful:
             model.optimizer.build(model.trainable_variables)
         for variable, value in read_variables(file, model, path, optimizer=stateful):
-            variable.assign(value)
-    return model
-
-
-def _load_legacy(h5py: Any, path: str, custom_objects: dict[str, Any] | None, compile: bool) -> Any:
-    """A model in the HDF5 format of Keras 2; the state of its optimizer is not read."""
-    with open(path, "rb") as handle, open_hdf5(h5py, handle, path) as file:
-        if "model_config" not in file.attrs:
-            raise ValueError(f"{path} holds no model, perhaps weights alone: make the model, then load_weights(path).")
-        text = file.attrs["model_config"]
-        config = json.loads(text.decode() if isinstance(text, bytes) else text)
-        with custom_object_scope(custom_objects or {}):
-            model = deserialize_keras_object(config)
-            pairs = read_variables(file, model, path)
-            training = file.attrs.get("training_config")
-            if compile and training is not None:
-                text = training.decode() if isinstance(training, bytes) else training
-                settings = json.loads(text)
-                settings["optimizer"] = settings.pop("optimizer_config", settings.get("optimizer"))
-                model.compile_from_config(settings)
-        for variable, value in pairs:
             variable.assign(value)
     return model

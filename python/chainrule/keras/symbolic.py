@@ -95,6 +95,13 @@ class KerasTensor:
         self._keras_mask: Any = None  # of masking.py
 
     @property
+    def _keras_history(self) -> tuple[Any, int, int]:
+        """(operation, 0, index among its outputs), as libraries ask for it to tell symbolic tensors of models."""
+        if self.node is None:
+            raise AttributeError("this KerasTensor comes from no operation")
+        return self.node.operation, 0, self.index
+
+    @property
     def ndim(self) -> int:
         """The number of axes."""
         return len(self.shape)

@@ -182,8 +182,6 @@ nanmean = _over_axis("nanmean", "Mean, NaN left out.", floats=True)
 nanmedian = _over_axis("nanmedian", "The middle value, NaN left out.", floats=True)
 nanstd = _over_axis("nanstd", "Standard deviation, NaN left out.", floats=True)
 nanvar = _over_axis("nanvar", "Variance, NaN left out.", floats=True)
-nanargmax = _over_axis("nanargmax", "Index of the greatest entry, NaN left out.", index=True)
-nanargmin = _over_axis("nanargmin", "Index of the least entry, NaN left out.", index=True)
 
 
 def _quantile(name: str, doc: str) -> Callable[..., Any]:
@@ -207,6 +205,23 @@ nanpercentile = _quantile("nanpercentile", "Quantiles for q from 0 to 100, NaN l
 def _nan_as(x: Any, value: float) -> Any:
     x = convert_to_tensor(x)
     return core.where(core.isnan(x), core.cast(chainrule.asarray(value), x.dtype), x) if x.dtype.kind == "f" else x
+
+
+def _nan_index(name: str, doc: str, choose: Callable[..., Any], filler: float) -> Callable[..., Any]:
+    def apply(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        x = convert_to_tensor(x)
+        index = _index(choose(_nan_as(x, filler), axis=axis, keepdims=keepdims))
+        if x.dtype.kind != "f":
+            return index
+        return core.where(core.all(core.isnan(x), axis=axis, keepdims=keepdims), -1, index)
+
+    apply.__name__ = apply.__qualname__ = name
+    apply.__doc__ = doc
+    return symbolic(apply)
+
+
+nanargmax = _nan_index("nanargmax", "Index of the greatest entry but NaN, -1 if none.", core.argmax, -np.inf)
+nanargmin = _nan_index("nanargmin", "Index of the least entry but NaN, -1 if none.", core.argmin, np.inf)
 
 
 @symbolic
@@ -283,6 +298,8 @@ def histogram(x: Any, bins: Any = 10, range: Any = None) -> tuple[Any, Any]:
     if range is not None and range[1] < range[0]:
         raise ValueError(f"histogram: range must be (least, greatest), got {range!r}.")
     x = as_real(x)
+    if x.ndim != 1:
+        raise ValueError(f"histogram: x must be a vector, got shape {tuple(x.shape)}.")
     counts, edges = np.histogram(x.numpy(), bins, None if range is None else (range[0], range[1]))
     return chainrule.asarray(counts.astype("int32")), chainrule.asarray(edges.astype(x.dtype))
 
@@ -336,7 +353,7 @@ def unique(
     ``size`` cuts the result, or fills it with ``fill_value`` (by default 0), to that length.
     """
     values = np.asarray(unwrap(convert_to_tensor(x)))
-    found = np.unique(values, return_index=True, return_inverse=True, return_counts=True, axis=axis)
+    found = np.unique(values, return_index=True, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
     parts = [found[0], *(part.astype("int32") for part in found[1:])]
     along = 0 if axis is None else axis % values.ndim
     if size is not None:

@@ -126,4 +126,6 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
         from .selection import nonzero
 
         return nonzero(condition)
+    if x1 is None or x2 is None:
+        raise ValueError("where: give both x1 and x2, or neither for the indices.")
     return core.where(convert_to_tensor(condition, "bool"), *as_pair(x1, x2))

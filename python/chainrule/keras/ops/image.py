@@ -198,10 +198,6 @@ def _patches(where: str, rank: int, images: Any, size: Any, strides: Any, dilati
     size = per_axis(size, rank, where, "size")
     strides = size if strides is None else per_axis(strides, rank, where, "strides")
     dilation = per_axis(dilation_rate, rank, where, "dilation_rate")
-    if any(s > 1 for s in strides) and any(d > 1 for d in dilation):
-        raise ValueError(
-            f"{where}: strides and dilation_rate can't both be greater than 1, got {strides} and {dilation}."
-        )
     return patches(images, size, strides, dilation, checked_padding(padding, where))
 
 

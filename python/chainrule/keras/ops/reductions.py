@@ -21,15 +21,23 @@ logsumexp = reduction("logsumexp", core.logsumexp, floats=True)
 @symbolic
 def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """Greatest entry, at least ``initial``."""
-    greatest = amax(x, axis, keepdims)
-    return greatest if initial is None else core.maximum(greatest, initial)
+    if initial is None:
+        return amax(x, axis, keepdims)
+    x = convert_to_tensor(x)
+    if 0 in x.shape:
+        return core.sum(x, axis=axis, keepdims=keepdims) * 0 + initial  # of nothing: the initial value
+    return core.maximum(amax(x, axis, keepdims), initial)
 
 
 @symbolic
 def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """Least entry, at most ``initial``."""
-    least = amin(x, axis, keepdims)
-    return least if initial is None else core.minimum(least, initial)
+    if initial is None:
+        return amin(x, axis, keepdims)
+    x = convert_to_tensor(x)
+    if 0 in x.shape:
+        return core.sum(x, axis=axis, keepdims=keepdims) * 0 + initial  # of nothing: the initial value
+    return core.minimum(amin(x, axis, keepdims), initial)
 
 
 @symbolic
@@ -55,11 +63,19 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
 
 @symbolic
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
-    """Mean, weighted if ``weights`` (of the same shape) are given."""
-    x = as_real(x)
+    """Mean, weighted if ``weights`` (of the same shape, or one for each entry of the axis) are given."""
+    x, axis = as_real(x), tuple(axis) if isinstance(axis, list) else axis
     if weights is None:
         return core.mean(x, axis=axis)
-    weights = convert_to_tensor(weights, x.dtype)
+    x, weights = as_pair(x, convert_to_tensor(weights))
+    if weights.ndim == 1 and x.ndim > 1:
+        if not isinstance(axis, int) or weights.shape[0] != x.shape[axis]:
+            raise ValueError(
+                f"average: weights of shape {tuple(weights.shape)} need one axis of their length, got axis={axis} of "
+                f"shape {tuple(x.shape)}."
+            )
+        weights = core.reshape(weights, [-1 if a == axis % x.ndim else 1 for a in range(x.ndim)])
+    weights = core.broadcast_to(weights, x.shape)
     return core.sum(x * weights, axis=axis) / core.sum(weights, axis=axis)
 
 

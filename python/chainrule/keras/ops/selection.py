@@ -82,7 +82,7 @@ def sort(x: Any, axis: int | None = -1) -> Any:
 def argsort(x: Any, axis: int | None = -1) -> Any:
     """Indices (int32) that sort upwards along the axis (None: flattened); equal entries keep their order."""
     x = tensor(x)
-    if axis is None:
+    if axis is None or x.ndim == 0:
         x, axis = core.reshape(x, (-1,)), 0
     return core.cast(core.argsort(x, axis=axis), "int32")
 
@@ -101,7 +101,8 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     predictions, targets = tensor(predictions), tensor(targets)
     chosen = core.take_along_axis(predictions, core.expand_dims(core.cast(targets, "int64"), -1), axis=-1)
     greater = core.sum(core.cast(core.greater(predictions, chosen), "int32"), axis=-1)
-    return core.less(greater, k)
+    finite = core.all(core.isfinite(predictions), axis=-1)  # no rank among NaN
+    return core.logical_and(core.less(greater, k), finite)
 
 
 def nonzero(x: Any) -> tuple[Any, ...]:

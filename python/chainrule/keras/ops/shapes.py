@@ -155,7 +155,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
         if indices_or_sections < 1 or length % indices_or_sections:
             raise ValueError(f"split: an axis of length {length} can't be cut into {indices_or_sections} equal parts.")
         step = length // indices_or_sections
-        cuts = list(range(step, length, step))
+        cuts = [step * i for i in range(1, indices_or_sections)]
     else:
         cuts = [int(i) for i in indices_or_sections]
     lead = (builtins.slice(None),) * axis
@@ -204,6 +204,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
     if mode == "constant":
         before, after = ([int(n) for n in column] for column in widths.T)
         return core.pad(x, before, after, value=constant_values or 0.0)
+    if constant_values is not None:
+        raise ValueError(f"pad: constant_values go with mode='constant', not {mode!r}.")
     if mode not in ("reflect", "symmetric"):
         raise ValueError(f"pad: mode must be 'constant', 'reflect' or 'symmetric', got {mode!r}.")
     for axis in range(x.ndim):

@@ -9,6 +9,7 @@
 #include "ops/functions.h"
 #include "ops/support.h"
 #include "runtime/cpu.h"
+#include "runtime/threads.h"
 #include "tensor/gemm.h"
 #include "tensor/iterate.h"
 
@@ -19,6 +20,7 @@ constexpr int kScoresSlot = 2, kGradSlot = 3;    // scratch of the thread of a c
 constexpr std::int64_t kMostRows = 128;          // of a tile
 constexpr std::int64_t kTileElements = 1 << 17;  // that stay in the second-level cache
 constexpr std::int64_t kFewestRows = 32;         // below that, products would spend their time reading the keys
+constexpr std::int64_t kRuns = 32;               // of neighbouring chunks, at least; more threads have 4 each
 
 enum Input { kQuery, kKey, kValue, kMask, kBias, kDropout, kInputs };
 
@@ -249,12 +251,19 @@ std::size_t tile_bytes(const AttentionTask& t) {
   return static_cast<std::size_t>(rows * t.row_step * t.bytes);
 }
 
+// Neighbours run on one thread, as far as there is enough to share out: heads of a sample lie side by side, and what
+// the processor fetches ahead for one is of use to the next.
 template <class Body>
 void run_chunks(std::int64_t chunks, std::int64_t work, Body&& body) {
-  if (chunks == 1 || chunks * work <= kSerialWork) {
-    for (std::int64_t c = 0; c < chunks; ++c) body(c);
+  const std::int64_t runs =
+      chunks * work <= kSerialWork ? 1 : std::min(chunks, std::max<std::int64_t>(kRuns, 4 * num_threads()));
+  const auto run = [&](std::int64_t i) {
+    for (std::int64_t c = chunks * i / runs; c < chunks * (i + 1) / runs; ++c) body(c);
+  };
+  if (runs == 1) {
+    run(0);
   } else {
-    parallel_for(chunks, body);
+    parallel_for(runs, run);
   }
 }
 

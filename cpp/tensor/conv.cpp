@@ -20,6 +20,9 @@ constexpr double kChunks = 32, kLargeKernelChunks = 16;
 constexpr int64_t kBlockBytes = 256 << 10, kPartialBytes = 8 << 20;
 constexpr int64_t kMostParts = 32, kMostBlockPositions = 512;
 constexpr int64_t kKernelRowBlock = 56;
+// Of few parts, each is cut into an even number of row blocks, so that two threads end together, and into few: every
+// one of them reads all of the part's positions.
+constexpr int64_t kRowChunks = 8;
 // With so few positions, copying the kernel costs more than it saves.
 constexpr int64_t kFewPositions = 512;
 
@@ -184,8 +187,8 @@ void plan_sums(ConvPlan& plan) {
   const int64_t most = std::clamp<int64_t>(kPartialBytes / bytes, 1, kMostParts);
   plan.parts = std::clamp<int64_t>(std::min(lines, static_cast<int64_t>(flops / kLeastChunkFlops)), 1, most);
   plan.row_blocks = 1;
-  if (flops >= kSerialFlops && plan.parts < kMostParts / 2)
-    plan.row_blocks = std::clamp<int64_t>(kMostParts / 2 / plan.parts, 1, ceil_div(rows, kKernelRowBlock));
+  if (flops >= kSerialFlops && plan.parts < kRowChunks)
+    plan.row_blocks = std::clamp<int64_t>(2 * ceil_div(kRowChunks / 2, plan.parts), 1, ceil_div(rows, kKernelRowBlock));
   for (int64_t i = 0; i < rows; ++i) plan.places.push_back(i * s.c_out);
 }
 

@@ -110,3 +110,33 @@ def test_split_dataset():
         keras.utils.split_dataset(X)
     with pytest.raises(ValueError, match="share in"):
         keras.utils.split_dataset(X, left_size=1.5)
+
+
+@pytest.mark.parametrize("built", [True, False])
+def test_a_model_without_call(built):
+    """All is in train_step: the model can't be called, nor tried out."""
+
+    class Pair(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.encoder = keras.Sequential([*([keras.Input((3,))] if built else []), keras.layers.Dense(2)])
+            self.decoder = keras.Sequential([*([keras.Input((2,))] if built else []), keras.layers.Dense(3)])
+            self.tracker = keras.metrics.Mean(name="loss")
+
+        @property
+        def metrics(self):
+            return [self.tracker]
+
+        def train_step(self, data):
+            with chainrule.GradientTape() as tape:
+                loss = keras.ops.mean(keras.ops.square(self.decoder(self.encoder(data)) - data))
+            gradients = tape.gradient(loss, self.trainable_weights)
+            self.optimizer.apply_gradients(zip(gradients, self.trainable_weights, strict=True))
+            self.tracker.update_state(loss)
+            return {"loss": self.tracker.result()}
+
+    model = Pair()
+    model.compile(keras.optimizers.Adam(0.05))
+    x = np.random.default_rng(0).normal(size=(32, 3)).astype("float32")
+    losses = model.fit(x, epochs=5, batch_size=8, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]

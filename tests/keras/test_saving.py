@@ -248,6 +248,15 @@ def test_checkpoint_of_the_whole_model(tmp_path):
         keras.callbacks.ModelCheckpoint("best.ckpt")
 
 
+def test_saved_before_training(tmp_path):
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2)])
+    model.compile("adam", "mse")
+    model.save(tmp_path / "m.keras")
+    again = keras.models.load_model(tmp_path / "m.keras")
+    close(again.get_weights(), model.get_weights(), 0)
+    again.fit(np.ones((4, 8)), np.ones((4, 2)), verbose=0)
+
+
 def test_nothing_is_lost(tmp_path):
     model, x, y = trained(keras, "row")
     path = tmp_path / "m.keras"

@@ -299,6 +299,9 @@ class Model(Trainer, Layer):
             for tensor, value in zip(self._graph.input_tensors, values, strict=True):
                 self._match(tensor, value, (None, *tensor.shape[1:]))  # of many rows, in batches
 
+    def _can_be_called(self) -> bool:
+        return self._graph is not None or type(self).call is not Model.call
+
     def _declared_rows(self) -> int | None:
         return self._graph.input_tensors[0].shape[0] if self._graph is not None and self._graph.input_tensors else None
 

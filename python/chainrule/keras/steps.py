@@ -204,7 +204,7 @@ def make_loop(
 
 
 def _eager_shapes(model: Any, data: ArrayData) -> list[tuple[int, ...]]:
-    return [tuple(output.shape) for output in flatten(model._probe(data)[1])]
+    return [tuple(output.shape) for output in flatten(model._probe(data)[1])] if model._can_be_called() else []
 
 
 def run_batch(model: Any, mode: str, batch: Batch, eager: bool) -> None:

@@ -275,6 +275,8 @@ class Trainer:
 
     def _ensure_model_built(self, x: Any) -> None:
         """Builds the layers on one sample, with real values (weights can't be made inside a recording)."""
+        if not self._can_be_called():
+            return
         if not self.built or any(not layer.built for layer in self._flatten_layers(False)):  # type: ignore[attr-defined]
             with self._state_kept():
                 predict_step(self, map_structure(lambda leaf: None if leaf is None else leaf[:1], x))
@@ -293,7 +295,7 @@ class Trainer:
     def _ensure_compiled_built(self, data: ArrayData) -> bool:
         """Makes losses and metrics for one sample's shapes, if there are none: recordings can't."""
         loss, metrics = self._compile_loss, self._compile_metrics
-        if (loss is None or loss.built) and (metrics is None or metrics.built):
+        if (loss is None or loss.built) and (metrics is None or metrics.built) or not self._can_be_called():
             return False
         first, y_pred = self._probe(data)
         names = self._output_names(y_pred)
@@ -353,6 +355,10 @@ class Trainer:
 
     def _check_input_shapes(self, x: Any) -> None:
         """Models with declared inputs check them here, but for the number of rows, before any step."""
+
+    def _can_be_called(self) -> bool:
+        """Whether there is a ``call``; a model whose own ``train_step`` does everything may have none."""
+        return True
 
     def _declared_rows(self) -> int | None:
         """The size of a batch, if the model's inputs declare it."""

@@ -10,6 +10,7 @@ import datetime
 import io
 import json
 import os
+import warnings
 import zipfile
 from typing import Any
 
@@ -97,7 +98,16 @@ def load_model(
     with open_hdf5(h5py, io.BytesIO(weights), path) as file:
         stateful = bool(compile and settings and "optimizer" in file)
         if stateful:
-            model.optimizer.build(model.trainable_variables)
+            stored = len(file["optimizer"].get("vars", ()))
+            if stored != len(model.optimizer._variables):  # it was saved after a step
+                model.optimizer.build(model.trainable_variables)
+            if stored != len(model.optimizer._variables):
+                warnings.warn(
+                    f"Skipping variable loading for optimizer {model.optimizer.name!r}: it has "
+                    f"{len(model.optimizer._variables)} variables, {stored} are stored in {path}.",
+                    stacklevel=2,
+                )
+                stateful = False
         for variable, value in read_variables(file, model, path, optimizer=stateful):
             variable.assign(value)
     return model

@@ -211,8 +211,8 @@ def run_batch(model: Any, mode: str, batch: Batch, eager: bool) -> None:
     """One step on one batch, recorded unless that is impossible or unwanted."""
     data = ArrayData(*batch)
     model._ensure_compiled_built(data)
-    if mode == "train" and model.optimizer is not None:
-        model.optimizer.build(model.trainable_variables)
+    if mode == "train":
+        model._build_optimizer()
     if not eager and not model._untraceable:
         try:
             step = step_for(model, mode, data, data.rows)

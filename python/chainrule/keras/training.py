@@ -356,6 +356,11 @@ class Trainer:
     def _check_input_shapes(self, x: Any) -> None:
         """Models with declared inputs check them here, but for the number of rows, before any step."""
 
+    def _build_optimizer(self) -> None:
+        """Makes the optimizer's slots, unless the first batch has to build the model before."""
+        if self.optimizer is not None and all(layer.built for layer in self._flatten_layers(False)):  # type: ignore[attr-defined]
+            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+
     def _can_be_called(self) -> bool:
         """Whether there is a ``call``; a model whose own ``train_step`` does everything may have none."""
         return True
@@ -452,8 +457,7 @@ class Trainer:
         data = self._weigh_classes(data, class_weight)
         batch_size = self._check_batch_size(batch_size, self._declared_rows() or 32)
         self.stop_training = False
-        if isinstance(data, ArrayData):  # else the first batch builds the model
-            self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
+        self._build_optimizer()
         eager = self._run_eagerly or self._untraceable or check_nan
         seed = seeds.draw() if shuffle else None
         loop, output_shapes = make_loop(self, "train", data, batch_size, eager, seed)
@@ -726,7 +730,6 @@ class Trainer:
         """One training step; returns the loss and the metrics of this batch."""
         self._require_compiled("train_on_batch")
         data = self._weigh_classes(self._prepare(x, y, sample_weight), class_weight)
-        self.optimizer.build(self.trainable_variables)  # type: ignore[attr-defined]
         self.reset_metrics()
         run_batch(self, "train", (data.x, data.y, data.sample_weight), self._run_eagerly)
         return self._batch_logs(return_dict)

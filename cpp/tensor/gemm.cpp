@@ -262,11 +262,12 @@ void run_add_rows(const GemmPlan& plan, const void* a, const void* b, void* c, c
   all.bias_step = of_b ? 1 : 0;
   all.accumulate = s.accumulate;
   all.relu = plan.relu;
-  // A chunk of y stays in the first-level cache; its columns are a stretch that the prefetchers follow.
+  // A chunk of y stays in the first-level cache. A thread has no more chunks than that takes: the longer the stretch of
+  // each row, the better the prefetchers follow.
   const int64_t units = ceil_div(cols, kRowUnit),
                 most = std::max<int64_t>(1, cache_sizes().l1d / 4 / (kRowUnit * size));
   const double flops = 2.0 * static_cast<double>(cols) * static_cast<double>(s.k);
-  const int64_t chunks = std::max(ceil_div(units, most), row_chunks(units, flops));
+  const int64_t chunks = std::max(ceil_div(units, most), std::min<int64_t>(num_threads(), row_chunks(units, flops)));
   parallel_for(chunks, [&](int64_t chunk) {
     const Range r = part(chunk, chunks, units, kRowUnit, cols);
     GemmAddRows sums = all;

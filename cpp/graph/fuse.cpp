@@ -11,7 +11,8 @@ namespace chainrule {
 namespace {
 
 // A row with all the intermediates of a group should stay in the second-level cache.
-constexpr std::int64_t kLongestRow = 16384, kFewestRows = 8;
+// Of shorter ones, calling the kernels row by row would cost more than the memory that it saves.
+constexpr std::int64_t kLongestRow = 16384, kShortestRow = 16, kFewestRows = 8;
 
 std::vector<int> count_uses(const std::vector<Instruction>& instructions, std::size_t n_slots,
                             const std::vector<int>& output_slots) {
@@ -144,7 +145,7 @@ bool is_row_reduction(const Instruction& i) {
   if (i.inputs.size() != 1 || i.inputs[0].slot < 0 || !is_whole(i.inputs[0])) return false;
   const Shape& shape = i.inputs[0].shape;
   const int last = shape.ndim - 1;
-  if (last < 1 || shape[last] > kLongestRow || shape[last] < 2) return false;
+  if (last < 1 || shape[last] < kShortestRow || shape[last] > kLongestRow) return false;
   const std::int64_t rows = element_count(shape) / shape[last];
   if (rows < kFewestRows || !row_reduction(*i.op, i.inputs[0].dtype, rows, shape[last])) return false;
   const AxisSet axes = axes_of(i.attrs[0], shape.ndim, i.op->name);

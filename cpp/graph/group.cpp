@@ -9,8 +9,10 @@
 #include "ops/elementwise.h"
 #include "ops/reduce.h"
 #include "ops/support.h"
+#include "ops/walk.h"
 #include "runtime/cpu.h"
 #include "runtime/threads.h"
+#include "tensor/iterate.h"
 
 namespace chainrule {
 
@@ -44,6 +46,7 @@ struct GroupTask {
   std::vector<std::int64_t> bytes;                 // of an element: inputs, then outputs
   std::vector<bool> by_row;                        // per output: one value a row
   std::vector<int> gathered;                       // per input: the register that takes its strided blocks, or -1
+  std::vector<Walk> walks;                         // of the inputs, where runs are short: then dims is the size alone
   std::vector<int> streams;                        // places that are worth fetching ahead
 
   int first_register() const { return n_inputs + n_outputs; }
@@ -123,6 +126,11 @@ void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::in
       place[k] = static_cast<char*>(ptr[k]) + offset * t.bytes[at];
       if (t.gathered[at] < 0) continue;
       char* block = place[t.first_register() + t.gathered[at]];
+      if (!t.walks.empty()) {
+        gather(t.walks[at], static_cast<std::size_t>(t.bytes[at]), block, ptr[k], first, count);
+        place[k] = block;
+        continue;
+      }
       kernels().move.copy[log2_itemsize(t.bytes[at])](block, 1, place[k], t.strides[inner][at], count);
       place[k] = block;
     }
@@ -184,6 +192,21 @@ void make_loop(GroupTask& t, const Unit& unit) {
     t.dims.push_back(1);
     t.strides.emplace_back(full.size(), 0);
   }
+}
+
+// Where inner runs are short, blocks take no notice of them: what isn't contiguous is gathered block by block.
+void join_short_runs(GroupTask& t, const Unit& unit) {
+  constexpr std::int64_t kShortRun = 16;
+  if (unit.has_rows || t.dims.size() < 2 || t.dims.back() >= kShortRun) return;
+  t.dims = {t.size};
+  std::vector<std::int64_t> steps;
+  for (const SlotView& input : unit.instruction.inputs) {
+    const Walk walk = make_walk(unit.shape, broadcast_strides(input.shape, input.strides, unit.shape));
+    // A step that is neither 0 nor 1 has the input gathered.
+    steps.push_back(walk.single() ? 0 : walk.contiguous() ? 1 : 2);
+    t.walks.push_back(walk);
+  }
+  t.strides = {steps};
 }
 
 // Turns members into steps. Results that leave the group are written, and read again, where they belong; the others
@@ -288,6 +311,7 @@ void lower_group(const Unit& unit, Task& task) {
   t.n_inputs = static_cast<int>(inputs.size());
   t.n_outputs = static_cast<int>(outputs.size());
   make_loop(t, unit);
+  join_short_runs(t, unit);
   std::int64_t traffic = 0;
   for (std::size_t k = 0; k < inputs.size(); ++k) {
     const std::int64_t step = t.strides.back()[k];

@@ -106,6 +106,41 @@ void strided_copy(void* dst_, int64_t dst_step, const void* src_, int64_t src_st
   }
 }
 
+// Runs of N elements, known to the compiler.
+template <class T, int64_t N>
+void copy_short_rows(T* dst, int64_t dst_row, const T* src, int64_t src_row, int64_t src_step, int64_t rows) {
+  for (int64_t i = 0; i < rows; ++i, dst += dst_row, src += src_row)
+    for (int64_t j = 0; j < N; ++j) dst[j] = src[j * src_step];
+}
+
+template <class T>
+void copy_rows(void* dst_, int64_t dst_row, int64_t dst_step, const void* src_, int64_t src_row, int64_t src_step,
+               int64_t rows, int64_t n) {
+  T* dst = static_cast<T*>(dst_);
+  const T* src = static_cast<const T*>(src_);
+  if (n == 1) return strided_copy<T>(dst, dst_row, src, src_row, rows);
+  if (dst_step == 1) {
+    switch (n) {
+      case 2:
+        return copy_short_rows<T, 2>(dst, dst_row, src, src_row, src_step, rows);
+      case 3:
+        return copy_short_rows<T, 3>(dst, dst_row, src, src_row, src_step, rows);
+      case 4:
+        return copy_short_rows<T, 4>(dst, dst_row, src, src_row, src_step, rows);
+      case 8:
+        return copy_short_rows<T, 8>(dst, dst_row, src, src_row, src_step, rows);
+      default:
+        break;
+    }
+    if (src_step == 1 && n * static_cast<int64_t>(sizeof(T)) < 128) {
+      for (int64_t i = 0; i < rows; ++i, dst += dst_row, src += src_row)
+        for (int64_t j = 0; j < n; ++j) dst[j] = src[j];
+      return;
+    }
+  }
+  for (int64_t i = 0; i < rows; ++i) strided_copy<T>(dst + i * dst_row, dst_step, src + i * src_row, src_step, n);
+}
+
 // ---- transposes
 // A tile is read by rows and written by rows; tiles are visited so that the lines they share are still in cache.
 template <class T>
@@ -199,6 +234,10 @@ void fill_moves(MoveKernels& table) {
   table.copy[1] = &strided_copy<uint16_t>;
   table.copy[2] = &strided_copy<uint32_t>;
   table.copy[3] = &strided_copy<uint64_t>;
+  table.copy_rows[0] = &copy_rows<uint8_t>;
+  table.copy_rows[1] = &copy_rows<uint16_t>;
+  table.copy_rows[2] = &copy_rows<uint32_t>;
+  table.copy_rows[3] = &copy_rows<uint64_t>;
   table.transpose[0] = &transpose<uint8_t>;
   table.transpose[1] = &transpose<uint16_t>;
   table.transpose[2] = &transpose<uint32_t>;

@@ -37,6 +37,10 @@ using CastFn = void (*)(void* dst, const void* src, int64_t n);  // contiguous, 
 // dst[i * dst_step] = src[i * src_step] for elements of 1, 2, 4, 8 bytes; steps in elements, any sign, 0 for src =
 // fill.
 using StridedCopyFn = void (*)(void* dst, int64_t dst_step, const void* src, int64_t src_step, int64_t n);
+// The same for `rows` runs side by side: dst[i * dst_row + j * dst_step] = src[i * src_row + j * src_step], j < n.
+// Short runs cost no call each.
+using CopyRowsFn = void (*)(void* dst, int64_t dst_row, int64_t dst_step, const void* src, int64_t src_row,
+                            int64_t src_step, int64_t rows, int64_t n);
 // dst[j * dst_row + i] = src[i * src_row + j] for i < rows, j < cols.
 using TransposeFn = void (*)(void* dst, int64_t dst_row, const void* src, int64_t src_row, int64_t rows, int64_t cols);
 // dst row i (row_bytes long, contiguous rows) = src row index[i]; indices are valid and non-negative.
@@ -45,6 +49,7 @@ using GatherRowsFn = void (*)(void* dst, const void* src, const int64_t* index, 
 struct MoveKernels {
   CastFn cast[kDTypes][kDTypes];  // [to][from]
   StridedCopyFn copy[4];          // by log2 of the element size
+  CopyRowsFn copy_rows[4];
   TransposeFn transpose[4];
   GatherRowsFn gather_rows;
   // dst row index[i] += src row i, in order of i; F32, F64 and every integer type.

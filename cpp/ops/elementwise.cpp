@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "ops/functions.h"
+#include "ops/walk.h"
 #include "runtime/cpu.h"
 #include "runtime/threads.h"
 #include "tensor/iterate.h"
@@ -196,6 +197,55 @@ void fill(const Call& call, const Loop& loop, Task& task) {
   task.run = run<Capacity>;
 }
 
+// ---- short runs: operands are gathered, so that a kernel's call has more to do than three elements
+
+constexpr std::int64_t kShortRun = 16;
+
+struct ShortRunsTask {
+  ElementwiseFn kernel;
+  std::int64_t size, chunk;
+  std::int64_t in_size[3], out_size;
+  int arity;
+  Walk walks[3];
+};
+
+void run_short_runs(const Task& task, void* const* ptr) {
+  constexpr std::int64_t kBlock = 512;
+  const auto& t = task.get<ShortRunsTask>();
+  parallel_for((t.size + t.chunk - 1) / t.chunk, [&](std::int64_t chunk) {
+    char* scratch = static_cast<char*>(thread_scratch(0, 3 * kBlock * sizeof(double)));
+    const std::int64_t end = t.size < (chunk + 1) * t.chunk ? t.size : (chunk + 1) * t.chunk;
+    for (std::int64_t first = chunk * t.chunk, n; first < end; first += n) {
+      n = end - first < kBlock ? end - first : kBlock;
+      const void* operands[3];
+      std::int64_t steps[3];
+      for (int k = 0; k < t.arity; ++k) {
+        steps[k] = t.walks[k].single() ? 0 : 1;
+        operands[k] = t.walks[k].single() ? ptr[k]
+                                          : read_block(t.walks[k], static_cast<std::size_t>(t.in_size[k]),
+                                                       scratch + k * kBlock * static_cast<std::int64_t>(sizeof(double)),
+                                                       ptr[k], first, n);
+      }
+      t.kernel(static_cast<char*>(ptr[t.arity]) + first * t.out_size, operands, steps, n);
+    }
+  });
+}
+
+void fill_short_runs(const Call& call, Task& task) {
+  auto& t = task.params<ShortRunsTask>();
+  t.kernel = elementwise_kernel(call.op, call.inputs, call.n_inputs);
+  t.size = call.out().size();
+  t.chunk = elementwise_chunk(static_cast<ElementwiseOp>(call.op.opcode), call.out().dtype(), t.size);
+  t.arity = call.n_inputs;
+  t.out_size = static_cast<std::int64_t>(itemsize(call.out().dtype()));
+  const Shape& shape = call.out().shape();
+  for (int k = 0; k < t.arity; ++k) {
+    t.in_size[k] = static_cast<std::int64_t>(itemsize(call.in(k).dtype()));
+    t.walks[k] = make_walk(shape, broadcast_strides(call.in(k).shape(), call.in(k).strides(), shape));
+  }
+  task.run = run_short_runs;
+}
+
 void run_nothing(const Task&, void* const*) {}
 
 void lower(const Call& call, Task& task) {
@@ -219,7 +269,9 @@ void lower(const Call& call, Task& task) {
     strides[call.n_inputs] = call.out().strides();
     loop = collapse(shape, strides, call.n_inputs + 1);
   }
-  if (loop.ndim <= 4) {
+  if (loop.ndim > 1 && loop.dims[loop.ndim - 1] < kShortRun && call.out().is_contiguous()) {
+    fill_short_runs(call, task);
+  } else if (loop.ndim <= 4) {
     fill<4>(call, loop, task);
   } else {
     fill<kMaxDims>(call, loop, task);
@@ -378,6 +430,48 @@ bool elementwise_accepts(ElementwiseTypes types, DType dtype) {
   return false;
 }
 
+namespace {
+
+// Whether the elements fill a block of memory, whatever the order of the axes.
+bool is_dense(const Tensor& x) {
+  bool used[kMaxDims] = {};
+  std::int64_t step = 1;
+  for (int count = 0; count < x.ndim(); ++count) {
+    int next = -1;
+    for (int axis = 0; axis < x.ndim() && next < 0; ++axis)
+      if (!used[axis] && x.length(axis) > 1 && x.strides()[axis] == step) next = axis;
+    if (next < 0) break;
+    used[next] = true;
+    step *= x.length(next);
+  }
+  return step == x.size() && step > 0;
+}
+
+// Operands of one dense layout (a transpose's, say): element by element in the order of memory, and the result has that
+// layout, as NumPy's has. An empty tensor where they aren't.
+Tensor elementwise_in_layout(const Op& op, const Tensor* inputs, int n_inputs, const Tensor& shaped) {
+  if (!is_dense(shaped)) return Tensor();
+  Tensor flat[3];
+  for (int i = 0; i < n_inputs; ++i) {
+    const Tensor& x = inputs[i];
+    if (x.ndim() > 0 && (x.shape() != shaped.shape() || x.strides() != shaped.strides())) return Tensor();
+    if (x.dtype() != shaped.dtype()) return Tensor();
+    flat[i] = x.ndim() == 0 ? x : x.view({shaped.size()}, {1}, 0);
+  }
+  const bool gives_bool = kLines[op.opcode].gives_bool;
+  const Tensor result = Tensor::empty(gives_bool ? DType::Bool : shaped.dtype(),
+                                      flat[0].ndim() > 0 ? flat[0].shape() : flat[n_inputs - 1].shape());
+  Task task;
+  op.lower(Call{op, flat, n_inputs, {}, &result, 1}, task);
+  void* pointers[4];
+  for (int i = 0; i < n_inputs; ++i) pointers[i] = flat[i].data();
+  pointers[n_inputs] = result.data();
+  task.run(task, pointers);
+  return result.view(shaped.shape(), shaped.strides(), 0);
+}
+
+}  // namespace
+
 Tensor elementwise_now(const Op& op, const Tensor* inputs, int n_inputs) {
   const Line& line = kLines[op.opcode];
   const Tensor& last = inputs[n_inputs - 1];
@@ -385,6 +479,7 @@ Tensor elementwise_now(const Op& op, const Tensor* inputs, int n_inputs) {
   const ElementwiseFn kernel = kernels().elementwise[op.opcode][index(dtype)];
   if (!kernel || line.types == SELECT) return Tensor();
   const Tensor& shaped = last.ndim() == 0 ? inputs[0] : last;
+  if (!shaped.is_contiguous()) return elementwise_in_layout(op, inputs, n_inputs, shaped);
   const void* operands[3];
   std::int64_t steps[3];
   for (int i = 0; i < n_inputs; ++i) {

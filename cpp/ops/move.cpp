@@ -71,18 +71,36 @@ struct JoinTask {
   std::vector<Part> parts;
 };
 
+constexpr std::int64_t kLongLine = 4096;  // elements: shorter lines are dealt out whole
+
 void run_join(const Task& task, void* const* ptr) {
   const auto& t = task.get<JoinTask>();
   const std::int64_t count = static_cast<std::int64_t>(t.parts.size());
   char* out = static_cast<char*>(ptr[count]);
+  const auto bytes = static_cast<std::int64_t>(t.bytes);
+  if (t.line < kLongLine) {
+    for_chunks(t.outer, t.line, [&](std::int64_t line, std::int64_t lines) {
+      for (std::int64_t part = 0; part < count; ++part) {
+        const JoinTask::Part& p = t.parts[static_cast<std::size_t>(part)];
+        char* to = out + (line * t.line + p.start) * bytes;
+        if (p.run == 0) continue;
+        if (p.walk.contiguous()) {
+          kernels().move.copy_rows[log2_itemsize(bytes)](
+              to, t.line, 1, static_cast<char*>(ptr[part]) + line * p.run * bytes, p.run, 1, lines, p.run);
+        } else {
+          for (std::int64_t i = 0; i < lines; ++i)
+            gather(p.walk, t.bytes, to + i * t.line * bytes, ptr[part], (line + i) * p.run, p.run);
+        }
+      }
+    });
+    return;
+  }
   // Units are (line, part); a chunk is some lines, or where lines are long, parts of one.
   for_chunks(t.outer * count, t.line / count, [&](std::int64_t unit, std::int64_t units) {
     for (; units > 0; ++unit, --units) {
       const std::int64_t line = unit / count, part = unit % count;
       const JoinTask::Part& p = t.parts[static_cast<std::size_t>(part)];
-      if (p.run > 0)
-        gather(p.walk, t.bytes, out + (line * t.line + p.start) * static_cast<std::int64_t>(t.bytes), ptr[part],
-               line * p.run, p.run);
+      if (p.run > 0) gather(p.walk, t.bytes, out + (line * t.line + p.start) * bytes, ptr[part], line * p.run, p.run);
     }
   });
 }

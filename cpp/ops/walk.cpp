@@ -30,16 +30,22 @@ void move_elements(const Walk& walk, std::size_t itemsize, char* strided, char* 
   while (n > 0) {
     char* at = strided + offset * bytes;
     std::int64_t rows = 0;  // whole inner runs taken at once
-    if (last > 0 && index[last] == 0 && stride > 1 && walk.strides[last - 1] == 1)
-      rows = std::min(n / length, walk.dims[last - 1] - index[last - 1]);
+    if (last > 0 && index[last] == 0) rows = std::min(n / length, walk.dims[last - 1] - index[last - 1]);
     if (rows > 1) {
-      if (kGather) {
-        move.transpose[size](block, length, at, stride, length, rows);
+      const std::int64_t row = walk.strides[last - 1];
+      if (stride > 1 && row == 1) {
+        if (kGather) {
+          move.transpose[size](block, length, at, stride, length, rows);
+        } else {
+          move.transpose[size](at, stride, block, length, rows, length);
+        }
+      } else if (kGather) {
+        move.copy_rows[size](block, length, 1, at, row, stride, rows, length);
       } else {
-        move.transpose[size](at, stride, block, length, rows, length);
+        move.copy_rows[size](at, row, stride, block, length, 1, rows, length);
       }
       index[last - 1] += rows;
-      offset += rows;
+      offset += rows * row;
       block += rows * length * bytes;
       n -= rows * length;
     } else {

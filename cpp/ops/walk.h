@@ -16,6 +16,7 @@ struct Walk {
   std::int64_t dims[kMaxDims];
   std::int64_t strides[kMaxDims];
 
+  bool single() const { return ndim == 1 && strides[0] == 0; }  // one element, over and over
   bool contiguous() const { return count <= 1 || (ndim == 1 && strides[0] == 1); }
 };
 

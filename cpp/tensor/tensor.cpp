@@ -338,7 +338,8 @@ void copy_strided(const Shape& shape, DType dtype, char* dst, const Strides& dst
            src + first * loop.strides[inner][1] * size, loop.strides[inner][1], count);
       return;
     }
-    for (std::int64_t run = chunk * group; run < runs && run < (chunk + 1) * group; ++run) {
+    const std::int64_t end = runs < (chunk + 1) * group ? runs : (chunk + 1) * group;
+    for (std::int64_t run = chunk * group, rows; run < end; run += rows) {
       std::int64_t rest = run, to = 0, from = 0;
       for (int d = inner - 1; d >= 0; --d) {
         const std::int64_t i = rest % loop.dims[d];
@@ -346,7 +347,11 @@ void copy_strided(const Shape& shape, DType dtype, char* dst, const Strides& dst
         to += i * loop.strides[d][0];
         from += i * loop.strides[d][1];
       }
-      copy(dst + to * size, loop.strides[inner][0], src + from * size, loop.strides[inner][1], length);
+      const std::int64_t left = loop.dims[inner - 1] - run % loop.dims[inner - 1];
+      rows = end - run < left ? end - run : left;
+      move.copy_rows[log2_size(dtype)](dst + to * size, loop.strides[inner - 1][0], loop.strides[inner][0],
+                                       src + from * size, loop.strides[inner - 1][1], loop.strides[inner][1], rows,
+                                       length);
     }
   });
 }

@@ -167,3 +167,56 @@ def test_numpys_own_methods_on_the_same_memory(tmp_path):
     assert x.getfield("int8", 1).tolist() == [0, 1, 2, 3]
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
         assert pickle.loads(pickle.dumps(x, protocol)).tolist() == x.tolist()
+
+
+@pytest.mark.parametrize("axes", [(1, 0, 2), (2, 1, 0), (2, 0, 1), (0, 2, 1)])
+def test_elementwise_results_keep_a_dense_layout(axes):
+    a = numpy.arange(2.0 * 30 * 40).reshape(2, 30, 40)
+    plain, ours = a.transpose(axes), np.asarray(a).transpose(axes)
+    for function in (lambda x: x + 1.0, lambda x: x * x, lambda x: x > 7, lambda x: 2 - x):
+        expected, result = function(plain), function(ours)
+        numpy.testing.assert_array_equal(numpy.asarray(result), expected)
+        assert result.strides == expected.strides
+    mixed = ours + np.asarray(numpy.ascontiguousarray(plain))  # of two layouts
+    numpy.testing.assert_array_equal(numpy.asarray(mixed), plain + plain)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int16", "bool"])
+@pytest.mark.parametrize("length", [2, 3, 5, 8, 15, 17])
+def test_short_last_axes(length, dtype):
+    rng = numpy.random.default_rng(length)
+    x = rng.integers(0, 5, (70, 90, length)).astype(dtype)
+    y, row, column = x[::-1, :, ::-1], x[0, 0], x[:, :, :1]
+    parts = [lambda x, y, row, column: x | y, lambda x, y, row, column: y ^ row] if dtype == "bool" else []
+    programs = [
+        *parts,
+        lambda x, y, row, column: (x != y) & (row >= column),
+        lambda x, y, row, column: x[:, 3:4] == y[:1, :, ::-1],
+        lambda x, y, row, column: x[1:-1, 1:-1, 1:] * y[:-2, 2:, :-1],
+    ]
+    plain = (x, y, row, column)
+    ours = [np.asarray(each) for each in plain]
+    for program in programs:
+        expected = program(*plain)
+        numpy.testing.assert_array_equal(numpy.asarray(program(*ours)), expected)
+        numpy.testing.assert_array_equal(numpy.asarray(chainrule.jit(program)(*ours)), expected)
+    for axis in (-1, 1):
+        expected = numpy.concatenate([x, y, x[..., ::-1]], axis)
+        numpy.testing.assert_array_equal(numpy.asarray(np.concatenate([*ours[:2], ours[0][..., ::-1]], axis)), expected)
+    numpy.testing.assert_array_equal(numpy.asarray(np.stack([*ours[:2]], -1)), numpy.stack([x, y], -1))
+    target = np.zeros((70, 90, 20), dtype)
+    target[:, ::-1, 1 : length + 1] = ours[1]
+    numpy.testing.assert_array_equal(numpy.asarray(target[:, ::-1, 1 : length + 1]), y)
+
+
+def test_recorded_sums_of_short_rows():
+    x = numpy.random.default_rng(3).normal(size=(200, 1, 3))
+    program = lambda x, y: np.sum((x - y) ** 2, axis=2) * 2 + np.max(np.exp(x - y), axis=-1)  # noqa: E731
+    y = x.transpose(1, 0, 2)
+    ours = [np.asarray(x), np.asarray(y)]
+    numpy.testing.assert_allclose(
+        numpy.asarray(chainrule.jit(program)(*ours)), numpy.asarray(program(*ours)), rtol=1e-14
+    )
+    empty = [np.zeros((20, 0)), np.zeros((20, 0))]
+    recorded = chainrule.jit(lambda x, y: np.sum(x + y, axis=-1))(*empty)
+    assert not numpy.asarray(recorded).any()

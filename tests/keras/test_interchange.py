@@ -1,5 +1,8 @@
 """What programs bring from elsewhere: scikit-learn's interface, HDF5 files of models, lambdas in files."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -81,3 +84,21 @@ def test_lambdas_in_files(tmp_path):
     np.testing.assert_array_equal(again(X), model(X))
     with pytest.raises(ValueError, match="safe_mode=False"):  # once is not for ever
         keras.models.load_model(path)
+
+
+# ---- copies
+
+
+@pytest.mark.parametrize(
+    "way", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["copy", "pickle"]
+)
+def test_a_trained_model_is_copied(way):
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.BatchNormalization(), layers.Dense(1)])
+    model.compile("adam", "mse", metrics=["mae"])
+    model.fit(X, X[:, :1], verbose=0)
+    before = model.predict(X, verbose=0)
+    other = way(model)
+    np.testing.assert_array_equal(other.predict(X, verbose=0), before)
+    other.fit(X, X[:, :1], verbose=0)  # with the optimizer's state, and nothing shared
+    assert int(other.optimizer.iterations) == 2 * int(model.optimizer.iterations)
+    np.testing.assert_array_equal(model.predict(X, verbose=0), before)

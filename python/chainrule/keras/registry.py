@@ -197,7 +197,7 @@ def serialize_keras_object(target: Any) -> Any:
         return {
             "module": "keras.src.models.functional" if name == "Functional" else home,
             "class_name": name,
-            "config": target.get_config(),
+            "config": serialize_keras_object(target.get_config()),
             "registered_name": None if home else get_registered_name(cls),
         }
     if hasattr(target, "__array__"):

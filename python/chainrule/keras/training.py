@@ -76,6 +76,16 @@ class Trainer:
         self._forward_version = -1
         self._forward_structure: Any = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The state for pickle and copy: without the recorded programs, which are made again."""
+        return {
+            **vars(self),
+            "_step_programs": {},
+            "_forward_programs": {},
+            "_step_version": -1,
+            "_forward_version": -1,
+        }
+
     # ---- compile
 
     def compile(

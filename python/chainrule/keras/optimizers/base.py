@@ -459,6 +459,11 @@ class Optimizer:
         """``variable.assign_sub(value)``."""
         variable.assign_sub(value)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """After pickle and copy the weights are other objects."""
+        vars(self).update(state)
+        self._index = {id(v): i for i, v in enumerate(self._trainable_variables)}
+
     def get_weights(self) -> list[np.ndarray]:
         """The state as ndarrays."""
         return [v.numpy() for v in self.variables]

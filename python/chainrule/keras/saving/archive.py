@@ -18,7 +18,7 @@ from ..functions import safe_mode_scope
 from ..registry import custom_object_scope, deserialize_keras_object, serialize_keras_object
 from .files import hdf5, replacing
 from .legacy import load_legacy, save_legacy
-from .weights import open_hdf5, read_variables, require_weights, write_variables
+from .weights import open_hdf5, read_variables, write_variables
 
 _KERAS_VERSION = "3.15.1"  # the version whose format this is
 
@@ -48,7 +48,6 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
             f"save_weights('name.weights.h5')."
         )
     h5py = hdf5(path)
-    require_weights(model)
     config = serialize_keras_object(model)
     config["build_config"] = model.get_build_config()
     if model.compiled:
@@ -61,6 +60,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         archive.writestr("metadata.json", json.dumps({"keras_version": _KERAS_VERSION, "date_saved": now}))
         archive.writestr("config.json", json.dumps(config))
         archive.writestr("model.weights.h5", weights.getvalue())
+
+
+class _MissingFileError(FileNotFoundError, ValueError):
+    """What the system would raise, and what Keras raises."""
 
 
 def load_model(
@@ -78,6 +81,8 @@ def load_model(
         ImportError: h5py isn't installed.
     """
     path = os.fspath(filepath)
+    if not os.path.exists(path):
+        raise _MissingFileError(f"File not found: filepath={path}. Give the path of a '.keras' file.")
     h5py = hdf5(path)
     if path.endswith((".h5", ".hdf5")):
         with safe_mode_scope(safe_mode):

@@ -119,6 +119,62 @@ bool find_element(const Tensor& x, PyObject* key, std::int64_t& offset) {
   return true;
 }
 
+// An end of a slice without a step, within [0, length]; false where Python has to say what it is.
+bool slice_end(PyObject* end, std::int64_t missing, std::int64_t length, std::int64_t& at) {
+  if (end == Py_None) {
+    at = missing;
+    return true;
+  }
+  if (!PyLong_CheckExact(end)) return false;
+  int overflow;
+  at = PyLong_AsLongLongAndOverflow(end, &overflow);
+  if (overflow) return false;
+  if (at < 0) at += length;
+  at = at < 0 ? 0 : at > length ? length : at;
+  return true;
+}
+
+// The part of x at ints and slices without steps, which is what most programs ask for; false where the key is another,
+// or the part a single element, or empty.
+bool view_shortly(const Tensor& x, PyObject* key, Tensor& view) {
+  PyObject* const* items = &key;
+  int count = 1;
+  if (PyTuple_CheckExact(key)) {
+    items = PySequence_Fast_ITEMS(key);
+    if (PyTuple_GET_SIZE(key) > x.ndim()) return false;
+    count = static_cast<int>(PyTuple_GET_SIZE(key));
+  }
+  if (count > x.ndim()) return false;
+  Shape shape;
+  Strides strides;
+  std::int64_t offset = 0;
+  const auto add_axis = [&](std::int64_t length, std::int64_t stride) {
+    shape.dims[shape.ndim++] = length;
+    strides.dims[strides.ndim++] = stride;
+  };
+  for (int axis = 0; axis < count; ++axis) {
+    if (Py_TYPE(items[axis]) != &PySlice_Type) {
+      if (!add_index(x, axis, items[axis], offset)) return false;
+      continue;
+    }
+    const auto* slice = reinterpret_cast<const PySliceObject*>(items[axis]);
+    const std::int64_t length = x.length(axis), stride = x.strides()[axis];
+    std::int64_t start, stop;
+    if (slice->step != Py_None || !slice_end(slice->start, 0, length, start) ||
+        !slice_end(slice->stop, length, length, stop) || stop <= start)
+      return false;
+    offset += start * stride;
+    add_axis(stop - start, stride);
+  }
+  for (int axis = count; axis < x.ndim(); ++axis) {
+    if (x.length(axis) == 0) return false;
+    add_axis(x.length(axis), x.strides()[axis]);
+  }
+  if (shape.ndim == 0) return false;
+  view = x.view(shape, strides, offset);
+  return true;
+}
+
 PyObject* row(PyObject* self, std::int64_t offset) {
   const Tensor& x = handle_of(self);
   if (x.ndim() == 1) return number_at(x, offset);
@@ -146,8 +202,9 @@ PyObject* subscript(PyObject* self, PyObject* key) noexcept {
       std::int64_t offset = 0;
       if (find_element(x, key, offset)) return number_at(x, offset);
       if (x.ndim() > 0 && add_index(x, 0, key, offset)) return row(self, offset);
-      Tensor mask;
-      if (!x.is_placeholder() && is_plain_mask(x, key, mask)) return wrap(compress(x, mask));
+      Tensor part;
+      if (view_shortly(x, key, part)) return wrap_view(std::move(part), self);
+      if (!x.is_placeholder() && is_plain_mask(x, key, part)) return wrap(compress(x, part));
     }
     Subscript s;
     parse_subscript(x, key, s);
@@ -468,6 +525,17 @@ bool store_number(const Tensor& x, std::int64_t offset, PyObject* object) {
   return true;
 }
 
+// x[ints and slices] = a tensor of x's dtype; false where it is something else.
+bool store_part(const Tensor& x, PyObject* key, PyObject* object) {
+  if (Py_TYPE(object) != &tensor_type) return false;
+  Tensor part;
+  const Tensor& value = handle_of(object);
+  if (value.dtype() != x.dtype() || value.is_placeholder() || !view_shortly(x, key, part)) return false;
+  copy_into(part, drop_leading_ones(value, part.ndim()));
+  x.bump_version();
+  return true;
+}
+
 // x[mask] = a number, or as many elements of x's dtype as there are true ones; false where it is something else.
 bool store_by_mask(const Tensor& x, PyObject* key, PyObject* object) {
   Tensor mask;
@@ -513,7 +581,8 @@ int assign_subscript(PyObject* self, PyObject* key, PyObject* object) noexcept {
       require_not_watched(x);
       std::int64_t offset;
       if (!Trace::current() && !recording() &&
-          ((find_element(x, key, offset) && store_number(x, offset, object)) || store_by_mask(x, key, object)))
+          ((find_element(x, key, offset) && store_number(x, offset, object)) || store_part(x, key, object) ||
+           store_by_mask(x, key, object)))
         return 0;
     }
     if (assign_with_numpy(self, key, object)) return 0;

@@ -152,6 +152,17 @@ def test_types_follow_keras():
     ]
     for types, expected in cases:
         assert keras.backend.result_type(*types) == expected
+    x = np.ones((2, 2), "int32")
+    for name in ("sum", "prod", "cumsum", "round", "triu", "max", "count_nonzero", "argmax"):
+        assert getattr(ops, name)(x).dtype == "int32", name
+    for name in ("mean", "relu6", "gelu", "softmax", "elu", "sqrt", "std", "median"):
+        assert getattr(ops, name)(x).dtype == "float32", name
+    for name in ("hypot", "arctan2", "logaddexp", "divide"):
+        assert getattr(ops, name)(x, x).dtype == "float32", name
+    assert ops.sum(x > 0).dtype == "int32"
+    assert ops.sum(x.astype("uint8")).dtype == "uint32"
+    assert ops.tril(x > 0).dtype == "bool"
+    np.testing.assert_array_equal(ops.top_k(np.array([0, 3, 1], "uint8"), 2)[0], [3, 1])
     assert ops.add(np.arange(3), 2.5).dtype == "float32"
     assert ops.multiply(np.ones(2, "int64"), np.ones(2, "float32")).dtype == "float32"
     assert ops.add(np.ones(2, "bool"), 1).dtype == "int32"

@@ -148,9 +148,13 @@ class RandomImageLayer(ImageLayer):
 
 @registry.add
 class Resizing(ImageLayer):
-    """Images in another size, in training and outside; see :func:`keras.ops.image.resize` for the options."""
+    """Images in another size, in training and outside; see :func:`keras.ops.image.resize` for the options.
+
+    Integers are rounded and stay integers.
+    """
 
     changes_outside_training = True
+    _keeps_integers = True
 
     def __init__(
         self,

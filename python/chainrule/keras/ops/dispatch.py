@@ -83,8 +83,10 @@ def floating(name: str, function: Callable[..., Any]) -> Callable[[Any], Any]:
     return _named(name, lambda x: function(as_real(x)), function)
 
 
-def binary(name: str, function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    """``name(x1, x2)``: an op of the core on two operands."""
+def binary(name: str, function: Callable[..., Any], floats: bool = False) -> Callable[[Any, Any], Any]:
+    """``name(x1, x2)``: an op of the core on two operands; with ``floats`` integers become floatx."""
+    if floats:
+        return _named(name, lambda x1, x2: function(*map(as_real, as_pair(x1, x2))), function)
     return _named(name, lambda x1, x2: function(*as_pair(x1, x2)), function)
 
 

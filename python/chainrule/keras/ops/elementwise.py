@@ -65,13 +65,13 @@ less = binary("less", core.less)
 less_equal = binary("less_equal", core.less_equal)
 greater = binary("greater", core.greater)
 greater_equal = binary("greater_equal", core.greater_equal)
-hypot = binary("hypot", core.hypot)
+hypot = binary("hypot", core.hypot, floats=True)
 logical_and = binary("logical_and", core.logical_and)
 logical_or = binary("logical_or", core.logical_or)
 logical_xor = binary("logical_xor", core.logical_xor)
-logaddexp = binary("logaddexp", core.logaddexp)
-arctan2 = binary("arctan2", core.arctan2)
-copysign = binary("copysign", core.copysign)
+logaddexp = binary("logaddexp", core.logaddexp, floats=True)
+arctan2 = binary("arctan2", core.arctan2, floats=True)
+copysign = binary("copysign", core.copysign, floats=True)
 power = binary("power", core.power)
 bitwise_and = binary("bitwise_and", core.bitwise_and)
 bitwise_or = binary("bitwise_or", core.bitwise_or)
@@ -112,7 +112,9 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
 @symbolic
 def round(x: Any, decimals: int = 0) -> Any:
     """Rounded to that many decimals, halves to even."""
-    x = as_tensor(x)
+    x = convert_to_tensor(x)
+    if x.dtype.kind not in "fV" and decimals >= 0:
+        return core.cast(x, "int32") if x.dtype == "bool" else x
     if decimals == 0:
         return core.rint(x)
     scale = 10.0**decimals

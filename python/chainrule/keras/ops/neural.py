@@ -19,7 +19,7 @@ from .shapes import moveaxis
 def _neural(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def apply(x: Any, *args: Any, **kwargs: Any) -> Any:
-        return function(convert_to_tensor(x), *args, **kwargs)
+        return function(as_real(x), *args, **kwargs)
 
     return symbolic(apply)
 
@@ -54,7 +54,7 @@ sparsemax = _neural(nn.sparsemax)
 def _over_axes(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def apply(x: Any, axis: Any = -1) -> Any:
-        x = convert_to_tensor(x)
+        x = as_real(x)
         if axis is None:
             return core.reshape(function(core.reshape(x, (-1,)), axis=0), x.shape)
         if isinstance(axis, int):
@@ -74,7 +74,7 @@ log_softmax = _over_axes(nn.log_softmax)
 @symbolic
 def gelu(x: Any, approximate: bool = True) -> Any:
     """z * Phi(z); by default in the tanh approximation."""
-    return nn.gelu(convert_to_tensor(x), approximate)
+    return nn.gelu(as_real(x), approximate)
 
 
 @symbolic

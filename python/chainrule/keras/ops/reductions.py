@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ..variables import convert_to_tensor
 from .dispatch import as_pair, as_real, as_tensor, core, reduction, symbolic
 
-sum = reduction("sum", core.sum)
+
+def _total(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A sum or product in Keras's type: that of the entries, but at least 32 bits for integers."""
+
+    def apply(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        kind = x.dtype.kind
+        y = function(x, axis=axis, keepdims=keepdims)
+        if kind not in "iub":
+            return y
+        dtype = x.dtype if x.dtype.itemsize > 2 else np.dtype("uint32" if kind == "u" else "int32")
+        return y if y.dtype == dtype else core.cast(y, dtype)
+
+    apply.__doc__ = function.__doc__
+    return apply
+
+
+sum = reduction("sum", _total(core.sum))
 mean = reduction("mean", core.mean, floats=True)
-prod = reduction("prod", core.prod)
+prod = reduction("prod", _total(core.prod))
 amax = reduction("amax", core.max)
 amin = reduction("amin", core.min)
 any = reduction("any", core.any)
@@ -94,19 +113,25 @@ def argmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 @symbolic
 def count_nonzero(x: Any, axis: Any = None) -> Any:
     """Number (int32) of entries that are not zero."""
-    return core.sum(core.cast(core.not_equal(as_tensor(x), 0), "int32"), axis=axis)
+    return sum(core.cast(core.not_equal(as_tensor(x), 0), "int32"), axis)
+
+
+def _running(function: Callable[..., Any], x: Any, axis: Any) -> Any:
+    dtype = "int32" if x.dtype == "bool" else x.dtype
+    y = function(x, axis=axis)
+    return y if y.dtype == dtype else core.cast(y, dtype)
 
 
 @symbolic
 def cumsum(x: Any, axis: Any = None, dtype: Any = None) -> Any:
     """Running sums along the axis (None: of the flattened tensor)."""
-    return core.cumsum(convert_to_tensor(x, dtype), axis=axis)
+    return _running(core.cumsum, convert_to_tensor(x, dtype), axis)
 
 
 @symbolic
 def cumprod(x: Any, axis: Any = None, dtype: Any = None) -> Any:
     """Running products along the axis (None: of the flattened tensor)."""
-    return core.cumprod(convert_to_tensor(x, dtype), axis=axis)
+    return _running(core.cumprod, convert_to_tensor(x, dtype), axis)
 
 
 @symbolic

@@ -91,7 +91,8 @@ def argsort(x: Any, axis: int | None = -1) -> Any:
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Any, Any]:
     """(values, indices) of the k greatest entries along the last axis, downwards."""
     x = tensor(x)
-    indices = core.argsort(core.negative(x), axis=-1)[..., :k]
+    order = core.negative(x if x.dtype.kind not in "iub" else core.cast(x, "int64"))  # -x of short integers overflows
+    indices = core.argsort(order, axis=-1)[..., :k]
     return core.take_along_axis(x, indices, axis=-1), core.cast(indices, "int32")
 
 
@@ -114,14 +115,14 @@ def nonzero(x: Any) -> tuple[Any, ...]:
 def tril(x: Any, k: int = 0) -> Any:
     """Zero above the k-th diagonal."""
     x = tensor(x)
-    return core.where(np.tri(x.shape[-2], x.shape[-1], k, dtype=bool), x, 0)
+    return core.where(np.tri(x.shape[-2], x.shape[-1], k, dtype=bool), x, np.zeros((), x.dtype))
 
 
 @symbolic
 def triu(x: Any, k: int = 0) -> Any:
     """Zero below the k-th diagonal."""
     x = tensor(x)
-    return core.where(np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=bool), 0, x)
+    return core.where(np.tri(x.shape[-2], x.shape[-1], k - 1, dtype=bool), np.zeros((), x.dtype), x)
 
 
 # ---- creation and conversion ---------------------------------------------------------------------------------------

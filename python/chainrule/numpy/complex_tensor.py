@@ -44,7 +44,14 @@ class ComplexTensor:
         result.real, result.imag = real.numpy(), imag.numpy()
         return result
 
-    shape = property(lambda self: self.real.shape)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.real.shape
+
+    @shape.setter
+    def shape(self, lengths: Any) -> None:
+        self.real, self.imag = self.real.reshape(lengths), self.imag.reshape(lengths)
+
     ndim = property(lambda self: self.real.ndim)
     size = property(lambda self: self.real.size)
     dtype = property(lambda self: numpy.result_type(self.real.dtype, "complex64"))

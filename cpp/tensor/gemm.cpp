@@ -28,6 +28,8 @@ constexpr int64_t kRowUnit = 128;        // columns of a row times a matrix are 
 // cost.
 constexpr double kPackACost = 0.7, kStoreBCost = 0.8, kPackBCost = 1.4, kInPlaceCost = 0.05;
 constexpr double kWaitCost = 0.03;
+// Below so many terms, fetching C ahead from the second-level cache costs more than waiting for it.
+constexpr int64_t kShortSum = 128;
 // Fewer elements than this are packed on the calling thread.
 constexpr int64_t kPackSerial = 32 << 10;
 // Products of a batch from this size on are run one after the other, by all threads together.
@@ -396,7 +398,7 @@ GemmPlan plan_gemm(const Gemm& shape) {
   // A block of B takes half of the second-level cache.
   plan.nc =
       std::max<int64_t>(1, cache.l2 / 2 / (std::max<int64_t>(1, ceil_div(s.k, plan.k_blocks)) * size * width)) * width;
-  plan.prefetch_c = s.m * s.n * size > cache.l1d;
+  plan.prefetch_c = s.m * s.n * size > (s.k < kShortSum ? cache.l2 : cache.l1d);
   // Rows that lie a multiple of a large power of two apart fall into few sets of the first-level cache, and evict each
   // other before they have been used up.
   const int64_t strips = ceil_div(s.n, width), panels = gemm_panels(s.m, plan.kernel->tile_rows);

@@ -214,3 +214,25 @@ def test_without_side_effects():
 def test_bad_arguments(make, text):
     with pytest.raises(ValueError, match=text):
         make()
+
+
+def test_state_is_found_among_the_attributes():
+    class Several(M.Metric):
+        def __init__(self):
+            super().__init__(name="several")
+            self.parts = [M.Mean(), {"inner": M.Sum()}]
+            self.count = keras.Variable(0.0, trainable=False)
+
+        def update_state(self, values):
+            for part in (self.parts[0], self.parts[1]["inner"]):
+                part.update_state(values)
+            self.count.assign_add(1)
+
+        def result(self):
+            return self.parts[0].result()
+
+    metric = Several()
+    metric.update_state([1.0, 2.0])
+    assert len(metric.variables) == 4
+    metric.reset_state()
+    assert all(float(v) == 0 for v in metric.variables)

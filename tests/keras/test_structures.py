@@ -78,6 +78,10 @@ def test_metrics_keep_their_names():
     assert " ".join(sorted(logs)) == names
     assert mse.name == "mean_squared_error"  # so that a saved model names it alike when it is loaded
     assert set(model.metrics_names) == set(logs)
+    model.compile("sgd", {"a": "mse", "b": "mse"}, metrics={"b": ["mae"], "a": ["mae", "accuracy"]})
+    logs = model.evaluate(X, (Y1, Y2), verbose=0, return_dict=True)
+    names = ["loss", "a_loss", "b_loss", "a_accuracy", "a_mae", "b_mae"]  # as Keras lists them
+    assert model.evaluate(X, (Y1, Y2), verbose=0) == [logs[name] for name in names]
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from .losses import Loss
     from .metrics import Metric
     from .models import Model, Sequential
-    from .naming import name_scope
+    from .naming import device, name_scope
     from .optimizers import Optimizer
     from .regularizers import Regularizer
     from .symbolic import KerasTensor
@@ -92,6 +92,7 @@ _NAMES = {
     "Regularizer": "regularizers",
     "Sequential": "models",
     "Variable": "variables",
+    "device": "naming",
     "name_scope": "naming",
 }
 
@@ -118,6 +119,7 @@ __all__ = [
     "config",
     "constraints",
     "datasets",
+    "device",
     "dtype_policies",
     "initializers",
     "layers",

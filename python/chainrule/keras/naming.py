@@ -53,6 +53,14 @@ def name_scope(name: str, **kwargs: Any) -> Iterator[None]:
         _scopes.names = outer
 
 
+@contextmanager
+def device(device_name: str) -> Iterator[None]:
+    """Within the block variables and tensors are on the device; there is none but ``"cpu"`` (or ``"cpu:0"``)."""
+    if str(device_name).lower() not in ("cpu", "cpu:0"):
+        raise ValueError(f"device: there is only 'cpu', got {device_name!r}.")
+    yield
+
+
 def get_uid(prefix: str = "") -> int:
     """A number that counts up from 1 for each prefix."""
     _counts[prefix] += 1

@@ -57,7 +57,7 @@ class Trainer:
     def _init_trainer(self) -> None:
         self.optimizer = None
         self.stop_training = self.stop_evaluating = self.stop_predicting = False  # set by callbacks
-        self.steps_per_execution = 1
+        self.steps_per_execution, self.jit_compile = 1, True
         self.history: Any = None
         self._compiled = False
         self._compile_loss: CompiledLoss | None = None
@@ -125,6 +125,7 @@ class Trainer:
         self._compile_loss = None if loss is None else CompiledLoss(loss, loss_weights)
         self._compile_metrics = CompiledMetrics(metrics, weighted_metrics)
         self._run_eagerly = bool(run_eagerly)
+        self.jit_compile = bool(jit_compile)
         self.steps_per_execution = 1 if steps_per_execution == "auto" else int(steps_per_execution)
         self._untraceable = False
         self._compiled = True
@@ -194,6 +195,12 @@ class Trainer:
         """The metrics with their names in logs: those of one of several outputs have its name in front."""
         shown = {} if self._compile_metrics is None else {id(e.metric): e.name for e in self._compile_metrics.entries}
         return [(shown.get(id(metric), metric.name), metric) for metric in self.metrics]
+
+    def _in_order(self, logs: dict[str, Any]) -> Any:
+        """The values of logs as Keras lists them: by metrics, and sorted what has another name than its metric."""
+        named = [name for name, metric in self._named_metrics() if name == metric.name and name in logs]
+        values = [logs[name] for name in [*named, *sorted(set(logs) - set(named))]]
+        return values[0] if len(values) == 1 else values
 
     @property
     def metrics_variables(self) -> list[Any]:
@@ -577,8 +584,7 @@ class Trainer:
         progress.end(count or loop.step, logs)
         if return_dict:
             return logs
-        values = list(logs.values())
-        return values[0] if len(values) == 1 else values
+        return self._in_order(logs)
 
     # ---- predict
 
@@ -756,5 +762,4 @@ class Trainer:
         logs = self.get_metrics_result(mode)
         if return_dict:
             return logs
-        values = list(logs.values())
-        return values[0] if len(values) == 1 else values
+        return self._in_order(logs)

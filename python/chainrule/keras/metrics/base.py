@@ -54,9 +54,18 @@ class Metric:
 
     @property
     def variables(self) -> list[Variable]:
-        """The state."""
-        nested = [v for m in self.__dict__.values() if isinstance(m, Metric) for v in m.variables]
-        return self._variables + nested
+        """The state: the variables among the attributes and those of metrics there, also inside lists."""
+        found = {id(v): v for v in self._variables}
+        stack = list(vars(self).values())[::-1]
+        while stack:
+            item = stack.pop()
+            if isinstance(item, Metric):
+                found.update((id(v), v) for v in item.variables)
+            elif isinstance(item, Variable):
+                found[id(item)] = item
+            elif isinstance(item, (list, tuple, dict)):
+                stack.extend(reversed(list(item.values() if isinstance(item, dict) else item)))
+        return list(found.values())
 
     def add_variable(
         self, shape: Any, initializer: Any, dtype: Any = None, aggregation: str = "sum", name: str | None = None

@@ -167,6 +167,9 @@ PyObject* write_out(const Op& op, const Tensor& result, PyObject* out) {
   } else {
     require_writable(target, "output array is read-only");
     require_values(result, op.name);
+    if (has_node(result) && recording())
+      raise_format(PyExc_NotImplementedError,
+                   "[%s] out= is a numpy.ndarray, in which the gradient would be lost; pass a tensor", op.name);
     copy_into(target, result);
   }
   return Py_NewRef(out);
@@ -184,6 +187,25 @@ bool is_foreign_call(PyObject* const* inputs, Py_ssize_t count) {
     }
   }
   return foreign;
+}
+
+// chainrule.numpy's function that follows what NumPy's ufunc does: the ufunc of its name, or a method of that. Empty
+// where the ufunc is none of NumPy's own.
+Object own_function(PyObject* ufunc, PyObject* method) {
+  const Object name = Object::steal(PyObject_GetAttrString(ufunc, "__name__"));
+  const Object theirs = attribute_or_none(numpy_module(), PyUnicode_AsUTF8(name.get()));
+  if (theirs.get() != ufunc) return {};
+  Object own = import_attribute("chainrule.numpy", PyUnicode_AsUTF8(name.get()));
+  if (PyUnicode_CompareWithASCIIString(method, "__call__") == 0) return own;
+  return Object::steal(PyObject_GetAttr(own.get(), method));
+}
+
+bool holds_floats(PyObject* result) {
+  if (is_tensor(result)) return is_float(dtype_of(result));
+  if (!PyTuple_CheckExact(result)) return is_numpy_array(result) || is_numpy_scalar(result);
+  for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(result); ++i)
+    if (holds_floats(PyTuple_GET_ITEM(result, i))) return true;
+  return false;
 }
 
 PyObject* call_ufunc_as_op(const Op& op, PyObject* const* inputs, Py_ssize_t count, PyObject* out) {
@@ -231,8 +253,12 @@ PyObject* tensor_array_ufunc(PyObject*, PyObject* arguments, PyObject* keywords)
       if (const Op* op = op_of_ufunc(ufunc))
         if (PyObject* result = call_ufunc_as_op(*op, inputs, count - 2, out)) return result;
     }
-    const Object function = Object::steal(PyObject_GetAttr(ufunc, method));
     const Object positional = Object::steal(PyTuple_GetSlice(arguments, 2, count));
+    bool followed = false;
+    for (Py_ssize_t i = 0; i < count - 2; ++i) followed = followed || is_followed(inputs[i]);
+    if (followed)
+      if (const Object own = own_function(ufunc, method)) return PyObject_Call(own.get(), positional.get(), keywords);
+    const Object function = Object::steal(PyObject_GetAttr(ufunc, method));
     const Object plain = with_arrays(positional.get());
     const Object plain_keywords = keywords ? with_arrays(keywords) : Object();
     const Object result = Object::steal(PyObject_Call(function.get(), plain.get(), plain_keywords.get()));
@@ -242,7 +268,14 @@ PyObject* tensor_array_ufunc(PyObject*, PyObject* arguments, PyObject* keywords)
         if (is_tensor(PyTuple_GET_ITEM(outs, i))) handle_of(PyTuple_GET_ITEM(outs, i)).bump_version();
       return Py_NewRef(PyTuple_GET_SIZE(outs) == 1 ? PyTuple_GET_ITEM(outs, 0) : outs);
     }
-    return with_tensors(result.get()).release();
+    const Object tensors = with_tensors(result.get());
+    if (followed && holds_floats(tensors.get())) {
+      const Object name = Object::steal(PyObject_GetAttrString(ufunc, "__name__"));
+      raise_format(PyExc_NotImplementedError,
+                   "%U.%U has no gradient here; pass chainrule.stop_gradient(x) to use its result as a constant",
+                   name.get(), method);
+    }
+    return Object(tensors).release();
   });
 }
 

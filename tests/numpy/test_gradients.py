@@ -389,6 +389,39 @@ def test_others(name):
     _check(name, _scalar(function), inputs)
 
 
+# Called by NumPy's own names, on arrays that a gradient follows.
+NUMPYS: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "ufunc": (lambda x: numpy.hypot(x, 2.0), (X,)),
+    "function": (lambda x: numpy.linalg.norm(x, axis=0), (S,)),
+    "reduce": (lambda x: numpy.add.reduce(x * x), (S,)),
+    "accumulate": (lambda x: numpy.multiply.accumulate(x, axis=1), (S,)),
+    "outer": (lambda x, y: numpy.subtract.outer(x, y), (V, W)),
+    "where": (lambda x: numpy.multiply(x, x, where=MASK, out=np.ones((3, 4))), (S,)),
+}
+
+
+@pytest.mark.parametrize("name", NUMPYS)
+def test_called_by_numpy(name):
+    function, inputs = NUMPYS[name]
+    _check(name, _scalar(function), inputs)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: numpy.spacing(x),
+        lambda x: numpy.hypot.reduce(x),
+        lambda x: numpy.frompyfunc(abs, 1, 1)(x),
+        lambda x: numpy.multiply(x, x, out=numpy.zeros((3, 4))),
+        lambda x: np.multiply(x, x, out=numpy.zeros((3, 4))),
+        lambda x: np.add(x, x, out=numpy.zeros((3, 4)), where=MASK),
+    ],
+)
+def test_what_numpy_computes_alone_is_no_silent_constant(function):
+    with pytest.raises(NotImplementedError, match="gradient"):
+        chainrule.grad(lambda x: np.sum(function(x)))(np.asarray(S))
+
+
 @pytest.mark.parametrize("name", COMPLEX)
 def test_complex(name):
     function, inputs = COMPLEX[name]

@@ -70,6 +70,10 @@ def write_out(name: str, result: Any, out: Any, where: Any = True, casting: Any 
     if where is not True:
         result = ops.where(where, ops.cast(result, out.dtype), out)
     if isinstance(out, numpy.ndarray):
+        if not result.is_traced and needs_ops(result):
+            raise NotImplementedError(
+                f"chainrule.numpy.{name}: out= is a numpy.ndarray, in which the gradient would be lost; pass a tensor"
+            )
         numpy.copyto(out, result.numpy(), casting=casting)
     else:
         out[...] = result

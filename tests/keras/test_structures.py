@@ -234,3 +234,15 @@ def test_losses_are_those_of_the_last_call():
         assert len(model.losses) == 2
     layer(2 * X)
     np.testing.assert_allclose(layer.losses[0], 2 * X.mean(), rtol=1e-5)
+
+
+def test_function():
+    a, b = keras.Input((3,)), keras.Input((3,))
+    function = keras.Function([a, b], {"sum": a + b, "twice": layers.ReLU()(2 * a)})
+    outputs = function([X, -X])
+    np.testing.assert_allclose(outputs["sum"], np.zeros_like(X))
+    np.testing.assert_allclose(outputs["twice"], np.maximum(2 * X, 0))
+    assert len(function.operations) == 3
+    assert function.compute_output_shape([(5, 3), (5, 3)]) == {"sum": (5, 3), "twice": (5, 3)}
+    with pytest.raises(ValueError, match="expects 2 input"):
+        function(X)

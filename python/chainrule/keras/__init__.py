@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from .constraints import Constraint
     from .dtype_policies import DTypePolicy, FloatDTypePolicy
+    from .function import Function
     from .initializers import Initializer
     from .layers import Input, InputSpec, Layer
     from .losses import Loss
@@ -80,6 +81,7 @@ _NAMES = {
     "Constraint": "constraints",
     "DTypePolicy": "dtype_policies",
     "FloatDTypePolicy": "dtype_policies",
+    "Function": "function",
     "Initializer": "initializers",
     "Input": "layers",
     "InputSpec": "layers",
@@ -101,6 +103,7 @@ __all__ = [
     "Constraint",
     "DTypePolicy",
     "FloatDTypePolicy",
+    "Function",
     "Initializer",
     "Input",
     "InputSpec",

@@ -14,6 +14,8 @@
 #include "bind/promote.h"
 #include "bind/subscript.h"
 #include "bind/tensor_type.h"
+#include "graph/tape.h"
+#include "graph/trace.h"
 #include "ops/functions.h"
 
 namespace chainrule {
@@ -149,8 +151,42 @@ const char* read_order(PyObject* keywords, const char* method) {
   return text;
 }
 
+// The view of a tensor without gaps, outside of any recording, for lengths that fit; an empty one where the op has more
+// to think about.
+Tensor reshaped_shortly(const Tensor& x, PyObject* arguments) {
+  PyObject* lengths = arguments;
+  if (PyTuple_GET_SIZE(arguments) == 1 && PyTuple_CheckExact(PyTuple_GET_ITEM(arguments, 0)))
+    lengths = PyTuple_GET_ITEM(arguments, 0);
+  const Py_ssize_t count = PyTuple_GET_SIZE(lengths);
+  const std::int64_t size = x.size();
+  if (count > kMaxDims || size == 0 || x.is_placeholder() || has_node(x) || Trace::current() || !x.is_contiguous())
+    return {};
+  Shape shape;
+  std::int64_t known = 1;
+  int open = -1;
+  for (int i = 0; i < count; ++i) {
+    PyObject* const item = PyTuple_GET_ITEM(lengths, i);
+    if (!PyLong_CheckExact(item)) return {};
+    int overflow;
+    const long long length = PyLong_AsLongLongAndOverflow(item, &overflow);
+    if (length == -1 && !overflow && open < 0) {
+      open = i;
+    } else if (overflow || length < 1 || length > size / known) {
+      return {};
+    } else {
+      known *= length;
+    }
+    shape.push_back(length);
+  }
+  if (open >= 0 ? size % known != 0 : size != known) return {};
+  if (open >= 0) shape[open] = size / known;
+  return x.view(shape, contiguous_strides(shape), 0);
+}
+
 PyObject* reshape_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=] {
+    if (!keywords)
+      if (Tensor result = reshaped_shortly(handle_of(self), arguments)) return wrap_view(std::move(result), self);
     return wrap_view(reshaped(handle_of(self), integers_of(arguments), read_order(keywords, "reshape")), self);
   });
 }

@@ -252,7 +252,8 @@ def arange(
     if type(start_or_stop) is int and device is None:
         make: Any = numpy.arange
         result = make(*args, dtype)
-        return _core.from_numpy(result) if result.dtype in _DTYPES else result
+        plain = dtype is None and type(args[1]) is int
+        return _core.from_numpy(result) if plain or result.dtype in _DTYPES else result
     return call_numpy("arange", numpy.arange, args, {"dtype": dtype, "device": device})
 
 

@@ -263,7 +263,7 @@ def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", or
 
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """How many elements aren't zero."""
-    if takes_foreign(a):
+    if not needs_ops(a):
         return call_numpy("count_nonzero", numpy.count_nonzero, (a, axis), {"keepdims": keepdims})
     a = tensor(a)
     return ops.sum(a if a.dtype.kind == "b" else ops.not_equal(a, 0), axis, keepdims)

@@ -72,6 +72,14 @@ std::vector<uint8_t> bytes_of(DType t, int64_t count, uint64_t seed) {
       for (uint8_t& v : x) v &= 1;
       return x;
     }
+    case DType::F16:
+    case DType::BF16: {  // any finite ones: which of two NaNs a sum keeps is nobody's promise
+      std::vector<uint16_t> x = values<uint16_t>(count, seed);
+      const uint16_t exponent = t == DType::F16 ? 0x7C00 : 0x7F80;
+      for (uint16_t& v : x)
+        if ((v & exponent) == exponent) v ^= exponent & -exponent;
+      return raw(x);
+    }
     case DType::I8:
       return raw(values<int8_t>(count, seed));
     case DType::I16:

@@ -212,7 +212,12 @@ CR_INLINE Vec<float> to_float(Pair<double> a) {
     for (int i = 0; i < Vec<double>::kLanes; ++i) r.v[i] = double_function(a.v[i]); \
     return r;                                                                       \
   }
+#if defined(CR_AVX512_BUILTINS)
+CR_INLINE Vec<float> sqrt(Vec<float> a) { return Vec<float>(instruction::sqrt(a.v)); }
+CR_INLINE Vec<double> sqrt(Vec<double> a) { return Vec<double>(instruction::sqrt(a.v)); }
+#else
 CR_SIMD_LANES(sqrt, __builtin_sqrtf, __builtin_sqrt)
+#endif
 CR_SIMD_LANES(floor, __builtin_floorf, __builtin_floor)
 CR_SIMD_LANES(ceil, __builtin_ceilf, __builtin_ceil)
 CR_SIMD_LANES(trunc, __builtin_truncf, __builtin_trunc)

@@ -12,7 +12,7 @@ namespace {
 
 enum class Rule { sgd, adam, rmsprop };
 
-constexpr std::int64_t kPiece = 16384;
+constexpr std::int64_t kPiece = 4096;
 
 struct Piece {
   int tensor;

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -59,10 +60,50 @@ bool spin(Clock::duration limit, const Done& done) {
   }
 }
 
-// The pool has one job slot. `remaining` is the only door to it: a thread that takes a positive value off it holds a
-// chunk of the job now in the slot, and that job cannot return before the chunk is counted in `finished`. So the plain
-// fields may be read after a claim, and a worker that comes late finds nothing to claim (or a chunk of the next job,
-// which is as good) and touches nothing else. The slot is written only by the owner, between two jobs.
+// What is left of a job: one bit for each of its spans, which are runs of neighbouring chunks (single chunks, up to
+// kSpans of them). A thread claims by clearing a bit. It begins at its own home and goes on to its neighbours', so that
+// a thread meets the same part of an array in loop after loop, where its caches still hold it.
+class Unclaimed {
+ public:
+  static constexpr std::int64_t kSpans = 192;  // with what a worker reads besides, one cache line
+
+  // Only while nothing is left. The first span isn't put in: it is the caller's.
+  void fill(std::int64_t spans) {
+    const std::int64_t words = (spans + 63) / 64;
+    for (std::int64_t w = words - 1; w >= 0; --w) {
+      const std::int64_t bits = std::min<std::int64_t>(spans - 64 * w, 64);
+      word_[w].store((~std::uint64_t{0} >> (64 - bits)) - (w == 0 ? 1 : 0), std::memory_order_seq_cst);
+    }
+  }
+  bool any() const {
+    std::uint64_t bits = 0;
+    for (const auto& word : word_) bits |= word.load(std::memory_order_seq_cst);
+    return bits != 0;
+  }
+  // The first free span from `home` on, in a circle; -1 if there is none.
+  std::int64_t claim(std::int64_t home) {
+    const std::int64_t start = home / 64;
+    std::uint64_t from_home = ~std::uint64_t{0} << (home % 64);
+    for (std::int64_t i = 0; i <= kWords; ++i, from_home = ~std::uint64_t{0}) {
+      std::atomic<std::uint64_t>& word = word_[(start + i) % kWords];
+      while (const std::uint64_t free = word.load(std::memory_order_relaxed) & from_home) {
+        const std::uint64_t bit = free & (~free + 1);
+        if (word.fetch_and(~bit, std::memory_order_acq_rel) & bit)
+          return (start + i) % kWords * 64 + __builtin_ctzll(bit);
+      }
+    }
+    return -1;
+  }
+
+ private:
+  static constexpr std::int64_t kWords = kSpans / 64;
+  std::atomic<std::uint64_t> word_[kWords] = {};
+};
+
+// The pool has one job slot. `unclaimed` is the only door to it: a thread that clears a bit there holds a span of the
+// job now in the slot, and that job cannot return before the span is counted in `finished`. So the plain fields may be
+// read after a claim, and a worker that comes late finds nothing to claim (or a span of the next job, which is as good)
+// and touches nothing else. The slot is written only by the owner, between two jobs.
 class Pool {
  public:
   // Runs the job and returns true, or returns false where the caller has to run it alone.
@@ -71,17 +112,19 @@ class Pool {
     start_workers();
     fn_ = fn;
     context_ = context;
+    const std::int64_t spans = std::min(chunks, Unclaimed::kSpans);
     chunks_ = chunks;
+    spans_.store(spans, std::memory_order_relaxed);
     mode_ = float_mode();
     finished_.store(0, std::memory_order_relaxed);
-    remaining_.store(chunks - 1, std::memory_order_seq_cst);  // chunk 0 is the caller's
-    if (sleeping_.load(std::memory_order_seq_cst) > 0) wake(chunks - 1);
+    unclaimed_.fill(spans);
+    if (sleeping_.load(std::memory_order_seq_cst) > 0) wake(spans - 1);
 
     t_inside = true;
-    run_chunk(0);
-    const std::int64_t mine = 1 + run_claimed();
+    run_span(0);
+    const std::int64_t mine = 1 + run_claimed(0);
     t_inside = false;
-    wait_for(chunks - mine);
+    wait_for(spans - mine);
 
     std::exception_ptr error;
     if (failed_.load(std::memory_order_relaxed)) {
@@ -119,6 +162,13 @@ class Pool {
   void leave_hot() { hot_.fetch_sub(1, std::memory_order_relaxed); }
 
  private:
+  void run_span(std::int64_t span) noexcept {
+    const std::int64_t spans = spans_.load(std::memory_order_relaxed);
+    if (spans == chunks_) return run_chunk(span);
+    const std::int64_t end = (span + 1) * chunks_ / spans;
+    for (std::int64_t chunk = span * chunks_ / spans; chunk < end; ++chunk) run_chunk(chunk);
+  }
+
   void run_chunk(std::int64_t chunk) noexcept {
     try {
       fn_(context_, chunk);
@@ -133,14 +183,17 @@ class Pool {
     }
   }
 
-  // Runs chunks for as long as there are any and returns how many.
-  std::int64_t run_claimed() noexcept {
+  // Runs spans for as long as there are any and returns how many. Thread 0 is the caller.
+  std::int64_t run_claimed(std::int64_t thread) noexcept {
     std::int64_t count = 0;
-    while (remaining_.load(std::memory_order_relaxed) > 0) {
-      const std::int64_t left = remaining_.fetch_sub(1, std::memory_order_acq_rel);
-      if (left <= 0) break;
+    // The sizes are those of a job that may be over, and then the home is somebody else's: that costs locality alone.
+    while (unclaimed_.any()) {
+      const std::int64_t threads = wanted_.load(std::memory_order_relaxed) + 1;
+      const std::int64_t home = thread * spans_.load(std::memory_order_relaxed) / threads;
+      const std::int64_t span = unclaimed_.claim(home);
+      if (span < 0) break;
       if (float_mode() != mode_) set_float_mode(mode_);
-      run_chunk(chunks_ - left);
+      run_span(span);
       ++count;
     }
     return count;
@@ -157,7 +210,7 @@ class Pool {
 
   void wake(std::int64_t count) {
     {
-      std::lock_guard<std::mutex> lock(mutex_);  // a worker is either asleep now or will see `remaining`
+      std::lock_guard<std::mutex> lock(mutex_);  // a worker is either asleep now or will see `unclaimed`
     }
     if (count >= sleeping_.load(std::memory_order_relaxed)) {
       wake_up_.notify_all();
@@ -190,11 +243,11 @@ class Pool {
   void work(int id) {
     t_inside = true;
     const auto is_wanted = [&] { return id < wanted_.load(std::memory_order_relaxed); };
-    const auto has_work = [&] { return remaining_.load(std::memory_order_relaxed) > 0; };
+    const auto has_work = [&] { return unclaimed_.any(); };
     const auto is_hot = [&] { return hot_.load(std::memory_order_relaxed) > 0; };
     for (;;) {
       while (is_wanted() && (spin(kSpin, has_work) || is_hot())) {
-        const std::int64_t count = run_claimed();
+        const std::int64_t count = run_claimed(id + 1);
         if (count == 0) continue;
         finished_.fetch_add(count, std::memory_order_seq_cst);
         if (caller_sleeps_.load(std::memory_order_seq_cst)) {
@@ -209,17 +262,15 @@ class Pool {
         parked_.wait(lock, is_wanted);
       } else {
         sleeping_.fetch_add(1, std::memory_order_seq_cst);
-        wake_up_.wait(lock, [&] {
-          return !is_wanted() || remaining_.load(std::memory_order_seq_cst) > 0 ||
-                 hot_.load(std::memory_order_seq_cst) > 0;
-        });
+        wake_up_.wait(lock, [&] { return !is_wanted() || has_work() || hot_.load(std::memory_order_seq_cst) > 0; });
         sleeping_.fetch_sub(1, std::memory_order_relaxed);
       }
     }
   }
 
   // What workers read to find and run a chunk sits on one cache line, what they write when they are done on another.
-  alignas(128) std::atomic<std::int64_t> remaining_{0};
+  alignas(128) Unclaimed unclaimed_;
+  std::atomic<std::int64_t> spans_{1};
   ChunkFn fn_ = nullptr;
   void* context_ = nullptr;
   std::int64_t chunks_ = 0;

@@ -2,7 +2,8 @@
 // Invariants: what a chunk computes depends on its index alone, never on the thread that runs it, so results are the
 // same for any thread count. Chunks are claimed as threads come free, the caller works too, and a call returns when its
 // chunks are done, not when every worker has woken: a worker put to sleep by the system delays only the chunk it holds.
-// A nested call, a call while another Python thread owns the pool, and any call in a forked child run serially.
+// Each thread begins with a part of its own, the same in every call of as many chunks, and helps others when it is
+// done. A nested call, a call while another Python thread owns the pool, and any call in a forked child run serially.
 #pragma once
 
 #include <cstdint>

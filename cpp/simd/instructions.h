@@ -100,8 +100,8 @@ CR_INLINE F64 mantissa(F64 x) {
 
 // The root, rounded correctly as the divider rounds it, in half its time where all lanes lie within [2^-100, infinity):
 // Goldschmidt's iteration from an estimate of 14 bits, then Markstein's correction by the exact residual x - s^2, which
-// rounds correctly once s and h = 1 / (2 s) are within an ulp (P. Markstein, "Computation of elementary functions on the
-// IBM RISC System/6000 processor", 1990). Below 2^-102 the residual would be subnormal.
+// rounds correctly once s and h = 1 / (2 s) are within an ulp (P. Markstein, "Computation of elementary functions on
+// the IBM RISC System/6000 processor", 1990). Below 2^-102 the residual would be subnormal.
 CR_INLINE F32 sqrt(F32 x) {
   constexpr int kLowest = 0x0d800000, kInfinity = 0x7f800000;
   const I32 above = (I32)x - kLowest, span = kInfinity - kLowest - I32{};
@@ -110,7 +110,9 @@ CR_INLINE F32 sqrt(F32 x) {
     return __builtin_ia32_sqrtps512_mask(x, F32{}, 0xffff, kCurrentRounding);
   }
   const F32 half = 0.5f - F32{}, estimate = __builtin_ia32_rsqrt14ps512_mask(x, F32{}, 0xffff);
-  const auto fma = [](F32 a, F32 b, F32 c) { return __builtin_ia32_vfmaddps512_mask(a, b, c, 0xffff, kCurrentRounding); };
+  const auto fma = [](F32 a, F32 b, F32 c) {
+    return __builtin_ia32_vfmaddps512_mask(a, b, c, 0xffff, kCurrentRounding);
+  };
   F32 s = x * estimate, h = estimate * half;
   const F32 r = fma(-h, s, half);
   s = fma(s, r, s);

@@ -37,7 +37,8 @@ INSTANTIATE_TEST_SUITE_P(Counts, Threads, testing::Values(1, 2, 3, 8));
 
 TEST_P(Threads, RunEachChunkOnce) {
   EXPECT_EQ(num_threads(), GetParam());
-  for (std::int64_t chunks : {0, 1, 2, 3, 7, 64, 1000, 100000}) expect_each_chunk_once(chunks);
+  for (std::int64_t chunks : {0, 1, 2, 3, 7, 64, 65, 128, 191, 192, 193, 400, 1000, 100000})
+    expect_each_chunk_once(chunks);
 }
 
 TEST_P(Threads, ManySmallJobs) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "kernels/gemm.h"
@@ -30,6 +31,12 @@ constexpr double kPackACost = 0.7, kStoreBCost = 0.8, kPackBCost = 1.4, kInPlace
 constexpr double kWaitCost = 0.03;
 // Below so many terms, fetching C ahead from the second-level cache costs more than waiting for it.
 constexpr int64_t kShortSum = 128;
+// Columns of a transposed A with more terms than this are read in place for few columns of B.
+constexpr int64_t kShortColumn = 16;
+// The sets of a first-level cache whose lines are found before the address is translated repeat every page.
+constexpr int64_t kSetPeriod = 4096;
+// Strips from which on it pays to pack rows of A that don't crowd the first-level cache.
+constexpr int64_t kManyStrips = 64;
 // Fewer elements than this are packed on the calling thread.
 constexpr int64_t kPackSerial = 32 << 10;
 // Products of a batch from this size on are run one after the other, by all threads together.
@@ -216,13 +223,16 @@ void run_dot(const GemmPlan& plan, const void* a, const void* b, void* c, const 
 }
 
 // ---- C^T = B^T A^T ------------------------------------------------------------------------------
+// With few rows of A, which is packed, or with few columns of B, where A lies transposed and is read as it is.
 void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias, bool alone) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
   const int64_t width = kernel.tile_cols, strips = ceil_div(s.m, width), panels = gemm_panels(s.n, kernel.tile_rows);
-  void* packed = thread_scratch(kSharedSlot, strips * width * s.k * size + GemmKernels::kPackSlackBytes);
-  for (int64_t j = 0; j < s.m; j += width) {
+  const bool packs = s.a_row != 1;
+  void* packed =
+      packs ? thread_scratch(kSharedSlot, strips * width * s.k * size + GemmKernels::kPackSlackBytes) : nullptr;
+  for (int64_t j = 0; packs && j < s.m; j += width) {
     kernel.pack(at(packed, j * s.k, size), width, at(a, j * s.a_row, size), s.a_row, s.a_col, std::min(width, s.m - j),
                 s.k);
   }
@@ -238,11 +248,14 @@ void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c,
     block.a = at(b, r.begin * s.b_col, size);
     block.a_row = s.b_col;
     block.a_col = s.b_row;
-    block.b = at(packed, q.begin * s.k, size);
+    block.b = packs ? at(packed, q.begin * s.k, size) : at(a, q.begin, size);
+    block.b_row = s.a_col;
+    block.b_col = 1;
     block.c = at(c, q.begin * s.c_row + r.begin, size);
     block.c_row = s.c_row;
     block.bias = bias ? at(bias, r.begin, size) : nullptr;
-    block.b_packed = block.c_transposed = true;
+    block.b_packed = packs;
+    block.c_transposed = true;
     block.accumulate = s.accumulate;
     block.relu = plan.relu;
     kernel.block(block);
@@ -388,8 +401,11 @@ GemmPlan plan_gemm(const Gemm& shape) {
   }
   const int64_t size = wide ? 8 : 4, width = plan.kernel->tile_cols;
   const CacheSizes& cache = cache_sizes();
-  if (!s.b_packed && s.b_row == 1 && s.b_col != 1 && s.m <= 4 * width && s.m * s.n + s.m * s.k < s.k * s.n &&
-      round_up(s.m, width) * s.k * size <= cache.l2 / 2) {
+  const bool few_rows = s.b_row == 1 && s.b_col != 1 && s.m <= 4 * width && s.m * s.n + s.m * s.k < s.k * s.n &&
+                        round_up(s.m, width) * s.k * size <= cache.l2 / 2;
+  const bool few_columns =
+      s.a_row == 1 && s.a_col != 1 && s.n <= 2 * plan.kernel->tile_rows && s.m >= 4 * width && s.k > kShortColumn;
+  if (!s.b_packed && (few_rows || few_columns)) {
     plan.path = GemmPath::transposed;
     return plan;
   }
@@ -399,11 +415,12 @@ GemmPlan plan_gemm(const Gemm& shape) {
   plan.nc =
       std::max<int64_t>(1, cache.l2 / 2 / (std::max<int64_t>(1, ceil_div(s.k, plan.k_blocks)) * size * width)) * width;
   plan.prefetch_c = s.m * s.n * size > (s.k < kShortSum ? cache.l2 : cache.l1d);
-  // Rows that lie a multiple of a large power of two apart fall into few sets of the first-level cache, and evict each
-  // other before they have been used up.
   const int64_t strips = ceil_div(s.n, width), panels = gemm_panels(s.m, plan.kernel->tile_rows);
-  const bool crowded = s.a_row * size % 2048 == 0;
-  plan.pack_a = strips >= (s.a_row == 1 ? (s.k > 64 ? 4 : 16) : s.a_col != 1 ? 2 : crowded ? 3 : 12);
+  // Rows that lie a multiple of a large power of two apart fall into few sets of the first-level cache, and evict each
+  // other before they have been used up; B and C need some of its ways too.
+  const int64_t step = s.a_row * size, sets = kSetPeriod / std::gcd(step, kSetPeriod);
+  const bool crowded = ceil_div(std::min<int64_t>(s.m, plan.kernel->tile_rows), sets) > cache.l1d / kSetPeriod - 4;
+  plan.pack_a = strips >= (s.a_row == 1 ? (s.k > 64 ? 4 : 16) : s.a_col != 1 ? 2 : crowded ? 3 : kManyStrips);
   plan.pack_b = !s.b_packed && (s.b_col != 1 || (panels >= 3 && s.k * s.n * size > cache.l1d / 2));
   plan.whole = !plan.pack_a && !plan.pack_b && plan.k_blocks == 1 && s.n <= plan.nc;
   return plan;

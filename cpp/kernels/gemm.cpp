@@ -50,10 +50,12 @@ CR_INLINE Vector<T> relu(Vector<T> v) {
   return v < Vector<T>{} ? Vector<T>{} : v;  // keeps nan
 }
 
-// Steps of k that lie between a line's prefetch into the first-level cache and its use.
-constexpr int kAhead = 10;
-
 enum class RowsOfA { adjacent, apart };
+
+// Steps of k that lie between a line's prefetch into the first-level cache and its use: farther off, what another core
+// has just written arrives in time; but rows of A apart need that cache themselves.
+template <RowsOfA Rows>
+constexpr int kAhead = Rows == RowsOfA::adjacent ? 20 : 10;
 
 template <int H, RowsOfA Rows>
 constexpr int kPointers = Rows == RowsOfA::adjacent ? 1 : (H + 2) / 3;
@@ -83,7 +85,7 @@ CR_INLINE void multiply_step(const T* const* a, int64_t a_row, int offset, const
 template <class T, int H, int NV, bool Whole, RowsOfA Rows, bool Store>
 CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)[H][NV]) {
   constexpr int kStore = kTileVectors * kLanes<T>, kUnroll = 4;
-  const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row, b_ahead = kAhead * b_row;
+  const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row, b_ahead = kAhead<Rows> * b_row;
   const T *a[kPointers<H, Rows>], *b = t.b;
   T* to = Store ? t.store : nullptr;
   CR_UNROLL(8)
@@ -113,7 +115,7 @@ CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)
     const int64_t end = p - p / row;
     for (; p > end; --p) {
       if (Rows == RowsOfA::adjacent) {
-        __builtin_prefetch(a[0] + kAhead * kTileRows, 0, 3);
+        __builtin_prefetch(a[0] + kAhead<Rows> * kTileRows, 0, 3);
         __builtin_prefetch(ahead, 0, 2);
         ahead += t.ahead_step;
       }

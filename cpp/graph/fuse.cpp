@@ -78,8 +78,13 @@ std::vector<Instruction> drop_repeated(const std::vector<Instruction>& instructi
   return kept;
 }
 
-// A product (matmul, conv), then + bias, then a unary activation, each the only reader of the one before: one
-// instruction.
+// Whether one tensor can be read element by element beside the other.
+bool same_layout(const SlotView& a, const SlotView& b) {
+  return is_whole(a) && a.shape == b.shape && a.dtype == b.dtype;
+}
+
+// A product (matmul, conv), then + bias, then a unary activation, then (matmul) a binary op with another tensor of the
+// result's shape, each the only reader of the one before: one instruction.
 std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, std::size_t n_slots,
                                         const std::vector<int>& output_slots) {
   const std::vector<int> uses = count_uses(instructions, n_slots, output_slots);
@@ -98,8 +103,11 @@ std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, s
     if (!instructions[i].op->fused || !is_float(instructions[i].outputs[0].dtype)) continue;
     Instruction product = instructions[i];
     product.op = find_op(product.op->fused);
-    product.attrs.push_back(Attr::of(-1));
-    product.inputs.push_back(SlotView());
+    const std::size_t first_attr = product.attrs.size();
+    while (product.attrs.size() < product.op->attrs.size())
+      product.attrs.push_back(product.op->attrs[product.attrs.size()].default_value);
+    constexpr std::size_t kBias = 2, kOther = 3;
+    product.inputs.resize(product.op->tensors.size());
     std::size_t at = i;
     const std::int64_t columns =
         product.outputs[0].shape.ndim ? product.outputs[0].shape[product.outputs[0].shape.ndim - 1] : 0;
@@ -113,7 +121,7 @@ std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, s
         const SlotView& value = add.inputs[static_cast<std::size_t>(mine)];
         if (bias.slot != value.slot && value.shape == product.outputs[0].shape && is_whole(value) &&
             bias.shape.ndim == 1 && bias.shape[0] == columns && (columns == 1 || bias.strides[0] == 1)) {
-          product.inputs.back() = bias;
+          product.inputs[kBias] = bias;
           product.outputs = add.outputs;
           gone[at] = true;
           at = next;
@@ -125,8 +133,22 @@ std::vector<Instruction> fuse_epilogues(std::vector<Instruction> instructions, s
       if (activation.op->opcode >= 0 && activation.inputs.size() == 1 && is_whole(activation.inputs[0]) &&
           activation.outputs[0].shape == product.outputs[0].shape &&
           activation.outputs[0].dtype == product.outputs[0].dtype) {
-        product.attrs.back() = Attr::of(activation.op->opcode);
+        product.attrs[first_attr] = Attr::of(activation.op->opcode);
         product.outputs = activation.outputs;
+        gone[at] = true;
+        at = next;
+      }
+    }
+    const bool combines = product.inputs.size() > kOther && !is_half(product.outputs[0].dtype);
+    if (const std::size_t next = combines ? only_reader(at, product.outputs[0].slot) : 0) {
+      const Instruction& binary = instructions[next];
+      if (binary.op->opcode >= 0 && binary.inputs.size() == 2 && same_layout(binary.inputs[0], product.outputs[0]) &&
+          same_layout(binary.inputs[1], product.outputs[0]) && same_layout(binary.outputs[0], product.outputs[0])) {
+        const int mine = binary.inputs[0].slot == product.outputs[0].slot ? 0 : 1;
+        product.inputs[kOther] = binary.inputs[static_cast<std::size_t>(1 - mine)];
+        product.attrs[first_attr + 1] = Attr::of(binary.op->opcode);
+        product.attrs[first_attr + 2] = Attr::of(mine);
+        product.outputs = binary.outputs;
         gone[at] = true;
         at = next;
       }

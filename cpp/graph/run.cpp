@@ -23,11 +23,13 @@ std::string step_name(const Unit& unit) {
     return text + "]";
   }
   text = unit.instruction.op->name;
-  // Products that took an activation in (Op::fused) carry its opcode as their last attribute.
+  // Products that took other ops in (Op::fused) carry their opcodes.
   const std::vector<AttrParam>& attrs = unit.instruction.op->attrs;
-  if (!attrs.empty() && std::strcmp(attrs.back().name, "activation") == 0 && unit.instruction.attrs.back().integer >= 0)
-    text +=
-        std::string("<") + elementwise_op(static_cast<ElementwiseOp>(unit.instruction.attrs.back().integer)).name + ">";
+  for (std::size_t i = 0; i < attrs.size(); ++i) {
+    const bool is_opcode = std::strcmp(attrs[i].name, "activation") == 0 || std::strcmp(attrs[i].name, "combine") == 0;
+    const std::int64_t opcode = is_opcode ? unit.instruction.attrs[i].integer : -1;
+    if (opcode >= 0) text += std::string("<") + elementwise_op(static_cast<ElementwiseOp>(opcode)).name + ">";
+  }
   return text;
 }
 

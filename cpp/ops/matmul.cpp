@@ -4,6 +4,7 @@
 
 #include <type_traits>
 
+#include "ops/elementwise.h"
 #include "ops/functions.h"
 #include "ops/support.h"
 #include "ops/walk.h"
@@ -73,11 +74,12 @@ Walk walk_rows(const Tensor& a) {
 bool prepare(const Call& call, std::vector<Tensor>& prepared) {
   const Tensor &a = call.in(0), &b = call.in(1);
   const bool copy_a = one_matrix(a, b) && walk_rows(a).ndim > 1;
-  const bool copy_bias = call.has(2) && !call.in(2).is_contiguous();
-  if (a.dtype() == b.dtype() && !copy_a && !copy_bias) return false;
+  bool copies_rest = false;  // the bias and d must be contiguous
+  for (int i = 2; i < call.n_inputs; ++i) copies_rest = copies_rest || (call.has(i) && !call.in(i).is_contiguous());
+  if (a.dtype() == b.dtype() && !copy_a && !copies_rest) return false;
   const DType dtype = promote(a.dtype(), b.dtype());
   for (int i = 0; i < call.n_inputs; ++i) {
-    const bool copy = i == 0 ? copy_a : i == 2 && copy_bias;
+    const bool copy = i == 0 ? copy_a : i >= 2 && call.has(i);
     Tensor x = call.has(i) ? fn::cast(call.in(i), dtype) : Tensor();
     prepared.push_back(copy && !x.is_contiguous() ? call_op("copy", {x}) : x);
   }
@@ -100,24 +102,31 @@ void infer(const Call& call, std::vector<Output>& outputs) {
 
 // ---- floats: GEMM --------------------------------------------------------------------------------------------------
 
-void run_one(const MatmulTask& t, const void* a, const void* b, const void* bias, void* c) {
+GemmOperands operands_of(const MatmulTask& t, void* const* ptr) {
+  GemmOperands operands{ptr[0], ptr[1], ptr[t.inputs]};
+  if (t.plan.shape.has_bias) operands.bias = ptr[2];
+  if (t.plan.shape.combine) operands.d = ptr[3];
+  return operands;
+}
+
+void run_one(const MatmulTask& t, const GemmOperands& operands) {
   if (t.batch == 1) {
-    run_gemm(t.plan, a, b, c, bias);
+    run_gemm(t.plan, operands);
   } else {
-    run_gemm_batch(t.plan, t.batch, a, t.a_step, b, t.b_step, c, t.c_step, bias);
+    run_gemm_batch(t.plan, t.batch, operands, t.a_step, t.b_step, t.c_step);
   }
 }
 
 void run_matmul(const Task& task, void* const* ptr) {
   const auto& t = task.get<MatmulTask>();
-  run_one(t, ptr[0], ptr[1], t.plan.shape.has_bias ? ptr[2] : nullptr, ptr[t.inputs]);
+  run_one(t, operands_of(t, ptr));
 }
 
 void run_loop(const Task& task, void* const* ptr) {
   const auto& t = task.get<MatmulLoopTask>();
   const MatmulTask& inner = t.inner;
   const std::int64_t bytes = static_cast<std::int64_t>(itemsize(inner.plan.shape.dtype));
-  char* c = static_cast<char*>(ptr[inner.inputs]);
+  const GemmOperands first = operands_of(inner, ptr);
   for (std::int64_t i = 0; i < t.count; ++i) {
     std::int64_t a = 0, b = 0, rest = i;
     for (int axis = t.ndim - 1; axis >= 0; --axis) {
@@ -125,21 +134,34 @@ void run_loop(const Task& task, void* const* ptr) {
       b += rest % t.dims[axis] * t.b_strides[axis];
       rest /= t.dims[axis];
     }
-    run_one(inner, static_cast<char*>(ptr[0]) + a * bytes, static_cast<char*>(ptr[1]) + b * bytes,
-            inner.plan.shape.has_bias ? ptr[2] : nullptr, c + i * inner.batch * inner.c_step * bytes);
+    const std::int64_t c = i * inner.batch * inner.c_step;
+    GemmOperands operands = first;
+    operands.a = static_cast<const char*>(first.a) + a * bytes;
+    operands.b = static_cast<const char*>(first.b) + b * bytes;
+    operands.c = static_cast<char*>(first.c) + c * bytes;
+    if (first.d) operands.d = static_cast<const char*>(first.d) + c * bytes;
+    run_one(inner, operands);
   }
 }
 
 void run_nothing(const Task&, void* const*) {}
 
-void lower_floats(const Product& p, const Call& call, ElementwiseFn activation, Task& task) {
+// What a product ends with.
+struct Epilogue {
+  ElementwiseFn activation = nullptr, combine = nullptr;
+  int combine_place = 0;
+};
+
+void lower_floats(const Product& p, const Call& call, const Epilogue& epilogue, Task& task) {
   const Tensor &a = call.in(0), &b = call.in(1);
   const bool merged = one_matrix(a, b);
   const std::int64_t batches = element_count(p.batch);
   Gemm shape{a.dtype(), merged ? batches * p.m : p.m, p.n, p.k, p.a_row, p.a_col, p.b_row, p.b_col, p.n};
   if (merged) shape.a_row = walk_rows(a).strides[0];
   shape.has_bias = call.has(2);
-  shape.activation = activation;
+  shape.activation = epilogue.activation;
+  shape.combine = epilogue.combine;
+  shape.combine_place = epilogue.combine_place;
   MatmulTask t{plan_gemm(shape), 1, 0, 0, p.m * p.n, call.n_inputs};
   task.run = run_matmul;
   if (merged || batches == 1) {
@@ -209,33 +231,62 @@ void run_plain(const Task& task, void* const* ptr) {
   });
 }
 
-void lower_product(const Call& call, ElementwiseFn activation, Task& task) {
+void lower_product(const Call& call, const Epilogue& epilogue, Task& task) {
   const Product p = product_of(call);
   if (call.out().size() == 0) {
     task.run = run_nothing;
     return;
   }
-  if (is_float(call.out().dtype())) return lower_floats(p, call, activation, task);
+  if (is_float(call.out().dtype())) return lower_floats(p, call, epilogue, task);
   task.params<PlainTask>().p = p;
   dispatch(call.out().dtype(), [&](auto zero) {
     if constexpr (!std::is_floating_point_v<decltype(zero)>) task.run = run_plain<decltype(zero)>;
   });
 }
 
-void lower(const Call& call, Task& task) { lower_product(call, nullptr, task); }
+void lower(const Call& call, Task& task) { lower_product(call, {}, task); }
+
+ElementwiseFn kernel_of(std::int64_t opcode, DType dtype) {
+  return opcode < 0 ? nullptr : kernels().elementwise[opcode][index(dtype)];
+}
 
 void lower_fused(const Call& call, Task& task) {
-  const std::int64_t opcode = call.attrs[0].integer;
-  lower_product(call, opcode < 0 ? nullptr : kernels().elementwise[opcode][index(call.out().dtype())], task);
+  const DType dtype = call.out().dtype();
+  lower_product(call,
+                {kernel_of(call.attrs[0].integer, dtype), kernel_of(call.attrs[1].integer, dtype),
+                 static_cast<int>(call.attrs[2].integer)},
+                task);
+}
+
+// Whether it is -1 or the opcode of floats -> one float of their type.
+bool is_epilogue(std::int64_t opcode, std::size_t inputs, DType dtype) {
+  if (opcode < 0 || opcode >= kElementwiseOps) return opcode == -1;
+  const auto op = static_cast<ElementwiseOp>(opcode);
+  return elementwise_op(op).tensors.size() == inputs && !elementwise_gives_bool(op) &&
+         elementwise_accepts(elementwise_types(op), dtype);
 }
 
 void infer_fused(const Call& call, std::vector<Output>& outputs) {
   infer(call, outputs);
-  const std::int64_t opcode = call.attrs[0].integer;
-  if (!is_float(outputs[0].dtype))
-    throw DTypeError(message("[matmul_bias_act] floats are needed, got ", name(outputs[0].dtype)));
-  if (opcode < -1 || opcode >= kElementwiseOps)
-    throw ValueError(message("[matmul_bias_act] there is no elementwise op number ", opcode));
+  const DType dtype = outputs[0].dtype;
+  if (!is_float(dtype)) throw DTypeError(message("[matmul_bias_act] floats are needed, got ", name(dtype)));
+  for (int i = 0; i < 2; ++i)
+    if (!is_epilogue(call.attrs[i].integer, static_cast<std::size_t>(i) + 1, dtype))
+      throw ValueError(message("[matmul_bias_act] ", i ? "combine" : "activation",
+                               " must be -1 or the number of an op of ", i + 1, " floats, got ",
+                               call.attrs[i].integer));
+  if (call.has(3) != (call.attrs[1].integer >= 0))
+    throw ValueError("[matmul_bias_act] d and combine go together: give both or neither");
+  if (!call.has(3)) return;
+  const Tensor& d = call.in(3);
+  if (is_half(dtype))
+    throw DTypeError(message("[matmul_bias_act] combine needs float32 or float64, got ", name(dtype)));
+  if (d.dtype() != dtype || d.shape() != outputs[0].shape)
+    throw ShapeError(message("[matmul_bias_act] d must be like the product, ", name(dtype), " of shape ",
+                             to_string(outputs[0].shape), ", got ", name(d.dtype()), " of shape ",
+                             to_string(d.shape())));
+  if (call.attrs[2].integer != 0 && call.attrs[2].integer != 1)
+    throw ValueError(message("[matmul_bias_act] combine_place must be 0 or 1, got ", call.attrs[2].integer));
 }
 
 // ---- bytes: int32 sums ---------------------------------------------------------------------------------------------
@@ -340,9 +391,13 @@ bool register_all() {
 
   Op fused;
   fused.name = "matmul_bias_act";
-  fused.doc = "activation(matmul(a, b) + bias), as programs fuse it; `activation` is a unary elementwise opcode or -1.";
-  fused.tensors = {{"a"}, {"b"}, {"bias", TensorParam::optional}};
-  fused.attrs = {attr_with_default("activation", AttrKind::integer, Attr::of(-1))};
+  fused.doc =
+      "combine(activation(matmul(a, b) + bias), d), as programs fuse it; `activation` is a unary elementwise opcode or "
+      "-1, `combine` a binary one or -1, `combine_place` which of its two arguments the product is.";
+  fused.tensors = {{"a"}, {"b"}, {"bias", TensorParam::optional}, {"d", TensorParam::optional}};
+  fused.attrs = {attr_with_default("activation", AttrKind::integer, Attr::of(-1)),
+                 attr_with_default("combine", AttrKind::integer, Attr::of(-1)),
+                 attr_with_default("combine_place", AttrKind::integer, Attr::of(0))};
   fused.prepare = prepare;
   fused.infer = infer_fused;
   fused.lower = lower_fused;

@@ -89,17 +89,25 @@ Grid grid_of(bool alone, int64_t panels, int64_t strips, double flops, double pa
   return best;
 }
 
-void activate(const GemmPlan& plan, void* c, int64_t rows, int64_t cols) {
-  if (!plan.shape.activation || plan.relu) return;
-  const int64_t step = 1, size = static_cast<int64_t>(itemsize(plan.shape.dtype));
-  if (plan.shape.c_row == cols) {
+// What is left to do to finished rows and columns of C from `part` on: the activation, then the combination with D.
+void finish(const GemmPlan& plan, const GemmOperands& o, void* part, int64_t rows, int64_t cols) {
+  const Gemm& s = plan.shape;
+  const ElementwiseFn activation = plan.relu ? nullptr : s.activation;
+  if (!activation && !s.combine) return;
+  const int64_t steps[] = {1, 1}, size = static_cast<int64_t>(itemsize(s.dtype));
+  const char* d =
+      s.combine ? static_cast<const char*>(o.d) + (static_cast<char*>(part) - static_cast<char*>(o.c)) : nullptr;
+  if (s.c_row == cols) {
     cols *= rows;
     rows = 1;
   }
   for (int64_t i = 0; i < rows; ++i) {
-    void* row = at(c, i * plan.shape.c_row, size);
-    const void* in = row;
-    plan.shape.activation(row, &in, &step, cols);
+    void* row = at(part, i * s.c_row, size);
+    const void* in[] = {row, row};
+    if (activation) activation(row, in, steps, cols);
+    if (!s.combine) continue;
+    in[1 - s.combine_place] = at(d, i * s.c_row, size);
+    s.combine(row, in, steps, cols);
   }
 }
 
@@ -125,9 +133,9 @@ GemmBlock block_of(const GemmPlan& plan, const void* a, const void* b, void* c, 
   return block;
 }
 
-void run_one_call(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
-  plan.kernel->block(block_of(plan, a, b, c, bias));
-  activate(plan, c, plan.shape.m, plan.shape.n);
+void run_one_call(const GemmPlan& plan, const GemmOperands& o) {
+  plan.kernel->block(block_of(plan, o.a, o.b, o.c, o.bias));
+  finish(plan, o, o.c, plan.shape.m, plan.shape.n);
 }
 
 // ---- one row or one column ----------------------------------------------------------------------
@@ -137,12 +145,12 @@ int64_t row_chunks(int64_t units, double flops) {
   return std::min({units, 4 * threads, static_cast<int64_t>(flops / (kSerialFlops / 2))});
 }
 
-void run_dot_rows(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+void run_dot_rows(const GemmPlan& plan, const GemmOperands& o) {
   const Gemm& s = plan.shape;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
   const bool of_b = plan.path == GemmPath::dot_rows_b;
   const int64_t rows = of_b ? s.n : s.m, x_step = of_b ? s.a_col : s.b_row;
-  const void* x = of_b ? a : b;
+  const void* x = of_b ? o.a : o.b;
   if (x_step != 1) {
     void* packed = thread_scratch(kSharedSlot, s.k * size + GemmKernels::kPackSlackBytes);
     plan.kernel->pack(packed, 1, x, 1, x_step, 1, s.k);
@@ -162,14 +170,14 @@ void run_dot_rows(const GemmPlan& plan, const void* a, const void* b, void* c, c
     const Range r = part(chunk, chunks, ceil_div(rows, 4), 4, rows);
     GemmDotRows dots = all;
     dots.rows = r.end - r.begin;
-    dots.matrix = at(of_b ? b : a, r.begin * all.row_step, size);
-    dots.y = at(c, r.begin * all.y_step, size);
-    dots.bias = bias ? at(bias, r.begin * all.bias_step, size) : nullptr;
+    dots.matrix = at(of_b ? o.b : o.a, r.begin * all.row_step, size);
+    dots.y = at(o.c, r.begin * all.y_step, size);
+    dots.bias = o.bias ? at(o.bias, r.begin * all.bias_step, size) : nullptr;
     plan.kernel->dot_rows(dots);
     if (of_b) {
-      activate(plan, dots.y, 1, dots.rows);
+      finish(plan, o, dots.y, 1, dots.rows);
     } else {
-      activate(plan, dots.y, dots.rows, 1);
+      finish(plan, o, dots.y, dots.rows, 1);
     }
   });
 }
@@ -192,7 +200,7 @@ void add_pieces(const GemmPlan& plan, const T* sums, int64_t pieces, const T* bi
   *c = plan.relu && total < 0 ? T{} : total;
 }
 
-void run_dot(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+void run_dot(const GemmPlan& plan, const GemmOperands& o) {
   const Gemm& s = plan.shape;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype)), pieces = ceil_div(s.k, kDotPiece);
   const auto run_piece = [&](int64_t piece, void* y) {
@@ -200,8 +208,8 @@ void run_dot(const GemmPlan& plan, const void* a, const void* b, void* c, const 
     GemmDotRows dot{};
     dot.rows = 1;
     dot.k = std::min(kDotPiece, s.k - first);
-    dot.x = unit_vector(plan, kSharedSlot, at(a, first * s.a_col, size), s.a_col, dot.k, size);
-    dot.matrix = unit_vector(plan, kOwnSlot, at(b, first * s.b_row, size), s.b_row, dot.k, size);
+    dot.x = unit_vector(plan, kSharedSlot, at(o.a, first * s.a_col, size), s.a_col, dot.k, size);
+    dot.matrix = unit_vector(plan, kOwnSlot, at(o.b, first * s.b_row, size), s.b_row, dot.k, size);
     dot.y = y;
     plan.kernel->dot_rows(dot);
   };
@@ -214,17 +222,18 @@ void run_dot(const GemmPlan& plan, const void* a, const void* b, void* c, const 
       run_piece(piece, at(sums, piece, size));
   });
   if (s.dtype == DType::F64) {
-    add_pieces(plan, static_cast<const double*>(sums), pieces, static_cast<const double*>(bias),
-               static_cast<double*>(c));
+    add_pieces(plan, static_cast<const double*>(sums), pieces, static_cast<const double*>(o.bias),
+               static_cast<double*>(o.c));
   } else {
-    add_pieces(plan, static_cast<const float*>(sums), pieces, static_cast<const float*>(bias), static_cast<float*>(c));
+    add_pieces(plan, static_cast<const float*>(sums), pieces, static_cast<const float*>(o.bias),
+               static_cast<float*>(o.c));
   }
-  activate(plan, c, 1, 1);
+  finish(plan, o, o.c, 1, 1);
 }
 
 // ---- C^T = B^T A^T ------------------------------------------------------------------------------
 // With few rows of A, which is packed, or with few columns of B, where A lies transposed and is read as it is.
-void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias, bool alone) {
+void run_transposed(const GemmPlan& plan, const GemmOperands& o, bool alone) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
@@ -233,8 +242,8 @@ void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c,
   void* packed =
       packs ? thread_scratch(kSharedSlot, strips * width * s.k * size + GemmKernels::kPackSlackBytes) : nullptr;
   for (int64_t j = 0; packs && j < s.m; j += width) {
-    kernel.pack(at(packed, j * s.k, size), width, at(a, j * s.a_row, size), s.a_row, s.a_col, std::min(width, s.m - j),
-                s.k);
+    kernel.pack(at(packed, j * s.k, size), width, at(o.a, j * s.a_row, size), s.a_row, s.a_col,
+                std::min(width, s.m - j), s.k);
   }
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
   const Grid grid = grid_of(alone, panels, strips, flops, kInPlaceCost, kInPlaceCost);
@@ -245,33 +254,33 @@ void run_transposed(const GemmPlan& plan, const void* a, const void* b, void* c,
     block.m = r.end - r.begin;
     block.n = q.end - q.begin;
     block.k = s.k;
-    block.a = at(b, r.begin * s.b_col, size);
+    block.a = at(o.b, r.begin * s.b_col, size);
     block.a_row = s.b_col;
     block.a_col = s.b_row;
-    block.b = packs ? at(packed, q.begin * s.k, size) : at(a, q.begin, size);
+    block.b = packs ? at(packed, q.begin * s.k, size) : at(o.a, q.begin, size);
     block.b_row = s.a_col;
     block.b_col = 1;
-    block.c = at(c, q.begin * s.c_row + r.begin, size);
+    block.c = at(o.c, q.begin * s.c_row + r.begin, size);
     block.c_row = s.c_row;
-    block.bias = bias ? at(bias, r.begin, size) : nullptr;
+    block.bias = o.bias ? at(o.bias, r.begin, size) : nullptr;
     block.b_packed = packs;
     block.c_transposed = true;
     block.accumulate = s.accumulate;
     block.relu = plan.relu;
     kernel.block(block);
-    activate(plan, block.c, block.n, block.m);
+    finish(plan, o, block.c, block.n, block.m);
   });
 }
 
 // ---- one row times a matrix of rows -------------------------------------------------------------
-void run_add_rows(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+void run_add_rows(const GemmPlan& plan, const GemmOperands& o) {
   const Gemm& s = plan.shape;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
   const bool of_b = plan.path == GemmPath::add_rows_b;
   const int64_t cols = of_b ? s.n : s.m;
   GemmAddRows all{};
   all.k = s.k;
-  all.x = of_b ? a : b;
+  all.x = of_b ? o.a : o.b;
   all.x_step = of_b ? s.a_col : s.b_row;
   all.row_step = of_b ? s.b_row : s.a_col;
   all.bias_step = of_b ? 1 : 0;
@@ -287,11 +296,11 @@ void run_add_rows(const GemmPlan& plan, const void* a, const void* b, void* c, c
     const Range r = part(chunk, chunks, units, kRowUnit, cols);
     GemmAddRows sums = all;
     sums.cols = r.end - r.begin;
-    sums.matrix = at(of_b ? b : a, r.begin, size);
-    sums.y = at(c, r.begin, size);
-    sums.bias = bias ? at(bias, r.begin * all.bias_step, size) : nullptr;
+    sums.matrix = at(of_b ? o.b : o.a, r.begin, size);
+    sums.y = at(o.c, r.begin, size);
+    sums.bias = o.bias ? at(o.bias, r.begin * all.bias_step, size) : nullptr;
     plan.kernel->add_rows(sums);
-    activate(plan, sums.y, 1, sums.cols);
+    finish(plan, o, sums.y, 1, sums.cols);
   });
 }
 
@@ -303,7 +312,7 @@ int64_t k_blocks_of(int64_t k, int64_t size) {
                            ceil_div(k, static_cast<int64_t>(std::sqrt(static_cast<double>(cache_sizes().l2 / size)))));
 }
 
-void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias, bool alone) {
+void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
@@ -332,20 +341,20 @@ void run_blocks(const GemmPlan& plan, const void* a, const void* b, void* c, con
       for (int64_t k_block = 0; k_block < plan.k_blocks; ++k_block) {
         const Range ks = part(k_block, plan.k_blocks, s.k, 1, s.k);
         const bool ends = k_block == plan.k_blocks - 1;
-        GemmBlock block = block_of(plan, at(a, rows.begin * s.a_row + ks.begin * s.a_col, size), nullptr,
-                                   at(c, rows.begin * s.c_row + columns.begin, size),
-                                   bias && ends ? at(bias, columns.begin, size) : nullptr);
+        GemmBlock block = block_of(plan, at(o.a, rows.begin * s.a_row + ks.begin * s.a_col, size), nullptr,
+                                   at(o.c, rows.begin * s.c_row + columns.begin, size),
+                                   o.bias && ends ? at(o.bias, columns.begin, size) : nullptr);
         block.m = rows.end - rows.begin;
         block.n = columns.end - columns.begin;
         block.k = ks.end - ks.begin;
-        block.b = s.b_packed ? at(b, ks.begin * strips * width + columns.begin * block.k, size)
-                             : at(b, ks.begin * s.b_row + columns.begin * s.b_col, size);
+        block.b = s.b_packed ? at(o.b, ks.begin * strips * width + columns.begin * block.k, size)
+                             : at(o.b, ks.begin * s.b_row + columns.begin * s.b_col, size);
         block.a_store = plan.pack_a ? own : nullptr;
         block.b_store = plan.pack_b ? own + a_bytes : nullptr;
         block.accumulate = s.accumulate || k_block > 0;
         block.relu = plan.relu && ends;
         kernel.block(block);
-        if (ends) activate(plan, block.c, block.m, block.n);
+        if (ends) finish(plan, o, block.c, block.m, block.n);
       }
     }
   });
@@ -453,44 +462,44 @@ void pack_b(DType dtype, std::int64_t k, std::int64_t n, const void* b, std::int
 // ---- running ------------------------------------------------------------------------------------
 namespace {
 // `alone`: on the calling thread.
-void run(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias, bool alone) {
-  if (!plan.shape.has_bias) bias = nullptr;
+void run(const GemmPlan& plan, GemmOperands o, bool alone) {
+  if (!plan.shape.has_bias) o.bias = nullptr;
   switch (plan.path) {
     case GemmPath::nothing:
       return;
     case GemmPath::half:
-      return run_half_gemm(plan.shape, a, b, c, bias);
+      return run_half_gemm(plan.shape, o.a, o.b, o.c, o.bias);
     case GemmPath::dot:
-      return run_dot(plan, a, b, c, bias);
+      return run_dot(plan, o);
     case GemmPath::dot_rows_a:
     case GemmPath::dot_rows_b:
-      return run_dot_rows(plan, a, b, c, bias);
+      return run_dot_rows(plan, o);
     case GemmPath::add_rows_a:
     case GemmPath::add_rows_b:
-      return run_add_rows(plan, a, b, c, bias);
+      return run_add_rows(plan, o);
     case GemmPath::transposed:
-      return run_transposed(plan, a, b, c, bias, alone);
+      return run_transposed(plan, o, alone);
     case GemmPath::one_call:
-      return run_one_call(plan, a, b, c, bias);
+      return run_one_call(plan, o);
     case GemmPath::blocks:
-      if (alone && plan.whole) return run_one_call(plan, a, b, c, bias);
-      return run_blocks(plan, a, b, c, bias, alone);
+      if (alone && plan.whole) return run_one_call(plan, o);
+      return run_blocks(plan, o, alone);
   }
 }
 }  // namespace
 
-void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
-  run(plan, a, b, c, bias, false);
-}
+void run_gemm(const GemmPlan& plan, const GemmOperands& operands) { run(plan, operands, false); }
 
-void run_gemm_batch(const GemmPlan& plan, int64_t batch, const void* a, int64_t a_step, const void* b, int64_t b_step,
-                    void* c, int64_t c_step, const void* bias) {
+void run_gemm_batch(const GemmPlan& plan, int64_t batch, const GemmOperands& operands, int64_t a_step, int64_t b_step,
+                    int64_t c_step) {
   const Gemm& s = plan.shape;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
   const double total = flops * static_cast<double>(batch);
   const auto run_one = [&](int64_t i, bool alone) {
-    run(plan, at(a, i * a_step, size), at(b, i * b_step, size), at(c, i * c_step, size), bias, alone);
+    const GemmOperands& o = operands;
+    const void* d = o.d ? at(o.d, i * c_step, size) : nullptr;
+    run(plan, {at(o.a, i * a_step, size), at(o.b, i * b_step, size), at(o.c, i * c_step, size), o.bias, d}, alone);
   };
   // Whole products are the chunks when there are enough of them to share out; otherwise, and when they are so large
   // that handing out their parts costs nothing in comparison, each is cut up in turn.

@@ -1,9 +1,10 @@
-// C = act(A B + bias), float32 and float64: blocking, packing and threads around the micro-kernels of kernels/gemm.cpp.
+// C = combine(act(A B + bias), D), float32 and float64: blocking, packing and threads around the micro-kernels of
+// kernels/gemm.cpp.
 // Invariants: A and B are read with any row and column strides (so every transposition is free of copies); C has unit
-// column stride and overlaps neither. The sum over k runs in one fixed order for a shape: work is split over m and n
+// column stride and overlaps no operand. The sum over k runs in one fixed order for a shape: work is split over m and n
 // only, so the bits don't depend on the number of threads.
 //
-// Choose once, run often: plan_gemm(shape), then run_gemm(plan, a, b, c, bias) for any addresses.
+// Choose once, run often: plan_gemm(shape), then run_gemm(plan, operands) for any addresses.
 // Pack once, run often, where many products share B (weights of a recurrent layer, inference): allocate
 // packed_b_bytes(...), fill it with pack_b(...), set Gemm::b_packed in the shape that is planned, and pass the packed
 // block as `b`. It serves every m, every layout of A, and every combination of bias, accumulate and activation; the
@@ -30,6 +31,18 @@ struct Gemm {
   bool has_bias = false;               // bias: contiguous, n elements, added to every row
   ElementwiseFn activation = nullptr;  // unary, same dtype; applied to C while it is in cache
   bool b_packed = false;               // `b` is what pack_b made of B
+  // Binary, same dtype: applied last to C, which is its argument number `combine_place`, and D, while C is in cache: a
+  // residual that is added, the gradient of the activation before. Not with half types.
+  ElementwiseFn combine = nullptr;
+  int combine_place = 0;
+};
+
+// Addresses of a product's operands. `d` is laid out like C and isn't read without Gemm::combine.
+struct GemmOperands {
+  const void *a, *b;
+  void* c;
+  const void* bias = nullptr;
+  const void* d = nullptr;
 };
 
 enum class GemmPath : std::uint8_t {
@@ -40,7 +53,8 @@ enum class GemmPath : std::uint8_t {
   dot_rows_a,  // the contiguous rows of A against one column
   add_rows_b,  // one row of A times a B of contiguous rows, too large for the first-level cache
   add_rows_a,  // a transposed A times one column: the same with the roles exchanged
-  transposed,  // C^T = B^T A^T, A^T packed, B^T read where it is: for a transposed B and few rows of A
+  transposed,  // C^T = B^T A^T: for a transposed B and few rows of A, which is packed, or a transposed A, few columns
+               // of B
   one_call,    // small: a single block, in place, on the calling thread
   blocks,      // the rest: a grid of rows and columns, each cut into blocks that the second-level cache holds
 };
@@ -57,7 +71,10 @@ struct GemmPlan {
   std::int64_t k_blocks, nc;  // the sum is cut into k_blocks parts; columns of a block of B. Only on the path `blocks`
 };
 GemmPlan plan_gemm(const Gemm& shape);
-void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias);
+void run_gemm(const GemmPlan& plan, const GemmOperands& operands);
+inline void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
+  run_gemm(plan, {a, b, c, bias});
+}
 
 inline void gemm(const Gemm& shape, const void* a, const void* b, void* c, const void* bias = nullptr) {
   run_gemm(plan_gemm(shape), a, b, c, bias);
@@ -71,8 +88,8 @@ void pack_b(DType dtype, std::int64_t k, std::int64_t n, const void* b, std::int
 
 // `batch` independent products of one plan, each with the bits of a run_gemm of its own. Where B is shared (b_step 0)
 // and the rows of A and C follow on from one matrix to the next, a single product of batch * m rows is faster. Strides
-// between consecutive matrices in elements (0 to broadcast one).
-void run_gemm_batch(const GemmPlan& plan, std::int64_t batch, const void* a, std::int64_t a_step, const void* b,
-                    std::int64_t b_step, void* c, std::int64_t c_step, const void* bias);
+// between consecutive matrices in elements (0 to broadcast one); D steps like C.
+void run_gemm_batch(const GemmPlan& plan, std::int64_t batch, const GemmOperands& operands, std::int64_t a_step,
+                    std::int64_t b_step, std::int64_t c_step);
 
 }  // namespace chainrule

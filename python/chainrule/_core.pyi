@@ -745,8 +745,8 @@ class ops:
         """Matrix product with NumPy's rules: vectors are rows or columns, leading axes are batches and broadcast."""
 
     @staticmethod
-    def matmul_bias_act(a: ArrayLike, b: ArrayLike, bias: ArrayLike | None = None, activation: int = -1) -> Tensor:
-        """activation(matmul(a, b) + bias), as programs fuse it; `activation` is a unary elementwise opcode or -1."""
+    def matmul_bias_act(a: ArrayLike, b: ArrayLike, bias: ArrayLike | None = None, d: ArrayLike | None = None, activation: int = -1, combine: int = -1, combine_place: int = 0) -> Tensor:
+        """combine(activation(matmul(a, b) + bias), d), as programs fuse it; `activation` is a unary elementwise opcode or -1, `combine` a binary one or -1, `combine_place` which of its two arguments the product is."""
 
     @staticmethod
     def max(x: ArrayLike, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:

@@ -99,3 +99,47 @@ def test_gradients_of_rows() -> None:
     loss = lambda x: cnp.sum(_softmax(x) * _layer_norm(x))  # noqa: E731
     assert _bits(chainrule.jit(chainrule.grad(loss))(x)) == _bits(chainrule.grad(loss)(x))
     chainrule.check_gradients(loss, x)
+
+
+def residual(x: Any, w: Any, b: Any) -> Any:
+    return x + cnp.tanh(x @ w + b)
+
+
+def residual_first(x: Any, w: Any, b: Any) -> Any:
+    return (x @ w) * x - b
+
+
+def hidden_gradient(x: Any, w: Any, b: Any) -> Any:
+    return chainrule.grad(lambda w, b: cnp.sum(chainrule.nn.relu(x @ w + b) @ w), (0, 1))(w, b)
+
+
+def vectors(x: Any, w: Any, b: Any) -> Any:
+    return (x[0] @ w) * b, b - w @ b, w.T @ b + b, (x[:1] @ w.T) - x[1:2], b + x[0] @ b
+
+
+def squared_product(x: Any, w: Any, b: Any) -> Any:
+    y = x @ w
+    return y * y + b
+
+
+@pytest.mark.parametrize("function", [residual, residual_first, hidden_gradient, squared_product, vectors])
+@pytest.mark.parametrize("size", [3, 40, 200])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_products_with_what_follows_them_give_the_bits_of_eager_calls(function: Any, size: int, dtype: str) -> None:
+    rng = np.random.default_rng(size)
+    arguments = [
+        cnp.asarray(rng.normal(size=shape)).astype(dtype)
+        for shape in ((2 * size, size), (size, size), (size,))
+    ]
+    eager, jitted = function(*arguments), chainrule.jit(function)(*arguments)
+    for one, other in zip(*((y if isinstance(y, tuple) else (y,)) for y in (eager, jitted)), strict=True):
+        assert np.asarray(one.astype("float64")).tobytes() == np.asarray(other.astype("float64")).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("function", "step"),
+    [(residual, "matmul_bias_act<tanh><add>"), (hidden_gradient, "matmul_bias_act<relu_grad>")],
+)
+def test_a_product_takes_in_what_follows(function: Any, step: str) -> None:
+    shapes = ((64, 32), (32, 32), (32,))
+    assert step in chainrule.explain(chainrule.jit(function), *(cnp.ones(shape, "float32") for shape in shapes))

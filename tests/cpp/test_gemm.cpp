@@ -460,7 +460,8 @@ TEST(Gemm, BatchEqualsSingleProducts) {
         t.bias = true;
         const GemmPlan plan = plan_gemm(shape_of(t, left, one));
         std::vector<float> c(static_cast<std::size_t>(s.batch * c_step), -1), expected = c;
-        run_gemm_batch(plan, s.batch, a.data.data(), a_step, b.data.data(), b_step, c.data(), c_step, bias.data.data());
+        run_gemm_batch(plan, s.batch, {a.data.data(), b.data.data(), c.data(), bias.data.data()}, a_step, b_step,
+                       c_step);
         for (std::int64_t i = 0; i < s.batch; ++i) {
           run_gemm(plan, a.data.data() + i * a_step, b.data.data() + i * b_step, expected.data() + i * c_step,
                    bias.data.data());

@@ -122,9 +122,30 @@ SAMPLES["matmul"] = Samples(
 _OPCODES = [name for name in _core.op_names() if _core.op_info(name)["elementwise"]]
 
 
-def matmul_bias_act(a: Array, b: Array, bias: Array | None = None, activation: int = -1) -> Array:
+def apply_opcode(opcode: int, *arguments: Array) -> Array:
+    return FORMULAS.get(_OPCODES[opcode], getattr(np, _OPCODES[opcode], None))(*arguments)
+
+
+def matmul_bias_act(
+    a: Array,
+    b: Array,
+    bias: Array | None = None,
+    d: Array | None = None,
+    activation: int = -1,
+    combine: int = -1,
+    combine_place: int = 0,
+) -> Array:
     y = a @ b if bias is None else a @ b + bias
-    return y if activation < 0 else FORMULAS.get(_OPCODES[activation], getattr(np, _OPCODES[activation], None))(y)
+    if activation >= 0:
+        y = apply_opcode(activation, y)
+    return y if d is None else apply_opcode(combine, *((d, y) if combine_place else (y, d)))
+
+
+def combined_case(a: tuple[int, ...], b: tuple[int, ...], op: str, place: int = 0, **attrs: Any) -> Case:
+    rng = generator(f"{a} {b} {op}")
+    x, y, bias = (rng.uniform(-1.5, 1.5, shape) for shape in (a, b, b[-1:]))
+    d = rng.uniform(-1.5, 1.5, (x @ y).shape)
+    return case(x, y, bias, d, combine=_OPCODES.index(op), combine_place=place, **attrs)
 
 
 SAMPLES["matmul_bias_act"] = Samples(
@@ -134,6 +155,11 @@ SAMPLES["matmul_bias_act"] = Samples(
         product_case((3, 4), (4, 5), (5,)),
         product_case((3, 4), (4, 5), activation=_OPCODES.index("relu")),
         product_case((2, 3, 4), (4, 5), (5,), activation=_OPCODES.index("tanh")),
+        combined_case((3, 4), (4, 5), "add"),
+        combined_case((3, 4), (4, 5), "relu_grad", 1),
+        combined_case((2, 3, 4), (4, 5), "subtract", 1, activation=_OPCODES.index("tanh")),
+        combined_case((3, 2, 3, 4), (2, 4, 5), "subtract", activation=_OPCODES.index("relu")),
+        combined_case((140, 300), (300, 50), "multiply"),
     ],
     product_case((130, 90), (90, 110), (110,), activation=_OPCODES.index("sigmoid")),
     FLOATS,

@@ -92,8 +92,8 @@ Grid grid_of(bool alone, int64_t panels, int64_t strips, double flops, double pa
 // What is left to do to finished rows and columns of C from `part` on: the activation, then the combination with D.
 void finish(const GemmPlan& plan, const GemmOperands& o, void* part, int64_t rows, int64_t cols) {
   const Gemm& s = plan.shape;
+  if (!plan.finishes) return;
   const ElementwiseFn activation = plan.relu ? nullptr : s.activation;
-  if (!activation && !s.combine) return;
   const int64_t steps[] = {1, 1}, size = static_cast<int64_t>(itemsize(s.dtype));
   const char* d =
       s.combine ? static_cast<const char*>(o.d) + (static_cast<char*>(part) - static_cast<char*>(o.c)) : nullptr;
@@ -312,6 +312,26 @@ int64_t k_blocks_of(int64_t k, int64_t size) {
                            ceil_div(k, static_cast<int64_t>(std::sqrt(static_cast<double>(cache_sizes().l2 / size)))));
 }
 
+// Some panels at a time, so that the first-level cache still holds what is finished.
+void run_and_finish(const GemmPlan& plan, const GemmOperands& o, const GemmBlock& all) {
+  const Gemm& s = plan.shape;
+  const int64_t size = static_cast<int64_t>(itemsize(s.dtype)), height = plan.kernel->tile_rows;
+  const int64_t step = std::max<int64_t>(1, cache_sizes().l1d / 2 / (all.n * size * height)) * height;
+  for (int64_t row = 0; row < all.m; row += step) {
+    GemmBlock some = all;
+    some.m = std::min(step, all.m - row);
+    some.a = at(all.a, row * all.a_row, size);
+    some.c = at(all.c, row * all.c_row, size);
+    if (row > 0 && all.b_store) {
+      some.b = all.b_store;
+      some.b_packed = true;
+      some.b_store = nullptr;
+    }
+    plan.kernel->block(some);
+    finish(plan, o, some.c, some.m, some.n);
+  }
+}
+
 void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
@@ -353,8 +373,11 @@ void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone) {
         block.b_store = plan.pack_b ? own + a_bytes : nullptr;
         block.accumulate = s.accumulate || k_block > 0;
         block.relu = plan.relu && ends;
-        kernel.block(block);
-        if (ends) finish(plan, o, block.c, block.m, block.n);
+        if (ends && plan.finishes) {
+          run_and_finish(plan, o, block);
+        } else {
+          kernel.block(block);
+        }
       }
     }
   });
@@ -371,6 +394,7 @@ GemmPlan plan_gemm(const Gemm& shape) {
   const bool wide = s.dtype == DType::F64;
   plan.kernel = &table.gemm->of[wide];
   plan.relu = s.activation && s.activation == table.elementwise[static_cast<int>(ElementwiseOp::relu)][index(s.dtype)];
+  plan.finishes = (s.activation && !plan.relu) || s.combine;
   // Strides along an axis of one element are free to choose.
   if (s.n == 1) s.b_col = 1;
   if (s.k == 1) s.a_col = 1;

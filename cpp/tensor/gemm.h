@@ -65,6 +65,7 @@ struct GemmPlan {
   const GemmKernel* kernel;
   GemmPath path;
   bool relu;                  // the activation is relu, which the micro-kernels apply themselves
+  bool finishes;              // another activation, or a combination: done after the micro-kernels
   bool pack_a, pack_b;        // copied panel by panel and strip by strip just before use, or read in place
   bool prefetch_c;            // C is larger than the first-level cache
   bool whole;                 // blocks: a single one, in place

@@ -128,8 +128,7 @@ def squared_product(x: Any, w: Any, b: Any) -> Any:
 def test_products_with_what_follows_them_give_the_bits_of_eager_calls(function: Any, size: int, dtype: str) -> None:
     rng = np.random.default_rng(size)
     arguments = [
-        cnp.asarray(rng.normal(size=shape)).astype(dtype)
-        for shape in ((2 * size, size), (size, size), (size,))
+        cnp.asarray(rng.normal(size=shape)).astype(dtype) for shape in ((2 * size, size), (size, size), (size,))
     ]
     eager, jitted = function(*arguments), chainrule.jit(function)(*arguments)
     for one, other in zip(*((y if isinstance(y, tuple) else (y,)) for y in (eager, jitted)), strict=True):

@@ -20,10 +20,11 @@ from typing import Any
 import numpy as _numpy
 
 from . import delegation as _delegation
+from . import submodules as _submodules
 from .array_type import flatiter, ndarray  # noqa: F401
 from .contraction import *  # noqa: F403
 from .creation import *  # noqa: F403
-from .dtypes import *  # noqa: F403
+from .element_types import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .index import *  # noqa: F403
 from .products import *  # noqa: F403
@@ -36,7 +37,10 @@ __version__ = _numpy.__version__
 __array_api_version__ = "2024.12"
 __array_namespace_info__ = _numpy.__array_namespace_info__
 
-_SUBMODULES = frozenset({"emath", "fft", "lib", "linalg", "random"})
+_submodules.install()
+_SUBMODULES = frozenset(
+    "char ctypeslib dtypes emath exceptions fft lib linalg ma polynomial random rec strings testing typing".split()
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -121,9 +121,7 @@ _SHARED = frozenset(
         "busday_count",
         "busday_offset",
         "busdaycalendar",
-        "char",
         "complex256",
-        "ctypeslib",
         "datetime_as_string",
         "datetime_data",
         "float128",
@@ -138,7 +136,6 @@ _SHARED = frozenset(
         "info",
         "is_busday",
         "iterable",
-        "ma",
         "matrix",
         "memmap",
         "min_scalar_type",
@@ -147,9 +144,7 @@ _SHARED = frozenset(
         "nditer",
         "nested_iters",
         "poly1d",
-        "polynomial",
         "printoptions",
-        "rec",
         "recarray",
         "record",
         "s_",
@@ -159,9 +154,6 @@ _SHARED = frozenset(
         "seterrcall",
         "show_config",
         "show_runtime",
-        "strings",
-        "testing",
-        "typing",
     ]
 )
 

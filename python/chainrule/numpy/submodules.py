@@ -1,0 +1,62 @@
+"""NumPy's submodules under this package's name: ``from chainrule.numpy.polynomial import Polynomial``.
+
+They are NumPy's own code, which takes our arrays as it takes any array. What this package has itself (``linalg``,
+``fft``, ``random``, ``lib``, ``emath``) is found first.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+_PREFIX = __package__ + "."
+# Of a module itself, not of what it holds.
+_OWN = frozenset({"__name__", "__package__", "__path__", "__spec__", "__loader__", "__file__", "__cached__"})
+
+
+def numpys_name(name: str) -> str:
+    """``chainrule.numpy.ma`` -> ``numpy.ma``."""
+    return "numpy." + name.removeprefix(_PREFIX)
+
+
+class NumpySubmodules(MetaPathFinder, Loader):
+    """Finds ``chainrule.numpy.X`` where there is a ``numpy.X`` and no file of ours."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith(_PREFIX):
+            return None
+        source = numpys_name(fullname)
+        if importlib.util.find_spec(source) is None:
+            return None
+        return ModuleSpec(
+            fullname, self, origin=source, is_package=hasattr(importlib.import_module(source), "__path__")
+        )
+
+    def exec_module(self, module: ModuleType) -> None:
+        source = importlib.import_module(numpys_name(module.__name__))
+        for name, value in vars(source).items():
+            # Submodules are imported under our name, too.
+            if name not in _OWN and not isinstance(value, ModuleType):
+                setattr(module, name, value)
+
+        def find(name: str) -> Any:
+            value = getattr(source, name)
+            if isinstance(value, ModuleType) and value.__name__ == f"{source.__name__}.{name}":
+                return importlib.import_module(f"{module.__name__}.{name}")
+            return value
+
+        setattr(module, "__getattr__", find)  # noqa: B010
+
+
+def install() -> None:
+    """Makes the import statement know them; after all other finders."""
+    if not any(isinstance(finder, NumpySubmodules) for finder in sys.meta_path):
+        sys.meta_path.append(NumpySubmodules())

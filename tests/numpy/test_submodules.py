@@ -10,7 +10,24 @@ import pytest
 
 import chainrule.numpy as cnp
 
-NAMES = ["char", "ctypeslib", "dtypes", "exceptions", "ma", "ma.extras", "polynomial", "polynomial.chebyshev", "polynomial.polynomial", "rec", "strings", "testing", "typing", "lib.recfunctions", "lib.format", "lib.mixins"]
+NAMES = [
+    "char",
+    "ctypeslib",
+    "dtypes",
+    "exceptions",
+    "ma",
+    "ma.extras",
+    "polynomial",
+    "polynomial.chebyshev",
+    "polynomial.polynomial",
+    "rec",
+    "strings",
+    "testing",
+    "typing",
+    "lib.recfunctions",
+    "lib.format",
+    "lib.mixins",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -39,7 +39,23 @@ __array_namespace_info__ = _numpy.__array_namespace_info__
 
 _submodules.install()
 _SUBMODULES = frozenset(
-    ["char", "ctypeslib", "dtypes", "emath", "exceptions", "fft", "lib", "linalg", "ma", "polynomial", "random", "rec", "strings", "testing", "typing"]
+    [
+        "char",
+        "ctypeslib",
+        "dtypes",
+        "emath",
+        "exceptions",
+        "fft",
+        "lib",
+        "linalg",
+        "ma",
+        "polynomial",
+        "random",
+        "rec",
+        "strings",
+        "testing",
+        "typing",
+    ]
 )
 
 

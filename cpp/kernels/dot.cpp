@@ -188,31 +188,33 @@ CR_INLINE Bits rounded(Vector<float> x) {  // the bits of bfloat16 in the lower 
 }
 CR_INLINE Vector<float> widened(Bits x) { return reinterpret_cast<Vector<float>>(x << 16); }
 
-template <bool HasBias>
-CR_INLINE void finish_row(const DotFinish& f, const float* sums, uint16_t* c) {
-  for (int64_t j = 0; j < f.cols; j += 16) {
-    const int64_t count = f.cols - j < 16 ? f.cols - j : 16;
-    Halves half = round_sums(load(sums + j));
-    if (HasBias) {
-      Halves bias{};
-      __builtin_memcpy(&bias, f.bias + j, count == 16 ? 32 : static_cast<size_t>(count) * 2);
-      const auto wide = [](Halves x)
-                            __attribute__((always_inline)) { return widened(__builtin_convertvector(x, Bits)); };
-      half = __builtin_convertvector(rounded(wide(half) + wide(bias)), Halves);
-    }
-    if (f.relu) half = (half & 0x8000) != 0 && (half & 0x7fff) <= 0x7f80 ? Halves{} : half;  // keeps nan
-    if (count == 16) {
-      __builtin_memcpy(c + j, &half, 32);
-    } else {
-      __builtin_memcpy(c + j, &half, static_cast<size_t>(count) * 2);
-    }
+CR_INLINE Vector<float> widened(Halves x) { return widened(__builtin_convertvector(x, Bits)); }
+
+// `count` of 16 columns. Lengths known to the compiler keep the vectors in registers.
+template <bool HasBias, bool Whole>
+CR_INLINE void finish_vector(const float* sums, const uint16_t* bias, bool relu, uint16_t* c, int64_t count) {
+  const size_t bytes = Whole ? 32 : static_cast<size_t>(count) * 2;
+  Halves half = round_sums(load(sums));
+  if (HasBias) {
+    Halves added{};
+    __builtin_memcpy(&added, bias, bytes);
+    half = __builtin_convertvector(rounded(widened(half) + widened(added)), Halves);
   }
+  if (relu) half = (half & 0x8000) != 0 && (half & 0x7fff) <= 0x7f80 ? Halves{} : half;  // keeps nan
+  __builtin_memcpy(c, &half, bytes);
+}
+template <bool HasBias>
+CR_INLINE void finish_row(const float* sums, const uint16_t* bias, bool relu, uint16_t* c, int64_t cols) {
+  int64_t j = 0;
+  for (; j + 16 <= cols; j += 16)
+    finish_vector<HasBias, true>(sums + j, HasBias ? bias + j : nullptr, relu, c + j, 16);
+  if (j < cols) finish_vector<HasBias, false>(sums + j, HasBias ? bias + j : nullptr, relu, c + j, cols - j);
 }
 void finish(const DotFinish& f) {
   for (int64_t i = 0; i < f.rows; ++i) {
     const float* sums = f.sums + i * kDotWidth;
     uint16_t* c = f.c + i * f.c_row;
-    f.bias ? finish_row<true>(f, sums, c) : finish_row<false>(f, sums, c);
+    f.bias ? finish_row<true>(sums, f.bias, f.relu, c, f.cols) : finish_row<false>(sums, nullptr, f.relu, c, f.cols);
   }
 }
 

@@ -206,8 +206,7 @@ CR_INLINE void finish_vector(const float* sums, const uint16_t* bias, bool relu,
 template <bool HasBias>
 CR_INLINE void finish_row(const float* sums, const uint16_t* bias, bool relu, uint16_t* c, int64_t cols) {
   int64_t j = 0;
-  for (; j + 16 <= cols; j += 16)
-    finish_vector<HasBias, true>(sums + j, HasBias ? bias + j : nullptr, relu, c + j, 16);
+  for (; j + 16 <= cols; j += 16) finish_vector<HasBias, true>(sums + j, HasBias ? bias + j : nullptr, relu, c + j, 16);
   if (j < cols) finish_vector<HasBias, false>(sums + j, HasBias ? bias + j : nullptr, relu, c + j, cols - j);
 }
 void finish(const DotFinish& f) {

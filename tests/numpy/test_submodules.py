@@ -22,7 +22,6 @@ NAMES = [
     "polynomial.polynomial",
     "rec",
     "strings",
-    "testing",
     "typing",
     "lib.recfunctions",
     "lib.format",
@@ -43,7 +42,20 @@ def test_what_a_module_holds_is_numpys(name: str) -> None:
             assert getattr(ours, attribute) is value
 
 
-@pytest.mark.parametrize("name", ["linalg", "fft", "random", "lib", "lib.stride_tricks"])
+def test_assertions_take_tensors() -> None:
+    x = cnp.arange(3)
+    cnp.testing.assert_equal(x, [0, 1, 2])
+    cnp.testing.assert_equal({"a": [x, 1]}, {"a": [numpy.arange(3), 1]})
+    cnp.testing.assert_array_less(x, actual_and_more := x + 1)
+    assert type(actual_and_more) is type(x)
+    with pytest.raises(AssertionError, match="Mismatched elements: 1 / 3"):
+        cnp.testing.assert_equal(x, [0, 1, 5])
+    with cnp.testing.assert_raises(ValueError):
+        cnp.zeros(3).reshape(2)
+    assert set(cnp.testing.__all__) == set(numpy.testing.__all__)
+
+
+@pytest.mark.parametrize("name", ["testing", "linalg", "fft", "random", "lib", "lib.stride_tricks"])
 def test_our_own_come_first(name: str) -> None:
     assert importlib.import_module(f"chainrule.numpy.{name}").__file__ is not None
 

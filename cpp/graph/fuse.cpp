@@ -327,13 +327,16 @@ bool is_elementwise(const Instruction& instruction) {
 
 std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector<Slot>& slots,
                        const std::vector<int>& output_slots) {
-  std::vector<Instruction> list = drop_unused(instructions, slots.size(), output_slots);
+  std::vector<Instruction> list = instructions;
+  drop_whole_updates(list, slots, output_slots);
+  list = drop_unused(list, slots.size(), output_slots);
   list = drop_repeated(list, slots.size(), output_slots);
   move_relu_behind_pools(list, slots, output_slots);
   list = fuse_epilogues(std::move(list), slots.size(), output_slots);
   Grouper grouper(slots.size(), count_uses(list, slots.size(), output_slots));
   for (const Instruction& instruction : list) grouper.add(instruction);
   grouper.flush_all();
+  update_in_place(grouper.units, slots, output_slots);
   return std::move(grouper.units);
 }
 

@@ -42,12 +42,12 @@ struct GroupTask {
   std::int64_t register_bytes = 0;
   int n_inputs = 0, n_outputs = 0, n_registers = 0, n_cells = 0;
   std::vector<std::int64_t> dims;                  // collapsed, outermost first
-  std::vector<std::vector<std::int64_t>> strides;  // [axis][input], in elements
+  std::vector<std::vector<std::int64_t>> strides;  // [axis][input, then output], in elements
   std::vector<std::int64_t> bytes;                 // of an element: inputs, then outputs
   std::vector<bool> by_row;                        // per output: one value a row
-  std::vector<int> gathered;                       // per input: the register that takes its strided blocks, or -1
-  std::vector<Walk> walks;                         // of the inputs, where runs are short: then dims is the size alone
-  std::vector<int> streams;                        // places that are worth fetching ahead
+  std::vector<int> gathered;                       // per input and output: the register of its strided blocks, or -1
+  std::vector<Walk> walks;   // of the inputs and outputs, where runs are short: then dims is the size alone
+  std::vector<int> streams;  // places that are worth fetching ahead
 
   int first_register() const { return n_inputs + n_outputs; }
   int first_cell() const { return first_register() + n_registers; }
@@ -136,13 +136,28 @@ void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::in
     }
     for (int k = 0; k < t.n_outputs; ++k) {
       const auto at = static_cast<std::size_t>(t.n_inputs + k);
-      const std::int64_t element = t.by_row[static_cast<std::size_t>(k)] ? first / t.block : first;
+      if (t.gathered[at] >= 0) {
+        place[at] = place[t.first_register() + t.gathered[at]];
+        continue;
+      }
+      std::int64_t element = first;
+      if (t.by_row[static_cast<std::size_t>(k)]) {
+        element /= t.block;
+      } else if (inner > 0) {
+        element = 0;
+        for (std::size_t d = 0; d <= inner; ++d) element += counter[d] * t.strides[d][at];
+      }
       place[at] = static_cast<char*>(ptr[at]) + element * t.bytes[at];
     }
     Prefetcher prefetcher(t, place, count);
     for (const GroupStep& step : t.steps) {
       prefetcher.fetch_some();
       run_step(step, place, count);
+    }
+    for (int k = t.n_inputs; k < t.first_register(); ++k) {
+      const auto at = static_cast<std::size_t>(k);
+      if (t.gathered[at] >= 0)
+        scatter(t.walks[at], static_cast<std::size_t>(t.bytes[at]), ptr[at], place[at], first, count);
     }
     first += count;
     counter[inner] += count;
@@ -164,16 +179,24 @@ void run_nothing(const Task&, void* const*) {}
 
 // ---- lowering ------------------------------------------------------------------------------------------------------
 
-// The loop: axes merged where every input allows it (the outputs are contiguous and always do). Rows stay apart.
+// Inputs, then outputs: those of one value a row are found without strides.
+std::vector<SlotView> operands_of(const Unit& unit) {
+  std::vector<SlotView> operands = unit.instruction.inputs;
+  operands.insert(operands.end(), unit.instruction.outputs.begin(), unit.instruction.outputs.end());
+  return operands;
+}
+
+// The loop: axes merged where every operand allows it. Rows stay apart.
 void make_loop(GroupTask& t, const Unit& unit) {
   const Shape& shape = unit.shape;
   std::vector<Strides> full;
-  for (const SlotView& input : unit.instruction.inputs) {
+  for (const SlotView& operand : operands_of(unit)) {
     Strides strides;
-    const int lead = shape.ndim - input.shape.ndim;
+    const int lead = shape.ndim - operand.shape.ndim;
+    const bool per_row = full.size() >= unit.instruction.inputs.size() && !(operand.shape == shape);
     strides.ndim = shape.ndim;
     for (int d = 0; d < shape.ndim; ++d)
-      strides[d] = d < lead || input.shape[d - lead] == 1 ? 0 : input.strides[d - lead];
+      strides[d] = per_row || d < lead || operand.shape[d - lead] == 1 ? 0 : operand.strides[d - lead];
     full.push_back(strides);
   }
   for (int d = 0; d < shape.ndim; ++d) {
@@ -200,9 +223,9 @@ void join_short_runs(GroupTask& t, const Unit& unit) {
   if (unit.has_rows || t.dims.size() < 2 || t.dims.back() >= kShortRun) return;
   t.dims = {t.size};
   std::vector<std::int64_t> steps;
-  for (const SlotView& input : unit.instruction.inputs) {
-    const Walk walk = make_walk(unit.shape, broadcast_strides(input.shape, input.strides, unit.shape));
-    // A step that is neither 0 nor 1 has the input gathered.
+  for (const SlotView& operand : operands_of(unit)) {
+    const Walk walk = make_walk(unit.shape, broadcast_strides(operand.shape, operand.strides, unit.shape));
+    // A step that is neither 0 nor 1 has the operand gathered, or scattered.
     steps.push_back(walk.single() ? 0 : walk.contiguous() ? 1 : 2);
     t.walks.push_back(walk);
   }
@@ -268,8 +291,10 @@ class StepMaker {
     }
     step.once = by_row && is_elementwise(member);
     step.out = -1;
-    for (std::size_t k = 0; k < unit_.instruction.outputs.size(); ++k)
-      if (unit_.instruction.outputs[k].slot == result.slot) step.out = t_.n_inputs + static_cast<int>(k);
+    for (std::size_t k = 0; k < unit_.instruction.outputs.size(); ++k) {
+      const int slot = unit_.results.empty() ? unit_.instruction.outputs[k].slot : unit_.results[k];
+      if (slot == result.slot) step.out = t_.n_inputs + static_cast<int>(k);
+    }
     if (step.out < 0) step.out = by_row ? kCell + t_.n_cells++ : take_register();
     place_of_[result.slot] = step.out;
     free_registers_.insert(free_registers_.end(), freed.begin(), freed.end());
@@ -323,6 +348,7 @@ void lower_group(const Unit& unit, Task& task) {
   for (std::size_t k = 0; k < outputs.size(); ++k) {
     t.bytes.push_back(static_cast<std::int64_t>(itemsize(outputs[k].dtype)));
     t.by_row.push_back(!(outputs[k].shape == unit.shape));
+    t.gathered.push_back(!t.walks.empty() && !t.walks[inputs.size() + k].contiguous() ? t.n_registers++ : -1);
     if (t.by_row.back()) continue;
     t.streams.push_back(t.n_inputs + static_cast<int>(k));
     traffic += t.size * t.bytes.back();

@@ -29,27 +29,6 @@ std::int64_t place(std::vector<Range>& used, std::int64_t bytes) {
   return best;
 }
 
-// slice_update of a temporary that nobody reads afterwards writes into its memory: the result is the same slot under
-// another number. Returns for every slot the one whose memory it has, and lengthens that one's life.
-std::vector<std::size_t> share_updated(const std::vector<Unit>& units, const std::vector<Slot>& slots,
-                                       const std::vector<bool>& is_output, std::vector<int>& last) {
-  static const Op* const update = find_op("slice_update");
-  std::vector<std::size_t> home(slots.size());
-  for (std::size_t s = 0; s < slots.size(); ++s) home[s] = s;
-  for (std::size_t u = 0; u < units.size(); ++u) {
-    const Instruction& instruction = units[u].instruction;
-    if (instruction.op != update || !is_whole(instruction.inputs[0])) continue;
-    const auto from = static_cast<std::size_t>(instruction.inputs[0].slot);
-    const auto to = static_cast<std::size_t>(instruction.outputs[0].slot);
-    if (slots[from].kind != Slot::temporary || slots[from].bytes != slots[to].bytes || is_output[from] ||
-        is_output[to] || last[from] != static_cast<int>(u))
-      continue;
-    home[to] = home[from];
-    last[home[to]] = std::max(last[home[to]], last[to]);
-  }
-  return home;
-}
-
 }  // namespace
 
 std::int64_t plan_memory(const std::vector<Unit>& units, const std::vector<Slot>& slots,
@@ -69,10 +48,9 @@ std::int64_t plan_memory(const std::vector<Unit>& units, const std::vector<Slot>
   offsets.assign(slots.size(), -1);
   std::vector<bool> is_output(slots.size(), false);
   for (int slot : output_slots) is_output[static_cast<std::size_t>(slot)] = true;
-  const std::vector<std::size_t> home = share_updated(units, slots, is_output, last);
   std::vector<std::vector<std::size_t>> begins(units.size()), ends(units.size());
   for (std::size_t s = 0; s < slots.size(); ++s) {
-    if (slots[s].kind != Slot::temporary || is_output[s] || first[s] < 0 || home[s] != s) continue;
+    if (slots[s].kind != Slot::temporary || is_output[s] || first[s] < 0) continue;
     begins[static_cast<std::size_t>(first[s])].push_back(s);
     ends[static_cast<std::size_t>(last[s])].push_back(s);
   }
@@ -87,7 +65,6 @@ std::int64_t plan_memory(const std::vector<Unit>& units, const std::vector<Slot>
     for (std::size_t s : ends[u])
       used.erase(std::find_if(used.begin(), used.end(), [&](const Range& r) { return r.offset == offsets[s]; }));
   }
-  for (std::size_t s = 0; s < slots.size(); ++s) offsets[s] = offsets[home[s]];
   return total;
 }
 

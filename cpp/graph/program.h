@@ -1,6 +1,6 @@
 // A recorded program: instructions with kernels and addresses resolved once, replayed without Python or allocation.
-// trace.cpp records it, fuse.cpp joins instructions, group.cpp runs what was joined, plan.cpp places temporaries in one
-// arena, run.cpp replays it.
+// trace.cpp records it, fuse.cpp joins instructions, updates.cpp lets writes happen in place, group.cpp runs what was
+// joined, plan.cpp places temporaries in one arena, run.cpp replays it.
 // Invariants: effects (in-place ops on captured memory) happen in the order of the recording; running with other inputs
 // changes addresses only; the numbers are those of the eager ops (the same kernels run, on blocks).
 #pragma once
@@ -28,6 +28,7 @@ void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<
 struct Unit {
   Instruction instruction;           // of a group: its outer inputs and the outputs that others read
   std::vector<Instruction> members;  // of a group, in order
+  std::vector<int> results;          // of a group: the members' slots that its outputs take, where they aren't theirs
   Shape shape;                       // of a group, before any reduction
   bool has_rows = false;
 };
@@ -36,6 +37,16 @@ struct Unit {
 // elementwise runs.
 std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector<Slot>& slots,
                        const std::vector<int>& output_slots);
+
+// ---- updates.cpp ---------------------------------------------------------------------------------------------------
+
+// Of a slice_update that replaces every element, what remains is the value.
+void drop_whole_updates(std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
+                        const std::vector<int>& output_slots);
+// Lets slice_updates write into the tensor that they update where nobody needs the old one, and whoever makes the value
+// write it there himself. Outputs may then be views of a slot: with runs of elements, or dense where they aren't a
+// group's.
+void update_in_place(std::vector<Unit>& units, const std::vector<Slot>& slots, const std::vector<int>& output_slots);
 
 // ---- group.cpp -----------------------------------------------------------------------------------------------------
 

@@ -65,6 +65,7 @@ Program::Program(Trace& trace, std::vector<Tensor> outputs) {
   // Every output gets memory of its own: what is an input, captured, a view or returned twice is copied at the end.
   static const Op* const copy = find_op("copy");
   const int depth = suspend_recording();
+  const std::vector<Tensor> returned = outputs;
   std::vector<int> output_slots;
   for (Tensor& y : outputs) {
     SlotView operand = trace.operand(y);
@@ -79,6 +80,7 @@ Program::Program(Trace& trace, std::vector<Tensor> outputs) {
   }
   resume_recording(depth);
 
+  trace.renew_local_memory(returned);
   units_ = fuse(trace.instructions, trace.slots, output_slots);
   std::vector<std::int64_t> offsets;
   arena_bytes_ = plan_memory(units_, trace.slots, output_slots, offsets);

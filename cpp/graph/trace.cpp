@@ -1,6 +1,8 @@
 #include "graph/trace.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cstring>
 
 #include "graph/thread_state.h"
 
@@ -31,9 +33,13 @@ Trace::Trace() : id_(next_id++) {
   Trace*& current = thread_state().trace;
   if (current) throw TraceError("a program is already being recorded in this thread");
   current = this;
+  stamp_new_memory(id_);
 }
 
-Trace::~Trace() { thread_state().trace = nullptr; }
+Trace::~Trace() {
+  stamp_new_memory(0);
+  thread_state().trace = nullptr;
+}
 
 Trace* Trace::current() { return thread_state().trace; }
 
@@ -81,6 +87,37 @@ void Trace::record(const Op& op, const Tensor* inputs, int n_inputs, const Attrs
     instruction.outputs.push_back(operand(outputs[k]));
   }
   instructions.push_back(std::move(instruction));
+}
+
+void Trace::renew_local_memory(const std::vector<Tensor>& outputs) {
+  static const Op* const assign = find_op("assign");
+  std::vector<bool> written(slots.size(), false);
+  for (const Instruction& i : instructions)
+    for (std::size_t k = 0; k < i.inputs.size(); ++k)
+      if (i.inputs[k].slot >= 0 && i.op->tensors[std::min(k, i.op->tensors.size() - 1)].mutated)
+        written[static_cast<std::size_t>(i.inputs[k].slot)] = true;
+  std::vector<Instruction> renewals;
+  for (std::size_t s = 0; s < written.size(); ++s) {
+    if (!written[s] || slots[s].kind != Slot::captured) continue;
+    const Ref<Storage>& storage = slots[s].tensor.impl()->storage;
+    if (storage->maker != id_) continue;
+    std::vector<const TensorImpl*> ours = {slots[s].tensor.impl()};
+    for (const Tensor& y : outputs)
+      if (y.impl()->storage == storage && std::find(ours.begin(), ours.end(), y.impl()) == ours.end())
+        ours.push_back(y.impl());
+    if (storage->use_count() > static_cast<int>(ours.size())) continue;  // somebody keeps it: state
+    const auto bytes = static_cast<std::int64_t>(storage->bytes);
+    if (bytes == 0) continue;
+    Tensor first = Tensor::empty(DType::U8, {bytes});
+    std::memcpy(first.data(), storage->data, storage->bytes);
+    Instruction renewal;
+    renewal.op = assign;
+    SlotView whole = operand(first);
+    renewal.inputs = {whole, whole};
+    renewal.inputs[0].slot = static_cast<int>(s);
+    renewals.push_back(std::move(renewal));
+  }
+  instructions.insert(instructions.begin(), renewals.begin(), renewals.end());
 }
 
 void throw_traced_value(const char* what) {

@@ -48,6 +48,10 @@ class Trace {
   void record(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs, const std::vector<Output>& specs,
               Tensor* outputs);
   SlotView operand(const Tensor& x);
+  // At the end: memory that the function made, has written and leaves to nobody but its results begins every run with
+  // the values that it was made with, as in an eager call. Memory that others hold (weights made in the first step) is
+  // state and keeps what a run leaves there.
+  void renew_local_memory(const std::vector<Tensor>& outputs);
 
   std::vector<Slot> slots;
   std::vector<Instruction> instructions;

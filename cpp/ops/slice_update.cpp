@@ -2,6 +2,7 @@
 // = v.
 #include "ops/functions.h"
 #include "ops/support.h"
+#include "ops/walk.h"
 
 namespace chainrule {
 namespace {
@@ -25,12 +26,13 @@ void infer(const Call& call, std::vector<Output>& outputs) {
   outputs.push_back({x.dtype(), x.shape()});
 }
 
-// Heads of memory that the run supplies.
+// Heads of memory that the run supplies, and the part and the value as walks.
 struct Params {
   DType dtype;
   Shape x_shape, value_shape;
   Strides x_strides, out_strides, part_strides, value_strides;
-  std::int64_t part_offset;
+  std::int64_t part_offset;  // in bytes
+  Walk part, value;
 };
 
 Tensor head(DType dtype, const Shape& shape, const Strides& strides, void* data) {
@@ -38,11 +40,27 @@ Tensor head(DType dtype, const Shape& shape, const Strides& strides, void* data)
 }
 
 void run(const Task& task, void* const* ptr) {
+  constexpr std::int64_t kFew = 4096;  // elements; more are worth the loops of copy_into
   const Params& p = task.get<Params>();
   if (ptr[0] != ptr[2])  // a program may let both be one memory
     copy_into(head(p.dtype, p.x_shape, p.out_strides, ptr[2]), head(p.dtype, p.x_shape, p.x_strides, ptr[0]));
-  char* part = static_cast<char*>(ptr[2]) + p.part_offset * static_cast<std::int64_t>(itemsize(p.dtype));
-  copy_into(head(p.dtype, p.value_shape, p.part_strides, part), head(p.dtype, p.value_shape, p.value_strides, ptr[1]));
+  char* part = static_cast<char*>(ptr[2]) + p.part_offset;
+  const std::int64_t count = p.value.count;
+  if (count > kFew) {
+    copy_into(head(p.dtype, p.value_shape, p.part_strides, part),
+              head(p.dtype, p.value_shape, p.value_strides, ptr[1]));
+    return;
+  }
+  const std::size_t bytes = itemsize(p.dtype);
+  const char *value = static_cast<const char*>(ptr[1]), *x = static_cast<const char*>(ptr[2]);
+  const auto reach = static_cast<std::ptrdiff_t>(static_cast<std::size_t>(element_count(p.x_shape)) * bytes);
+  // A value that may be a view of the same memory is read before any of it is written.
+  if (!p.value.contiguous() || (value < x + reach && value + count * static_cast<std::int64_t>(bytes) > x)) {
+    void* block = thread_scratch(1, static_cast<std::size_t>(kFew) * sizeof(double));
+    gather(p.value, bytes, block, value, 0, count);
+    value = static_cast<const char*>(block);
+  }
+  scatter(p.part, bytes, part, value, 0, count);
 }
 
 void lower(const Call& call, Task& task) {
@@ -57,7 +75,9 @@ void lower(const Call& call, Task& task) {
   p.value_shape = value.shape();
   p.value_strides = value.strides();
   p.part_strides = part.strides();
-  p.part_offset = reinterpret_cast<std::intptr_t>(part.data()) / static_cast<std::int64_t>(itemsize(x.dtype()));
+  p.part_offset = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(part.data()));
+  p.part = make_walk(part);
+  p.value = make_walk(value);
   task.run = run;
 }
 

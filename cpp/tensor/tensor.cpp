@@ -63,6 +63,9 @@ void delete_head(T* head) {
   head_cache<T>().give(head);
 }
 
+std::atomic<int> stamping{0};  // threads that stamp: almost always none, and then no thread looks further
+thread_local std::uint64_t stamp = 0;
+
 std::size_t byte_count(DType dtype, const Shape& shape) {
   std::size_t bytes = itemsize(dtype);
   for (std::int64_t length : shape) {
@@ -75,6 +78,11 @@ std::size_t byte_count(DType dtype, const Shape& shape) {
 }
 
 }  // namespace
+
+void stamp_new_memory(std::uint64_t recording) {
+  stamping.fetch_add((recording != 0) - (stamp != 0), std::memory_order_relaxed);
+  stamp = recording;
+}
 
 void Storage::destroy(Storage* storage) {
   if (storage->release_owner) {
@@ -96,6 +104,7 @@ Tensor Tensor::empty(DType dtype, const Shape& shape) {
   Ref<Storage> storage = Ref<Storage>::first(new_head<Storage>());
   storage->data = data;
   storage->bytes = bytes;
+  if (stamping.load(std::memory_order_relaxed) != 0) storage->maker = stamp;
   TensorImpl* impl = new_head<TensorImpl>();
   impl->dtype = dtype;
   impl->shape = shape;

@@ -21,9 +21,13 @@ struct Storage : RefCounted {
   void (*release_owner)(void* owner) = nullptr;  // null: the memory is ours
   std::uint32_t version = 0;  // counts in-place writes, so that backward can tell a saved tensor changed
   bool writable = true;
+  std::uint64_t maker = 0;  // the id of the recording that was going on in the thread that made it; 0 for none
 
   static void destroy(Storage* storage);
 };
+
+// From now on, memory that this thread makes is stamped with the id of a recording; 0 ends it.
+void stamp_new_memory(std::uint64_t recording);
 
 // What autograd keeps beside a tensor (graph/tape.cpp): the step that made it.
 struct GradientNode;

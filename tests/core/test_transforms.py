@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import chainrule
+import chainrule.numpy as cnp
 from chainrule import _core, tree
 
 ops = _core.ops
@@ -343,3 +344,34 @@ def test_a_product_and_a_vector_are_added_as_in_eager_calls(shapes: Any) -> None
     a, b, c = (rng.standard_normal(shape) for shape in shapes)
     np.testing.assert_allclose(np.asarray(chainrule.jit(lambda a, b, c: a @ b + c)(a, b, c)), a @ b + c, rtol=1e-12)
     np.testing.assert_allclose(np.asarray(chainrule.jit(lambda a, b, c: c + a @ b)(a, b, c)), a @ b + c, rtol=1e-12)
+
+
+def test_memory_made_inside_of_a_recorded_function_is_fresh_in_every_call() -> None:
+    def sums(x: Any) -> Any:
+        total = cnp.zeros(3)
+        row = total[1:]
+        row += x
+        total[0] = total[2] * 2
+        scratch = cnp.ones(2)
+        scratch += x
+        return total, scratch * 1
+
+    recorded = chainrule.jit(sums)
+    for value in (1.0, 5.0, 2.0):
+        got, other = recorded(cnp.full(2, value))
+        assert got.tolist() == [2 * value, value, value]
+        assert other.tolist() == [1 + value] * 2
+
+
+def test_memory_that_outlives_the_recording_is_state() -> None:
+    state: dict[str, Any] = {}
+
+    def count(x: Any) -> Any:
+        if "total" not in state:
+            state["total"] = cnp.zeros(2)
+        state["total"] += x
+        return state["total"] * 1
+
+    recorded = chainrule.jit(count)
+    assert [recorded(cnp.ones(2)).tolist() for _ in range(3)] == [[1, 1], [2, 2], [3, 3]]
+    assert state["total"].tolist() == [3, 3]

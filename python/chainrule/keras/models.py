@@ -400,6 +400,17 @@ class Model(Trainer, Layer):
         """Reads weights that :meth:`save_weights` wrote; see :func:`chainrule.keras.saving.load_weights`."""
         saving.load_weights(self, filepath, skip_mismatch, **kwargs)
 
+    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
+        """Not there: the formats of Keras's ``export`` are other libraries' programs.
+
+        Raises:
+            NotImplementedError: always; it says what to use.
+        """
+        raise NotImplementedError(
+            f"Model {self.name!r}: export(format={format!r}) is not supported. Save the model with "
+            f"model.save('model.keras'): Keras reads that file and can export it."
+        )
+
     def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, Any]:
         """The values of all variables, nested by their paths, in four groups: ``"trainable_variables"``,
         ``"non_trainable_variables"``, ``"optimizer_variables"``, ``"metrics_variables"``.

@@ -98,7 +98,8 @@ def truncated_normal(
 
     About 4.6 % are rejected; the values kept are those of the stream in order, so they depend on the key alone.
     """
-    key = np.array(draw_key(seed).numpy())
+    first = draw_key(seed)
+    key = np.array(first.numpy())
     shape, dtype = tuple(shape), standardize_dtype(dtype)
     wanted = math.prod(shape)
     kept: list[np.ndarray] = []
@@ -107,7 +108,10 @@ def truncated_normal(
         values = _op.random_normal(chainrule.asarray(key.copy()), (wanted + wanted // 16 + 16,), dtype).numpy()
         kept.append(values[np.abs(values) <= 2])
         count += kept[-1].size
-        key[1] += np.uint64(1)
+        if len(kept) == 1:  # the counters after this one are the next draws'
+            key = _own_stream(first)
+        else:
+            key[1] += np.uint64(1)
     values = np.concatenate(kept)[:wanted].reshape(shape)
     return chainrule.asarray((values * stddev + mean).astype(dtype))
 
@@ -132,9 +136,9 @@ def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None =
     return inputs * _op.dropout(_op.copy(ones), draw_key(seed), rate)
 
 
-def _own_stream(seed: Any) -> np.ndarray:
-    """A key for as many draws as need be: its seed is a hash of the key, so that it meets no other key's counters."""
-    mixed, counter = (int(part) for part in draw_key(seed).numpy())
+def _own_stream(key: Any) -> np.ndarray:
+    """A key for as many draws as need be: its seed is a hash of ``key``, so that it meets no other key's counters."""
+    mixed, counter = (int(part) for part in key.numpy())
     mixed = (mixed + 0x9E3779B97F4A7C15 * (counter + 1)) % 2**64
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):  # SplitMix64, Vigna 2015
         mixed = (mixed ^ (mixed >> shift)) * factor % 2**64
@@ -147,7 +151,7 @@ def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None)
     Rejection from a cubed normal (G. Marsaglia and W. Tsang 2000); below 1 a power of a uniform number corrects the
     shape.
     """
-    key = _own_stream(seed)
+    key = _own_stream(draw_key(seed))
     shape, dtype = tuple(shape), standardize_dtype(dtype)
     order = np.broadcast_to(np.asarray(alpha, "float64"), shape).reshape(-1)
     lifted = np.where(order < 1, order + 1, order) - 1 / 3
@@ -175,7 +179,7 @@ def gamma(shape: Sequence[int], alpha: Any, dtype: Any = None, seed: Any = None)
 
 def beta(shape: Sequence[int], alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Any:
     """Beta numbers: a / (a + b) of two gamma numbers; the parameters broadcast to ``shape``."""
-    generator = SeedGenerator(int(_own_stream(seed)[0]) % 2**63)
+    generator = SeedGenerator(int(_own_stream(draw_key(seed))[0]) % 2**63)
     first, second = (gamma(shape, order, "float64", generator).numpy() for order in (alpha, beta))
     total = first + second
     ratio = np.divide(first, total, out=np.full_like(first, 0.5), where=total > 0)

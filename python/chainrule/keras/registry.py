@@ -69,6 +69,10 @@ class Registry:
         folded = name.lower()
         return next((value for key, value in self._objects.items() if key.lower() == folded), None)
 
+    def holds(self, name: str | None, target: Any) -> bool:
+        """Whether the family itself has ``target`` under that name; custom objects are nobody's."""
+        return name is not None and self._objects.get(name) is target
+
     def lookup(self, name: str) -> Any:
         """As :meth:`find`, but a missing name is a ValueError that suggests the nearest ones."""
         found = self.find(name)
@@ -193,7 +197,7 @@ def serialize_keras_object(target: Any) -> Any:
     if hasattr(target, "get_config"):
         cls = type(target)
         name = getattr(target, "_config_name", cls.__name__)
-        home = next((r.module for r in _registries if r.find(name) is cls), None)
+        home = next((r.module for r in _registries if r.holds(name, cls)), None)
         return {
             "module": "keras.src.models.functional" if name == "Functional" else home,
             "class_name": name,
@@ -204,8 +208,8 @@ def serialize_keras_object(target: Any) -> Any:
         values = np.asarray(target)
         return {"class_name": "__numpy__", "config": {"value": values.tolist(), "dtype": values.dtype.name}}
     if callable(target):
-        home = next((r.module for r in _registries if r.find(getattr(target, "__name__", "")) is target), None)
         name = getattr(target, "__name__", None)
+        home = next((r.module for r in _registries if r.holds(name, target)), None)
         if name == "<lambda>":
             return describe_lambda(target)
         if name is None:

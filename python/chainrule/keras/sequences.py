@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .data import PyDataset
+import chainrule
+
+from .directories import Batches
 
 
 def pad_sequences(
@@ -60,24 +62,6 @@ def pad_sequences(
     return padded
 
 
-class _Windows(PyDataset):
-    """Batches of windows, cut when they are asked for."""
-
-    def __init__(self, data: Any, targets: Any, starts: np.ndarray, offsets: np.ndarray, batch_size: int) -> None:
-        super().__init__()
-        self.data, self.targets, self.starts, self.offsets, self.batch_size = data, targets, starts, offsets, batch_size
-
-    def __len__(self) -> int:
-        return -(-len(self.starts) // self.batch_size)
-
-    def __getitem__(self, index: int) -> Any:
-        if not 0 <= index < len(self):
-            raise IndexError(index)  # so that a for loop ends
-        starts = self.starts[index * self.batch_size : (index + 1) * self.batch_size]
-        windows = self.data[starts[:, None] + self.offsets]
-        return windows if self.targets is None else (windows, self.targets[starts])
-
-
 def timeseries_dataset_from_array(
     data: Any,
     targets: Any,
@@ -90,7 +74,7 @@ def timeseries_dataset_from_array(
     start_index: int | None = None,
     end_index: int | None = None,
     format: str = "tf",
-) -> PyDataset:
+) -> Batches:
     """Windows over a series, in batches ``(windows, targets)`` for fit, evaluate and predict.
 
     Window i holds the steps ``i * sequence_stride + sampling_rate * (0 ... sequence_length - 1)`` and belongs to target
@@ -137,4 +121,11 @@ def timeseries_dataset_from_array(
     starts = first + np.arange(0, stop, sequence_stride)
     if shuffle:
         starts = np.random.default_rng(seed).permutation(starts)
-    return _Windows(series, targets, starts, np.arange(sequence_length) * sampling_rate, batch_size or 1)
+    offsets, size = np.arange(sequence_length) * sampling_rate, batch_size or 1
+
+    def make(index: int) -> Any:
+        chosen = starts[index * size : (index + 1) * size]
+        windows = chainrule.asarray(series[chosen[:, None] + offsets])
+        return windows if targets is None else (windows, chainrule.asarray(targets[chosen]))
+
+    return Batches(-(-len(starts) // size), make)

@@ -22,6 +22,7 @@ from .data import batch_parts as unpack_x_y_sample_weight
 from .directories import get_file, image_dataset_from_directory, text_dataset_from_directory
 from .images import array_to_img, img_to_array, load_img, save_img
 from .naming import clear_session
+from .plotting import model_to_dot, plot_model
 from .progress import Progbar
 from .registry import (
     custom_object_scope,
@@ -145,6 +146,8 @@ __all__ = [
     "text_dataset_from_directory",
     "save_img",
     "load_img",
+    "model_to_dot",
+    "plot_model",
     "img_to_array",
     "image_dataset_from_directory",
     "get_file",

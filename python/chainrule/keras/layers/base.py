@@ -306,6 +306,28 @@ class Layer:
 
     variables = weights
 
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the layer's own variables into a mapping, numbered ``"0"``, ``"1"``, ...: what a file keeps of it.
+
+        A layer with more to keep overrides this (``store["seen"] = array``) and :meth:`load_own_variables`.
+        """
+        for i, variable in enumerate(self._stored_variables()):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads what :meth:`save_own_variables` wrote; ValueError for another number of variables or other shapes."""
+        variables = self._stored_variables()
+        if (stored := len(store.keys())) != len(variables):
+            raise ValueError(
+                f"Layer {self.name!r} ({type(self).__name__}) has {len(variables)} variables, {stored} are stored."
+            )
+        for i, variable in enumerate(variables):
+            variable.assign(store[str(i)])
+
+    def _stored_variables(self) -> list[Variable]:
+        own = self._own_variables()
+        return [v for v in own if v.trained] + [v for v in own if not v.trained]
+
     def _own_variables(self) -> list[Variable]:
         return list({id(v): v for v in self._tracked(Variable)}.values())
 
@@ -775,3 +797,4 @@ def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
 
 
 registry = Registry("layer", "keras.layers", Layer)
+registry.add(Layer)

@@ -70,7 +70,8 @@ class InputLayer(Layer):
         """Input layers are not computed."""
 
     def get_config(self) -> dict[str, Any]:
-        return {"batch_shape": self.batch_shape, "dtype": self.dtype, "name": self.name}
+        own = {"batch_shape": self.batch_shape, "dtype": self.dtype, "name": self.name}
+        return {**own, "sparse": False, "ragged": False, "optional": self.optional}
 
 
 def Input(  # noqa: N802 - Keras's name

@@ -163,8 +163,7 @@ def _walk_container(container: Any, path: str, seen: set[int]) -> Iterator[tuple
 
 def _own(part: Any) -> list[Variable]:
     if isinstance(part, Layer):
-        own = part._own_variables()
-        return [v for v in own if v.trained] + [v for v in own if not v.trained]
+        return part._stored_variables()
     return list(part._variables)
 
 
@@ -202,8 +201,11 @@ def write_variables(archive: Any, model: Any) -> None:
     for path, part, variables in walk(model):
         group = archive.create_group(f"{path}/vars" if path else "vars")
         group.attrs["name"] = part.name
-        for i, variable in enumerate(variables):
-            group.create_dataset(str(i), data=variable.numpy())
+        if isinstance(part, Layer):
+            part.save_own_variables(group)
+        else:
+            for i, variable in enumerate(variables):
+                group.create_dataset(str(i), data=variable.numpy())
 
 
 def read_variables(
@@ -213,11 +215,15 @@ def read_variables(
     if "layer_names" in archive.attrs or "model_weights" in archive:
         return _read_layers(archive.get("model_weights", archive), model, path, skip_mismatch)
     pairs: list[tuple[Variable, np.ndarray]] = []
+    custom: list[Any] = []
     missing = []
     for place, part, variables in walk(model):
         if isinstance(part, Optimizer) and not optimizer:
             continue
         group = archive.get(f"{place}/vars" if place else "vars", {})
+        if isinstance(part, Layer) and type(part).load_own_variables is not Layer.load_own_variables:
+            custom.append((_Reader(part), {name: np.asarray(group[name]) for name in group}))
+            continue
         if len(group) != len(variables):
             if variables or not isinstance(part, Metric):
                 missing.append(
@@ -225,7 +231,14 @@ def read_variables(
                 )
             continue
         pairs += [(variable, np.asarray(group[str(i)])) for i, variable in enumerate(variables)]
-    return _fitting(pairs, model, path, missing, skip_mismatch)
+    return _fitting(pairs, model, path, missing, skip_mismatch) + custom
+
+
+class _Reader:
+    """A layer with a ``load_own_variables`` of its own, assigned to like a variable."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.assign = layer.load_own_variables
 
 
 def _read_layers(archive: Any, model: Any, path: str, skip_mismatch: bool) -> list[tuple[Variable, np.ndarray]]:

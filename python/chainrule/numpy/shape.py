@@ -80,9 +80,15 @@ def _reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> An
     return result
 
 
-@native
 def ravel(a: Any, order: Any = "C") -> Any:
     """The elements as one axis; a view where the memory allows it."""
+    if type(a) is Tensor and order == "C":
+        return ops.reshape(a, (-1,))
+    return _ravel(a, order)
+
+
+@native
+def _ravel(a: Any, order: Any = "C") -> Any:
     if order == "K":
         a = tensor(a)
         if not a.is_traced:

@@ -27,6 +27,7 @@ struct NumpyTypes {
   PyObject* module = nullptr;
   PyTypeObject* array = nullptr;
   PyTypeObject* scalar = nullptr;  // numpy.generic
+  PyTypeObject* memmap = nullptr;  // an ndarray whose memory is a file
   PyTypeObject* dtype = nullptr;
   PyTypeObject* scalars[kDTypes] = {};
   PyObject* dtypes[kDTypes] = {};
@@ -39,6 +40,7 @@ const NumpyTypes* load_numpy_types(PyObject* module) {
     return reinterpret_cast<PyTypeObject*>(Object::steal(PyObject_GetAttrString(module, name)).release());
   };
   types.array = type("ndarray");
+  types.memmap = type("memmap");
   types.scalar = type("generic");
   types.dtype = type("dtype");
   for (int i = 0; i < kDTypes; ++i) {
@@ -429,7 +431,22 @@ Operand read_operand(PyObject* object) {
   return operand;
 }
 
+bool computes_itself(PyObject* object) {
+  if (is_tensor(object) || PyFloat_Check(object) || PyLong_Check(object) || is_plain_sequence(object)) return false;
+  if (is_numpy_array(object)) {
+    const NumpyTypes* types = numpy_types();
+    return Py_TYPE(object) != types->array && Py_TYPE(object) != types->memmap;
+  }
+  if (is_numpy_scalar(object) || is_complex_tensor(object)) return false;
+  PyObject* type = reinterpret_cast<PyObject*>(Py_TYPE(object));
+  const Object ufunc = attribute_or_none(type, "__array_ufunc__");
+  return ufunc && ufunc.get() != Py_None && !PyObject_HasAttrString(type, "__chainrule_tensor__");
+}
+
+Operand read_argument(PyObject* object) { return computes_itself(object) ? Operand() : read_operand(object); }
+
 bool is_foreign(PyObject* object) {
+  if (computes_itself(object)) return true;
   if (!is_numpy_array(object)) return PyComplex_CheckExact(object);
   return dtype_index(reinterpret_cast<const NumpyDtype*>(reinterpret_cast<const NumpyArray*>(object)->dtype)) < 0;
 }

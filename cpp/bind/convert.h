@@ -27,8 +27,13 @@ struct Operand {
 // Tensors, NumPy arrays and scalars, Python numbers, nested lists of these, and whatever NumPy or __chainrule_tensor__
 // makes an array of. `unsupported` where the object is no array or has a dtype we have no kernels for.
 Operand read_operand(PyObject* object);
-// Whether it is data that NumPy has a dtype for and we don't: an ndarray, or Python's complex, which has no reflected
-// operator that knows arrays.
+// Whether functions of it are its own affair: a subclass of ndarray (a masked array, a matrix) or a type with an
+// __array_ufunc__ (pandas' columns). NumPy's functions ask it; ours leave it to them.
+bool computes_itself(PyObject* object);
+// As read_operand; `unsupported` where the object computes itself.
+Operand read_argument(PyObject* object);
+// Whether only NumPy can compute with it: an ndarray of a dtype that we don't have, Python's complex, which has no
+// reflected operator that knows arrays, or an object that computes itself.
 bool is_foreign(PyObject* object);
 // Whether `object` asks to handle binary operators with arrays itself (NumPy's rules: __array_ufunc__ = None, a higher
 // __array_priority__ without __array_ufunc__, or no array at all).

@@ -109,7 +109,7 @@ PyObject* call_with_foreign(const char* name, PyObject* ufunc, PyObject* const* 
 
 Object with_tensors(PyObject* object) {
   const bool scalar = is_numpy_scalar(object);
-  if (scalar || is_numpy_array(object)) {
+  if (scalar || (is_numpy_array(object) && !computes_itself(object))) {
     if (!scalar && reinterpret_cast<const NumpyArray*>(object)->ndim > kMaxDims) return Object::borrow(object);
     Operand operand = read_operand(object);
     if (operand.kind != Operand::strong) return Object::borrow(object);
@@ -212,7 +212,7 @@ PyObject* call_ufunc_as_op(const Op& op, PyObject* const* inputs, Py_ssize_t cou
   if (count != static_cast<Py_ssize_t>(op.tensors.size())) return nullptr;
   Operand operands[3];
   for (Py_ssize_t i = 0; i < count; ++i) {
-    operands[i] = read_operand(inputs[i]);
+    operands[i] = read_argument(inputs[i]);
     if (operands[i].kind == Operand::unsupported) return nullptr;
   }
   Tensor result;

@@ -189,7 +189,7 @@ void read_tensors(const Op& op, const Arguments& given, std::vector<Operand>& op
       if (param.kind != TensorParam::list && !handle_of(object).is_placeholder())
         require_writable(handle_of(object), "assignment destination is read-only");
     }
-    operands.push_back(read_operand(object));
+    operands.push_back(read_argument(object));
     if (operands.back().kind == Operand::unsupported)
       throw DTypeError(message("[", op.name, "] '", param.name, "' is ", dtype_name_of(object),
                                ", which is not supported; there are bool, int8 to int64, uint8 to uint64, float32 and "

@@ -34,12 +34,13 @@ Tensor copy_of(const Tensor& x) {
 
 PyObject* not_implemented() { return Py_NewRef(Py_NotImplemented); }
 
-// Fills both operands; false where Python should try the other one's operator.
-bool read_operands(PyObject* a, PyObject* b, Operand* operands) {
+// Fills both operands; false where Python should try the other one's operator. `in_place`: the result stays a tensor,
+// so of a subclass of ndarray the elements are taken.
+bool read_operands(PyObject* a, PyObject* b, Operand* operands, bool in_place = false) {
   PyObject* objects[2] = {a, b};
   for (int i = 0; i < 2; ++i) {
     if (handles_operators_itself(objects[i])) return false;
-    operands[i] = read_operand(objects[i]);
+    operands[i] = in_place && is_numpy_array(objects[i]) ? read_operand(objects[i]) : read_argument(objects[i]);
     if (operands[i].kind == Operand::unsupported) return false;
   }
   return true;
@@ -166,7 +167,7 @@ PyObject* in_place(const Op& op, PyObject* self, PyObject* other) {
   }
   if (PyObject* result = in_place_shortly(op, self, other)) return result;
   Operand operands[2];
-  if (!read_operands(self, other, operands)) return not_implemented();
+  if (!read_operands(self, other, operands, true)) return not_implemented();
   const Tensor& x = handle_of(self);
   if (!x.is_placeholder()) {
     require_writable(x, "output array is read-only");
@@ -275,9 +276,37 @@ int truth(PyObject* self) noexcept {
 
 }  // namespace
 
+namespace {
+
+// Python's operator with ndarrays in place of tensors, so that the other operand has its say as beside an ndarray (a
+// matrix multiplies by rows and columns); null (no error) where Python has none for the op.
+PyObject* call_python_operator(const std::string& op, PyObject* a, PyObject* b) {
+  static const std::pair<const char*, const char*> kNames[] = {
+      {"add", "add"},         {"subtract", "sub"},    {"multiply", "mul"},
+      {"divide", "truediv"},  {"power", "pow"},       {"floor_divide", "floordiv"},
+      {"remainder", "mod"},   {"matmul", "matmul"},   {"bitwise_and", "and_"},
+      {"bitwise_or", "or_"},  {"bitwise_xor", "xor"}, {"left_shift", "lshift"},
+      {"equal", "eq"},        {"not_equal", "ne"},    {"right_shift", "rshift"},
+      {"less", "lt"},         {"less_equal", "le"},   {"greater", "gt"},
+      {"greater_equal", "ge"}};
+  for (const auto& [ours, python] : kNames) {
+    if (op != ours) continue;
+    const Object left = is_tensor(a) ? to_numpy(a) : Object::borrow(a);
+    const Object right = is_tensor(b) ? to_numpy(b) : Object::borrow(b);
+    const Object module = Object::steal(PyImport_ImportModule("operator"));
+    const Object result = Object::steal(PyObject_CallMethod(module.get(), python, "OO", left.get(), right.get()));
+    return with_tensors(result.get()).release();
+  }
+  return nullptr;
+}
+
+}  // namespace
+
 PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b) {
   Operand operands[2];
   if (!read_operands(a, b, operands)) {
+    if (computes_itself(a) || computes_itself(b))
+      if (PyObject* result = call_python_operator(op.name, a, b)) return result;
     if (is_foreign(a) || is_foreign(b)) {
       PyObject* const given[] = {a, b};
       return call_with_foreign(op.name, numpy_ufunc(op), given, 2);

@@ -113,7 +113,7 @@ PyObject* call_ufunc(PyObject* function, const Op& op, PyObject* const* argument
     Operand operands[3];
     bool supported = true;
     for (int i = 0; i < n && supported; ++i) {
-      operands[i] = read_operand(arguments[i]);
+      operands[i] = read_argument(arguments[i]);
       supported = operands[i].kind != Operand::unsupported;
     }
     if (supported && count == n && !keyword_names) return wrap_result(call_elementwise(op, operands, n));

@@ -12,6 +12,7 @@ from .fallback import (
     FOREIGN_TYPES,
     Tensor,
     call_numpy,
+    computes_itself,
     exports,
     is_supported,
     native,
@@ -107,7 +108,9 @@ def asarray(
 def asanyarray(
     a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None, like: Any = None
 ) -> Any:
-    """As :func:`asarray`: there are no subclasses to let through."""
+    """As :func:`asarray`, but subclasses of NumPy's ndarray (masked arrays, matrices) are let through."""
+    if isinstance(a, numpy.ndarray) and computes_itself(a):
+        return numpy.asanyarray(a, dtype, order, copy=copy)
     return asarray(a, dtype, order, device=device, copy=copy)
 
 
@@ -186,6 +189,9 @@ def full(
 
 def _like(make: Any, prototype: Any, dtype: Any, order: Any, shape: Any, device: Any, *value: Any) -> Any:
     _check_device(device)
+    if isinstance(prototype, numpy.ndarray) and computes_itself(prototype):
+        function = getattr(numpy, f"{make.__name__}_like")
+        return function(prototype, *value, dtype=dtype, order=order, shape=shape)
     if not isinstance(prototype, Tensor):
         prototype = asarray(prototype)
     if shape is None and order in ("K", "A") and not getattr(prototype, "is_traced", False):

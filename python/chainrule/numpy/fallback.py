@@ -49,9 +49,24 @@ FOREIGN_TYPES = frozenset(
 MAX_DIMS = 16  # of a tensor; NumPy's arrays of more axes stay NumPy's
 
 
+def computes_itself(value: Any) -> bool:
+    """Whether functions of the value are its own affair, which NumPy's functions leave to it: a masked array, a matrix
+    and other subclasses of ndarray, columns of pandas and other types with an ``__array_ufunc__``."""
+    kind = type(value)
+    if kind is Tensor or kind in _NUMBERS or kind is numpy.ndarray or kind is list or kind is tuple:
+        return False
+    if isinstance(value, (numpy.generic, numpy.memmap, ComplexTensor)) or hasattr(kind, "__chainrule_tensor__"):
+        return False
+    return getattr(kind, "__array_ufunc__", None) is not None
+
+
 def tensor(value: Any) -> Tensor:
-    """The tensor of an array-like; TypeError where the core lacks its dtype."""
-    return value if type(value) is Tensor else _core.asarray(value)
+    """The tensor of an array-like argument; TypeError where the core lacks its dtype, or where it computes itself."""
+    if type(value) is Tensor:
+        return value
+    if computes_itself(value):
+        raise TypeError(f"a {type(value).__name__} computes itself")
+    return _core.asarray(value)
 
 
 def is_supported(dtype: Any) -> bool:
@@ -81,6 +96,8 @@ _NUMBERS = frozenset({int, float, bool, type(None)})
 
 def is_foreign(value: Any) -> bool:
     """Whether the value is data of a dtype the core doesn't have."""
+    if computes_itself(value):
+        return True
     if isinstance(value, (numpy.ndarray, numpy.generic)):
         return value.dtype not in SUPPORTED
     return isinstance(value, (complex, str, bytes, ComplexTensor)) and not isinstance(value, numpy.generic)
@@ -219,7 +236,11 @@ def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> An
 
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         first = args[0] if args else None
-        if (type(first) is numpy.ndarray and first.dtype not in SUPPORTED) or type(first) is ComplexTensor:
+        if type(first) is not Tensor and (
+            type(first) is ComplexTensor
+            or computes_itself(first)
+            or (type(first) is numpy.ndarray and first.dtype not in SUPPORTED)
+        ):
             return call_numpy(name, theirs, args, kwargs)
         try:
             return ours(*args, **kwargs)

@@ -31,6 +31,11 @@ def _masked(a: Tensor, where: Any, neutral: Any) -> Tensor:
     return a if where is True else ops.where(where, a, ops.cast(tensor(neutral), a.dtype))
 
 
+def _keeping(keepdims: Any) -> dict[str, Any]:
+    """The option for NumPy's function where it is asked for: methods of subclasses may not know it."""
+    return {} if keepdims is False else {"keepdims": keepdims}
+
+
 def _reduction(
     name: str,
     op: Any,
@@ -47,7 +52,7 @@ def _reduction(
     """A reduction with any of NumPy's options. ``join`` combines a partial result with another value."""
     if takes_foreign(a, initial) or not is_supported(dtype) or isinstance(axis, float):
         options = _options(axis=axis, dtype=dtype, out=out, initial=initial, where=where)
-        return call_numpy(name, getattr(numpy, name), (a,), options | {"keepdims": keepdims})
+        return call_numpy(name, getattr(numpy, name), (a,), options | _keeping(keepdims))
     a = tensor(a)
     if dtype is not None:
         a = ops.cast(a, dtype)
@@ -144,7 +149,7 @@ def mean(
         return _mean(a, axis, keepdims)
     if takes_foreign(a) or not is_supported(dtype):
         options = _options(axis=axis, dtype=dtype, out=out, where=where)
-        return call_numpy("mean", numpy.mean, (a,), options | {"keepdims": keepdims})
+        return call_numpy("mean", numpy.mean, (a,), options | _keeping(keepdims))
     a = tensor(a)
     if dtype is not None:
         a = ops.cast(a, dtype)
@@ -401,7 +406,7 @@ def _nan_extreme(name: str) -> Any:
     ) -> Any:
         if not needs_ops(a):
             options = _options(axis=axis, out=out, initial=initial, where=where)
-            return call_numpy(name, getattr(numpy, name), (a,), options | {"keepdims": keepdims})
+            return call_numpy(name, getattr(numpy, name), (a,), options | _keeping(keepdims))
         clean, number = _no_nan(a, worst)
         result = plain(clean, axis, None, keepdims, initial, where)
         if number is not True:
@@ -430,7 +435,7 @@ def nanmean(
     """As :func:`mean`, leaving nan out."""
     if not needs_ops(a):
         options = _options(axis=axis, dtype=dtype, out=out, where=where)
-        return call_numpy("nanmean", numpy.nanmean, (a,), options | {"keepdims": keepdims})
+        return call_numpy("nanmean", numpy.nanmean, (a,), options | _keeping(keepdims))
     clean, number = _no_nan(a, 0.0)
     return mean(clean, axis, dtype, out, keepdims, where=_numbers_in(number, where))
 

@@ -49,7 +49,7 @@ METHOD_TYPES = {
     "numpy": "(self) -> npt.NDArray[Any]",
     "tolist": "(self) -> Any",
     "item": "(self, *index: int) -> Any",
-    "tobytes": "(self) -> bytes",
+    "tobytes": "(self, order: str | None = 'C') -> bytes",
     "fill": "(self, value: Any) -> None",
     "sort": "(self, axis: int = -1) -> None",
     "nonzero": "(self) -> tuple[Tensor, ...]",

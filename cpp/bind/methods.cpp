@@ -130,25 +130,59 @@ std::vector<std::int64_t> reversed_axes(int ndim) {
   return axes;
 }
 
-Tensor reshaped(const Tensor& x, const std::vector<std::int64_t>& shape, const char* order) {
-  if (std::strcmp(order, "C") == 0 || std::strcmp(order, "A") == 0 || std::strcmp(order, "K") == 0)
-    return fn::reshape(x, Shape(shape.begin(), shape.end()));
-  if (std::strcmp(order, "F") != 0)
-    throw ValueError(message("[reshape] order must be 'C', 'F' or 'A', got '", order, "'"));
+// NumPy's letter for an order of elements in memory: None, or a letter of either case.
+char memory_order(PyObject* object, char if_none) {
+  if (!object || object == Py_None) return if_none;
+  const Object text = PyBytes_Check(object) ? Object::steal(PyUnicode_FromEncodedObject(object, "ascii", nullptr))
+                                            : Object::borrow(object);
+  if (!PyUnicode_Check(text.get()))
+    raise_format(PyExc_TypeError, "order must be str, not %s", Py_TYPE(object)->tp_name);
+  const char* letters = PyUnicode_AsUTF8(text.get());
+  if (!letters) throw PythonError();
+  const char letter = static_cast<char>(std::toupper(static_cast<unsigned char>(letters[0])));
+  if (letter == '\0' || letters[1] != '\0' || !std::strchr("CFAK", letter))
+    throw ValueError(message("order must be one of 'C', 'F', 'A', or 'K' (got '", letters, "')"));
+  return letter;
+}
+
+// Whether the elements stand in column-major order and in no other.
+bool columns_first(const Tensor& x) {
+  return !x.is_placeholder() && !x.is_contiguous() && fn::transpose(x, reversed_axes(x.ndim())).is_contiguous();
+}
+
+Tensor copy_of(const Tensor& x) {
+  static const Op& op = *find_op("copy");
+  return run_op(op, &x, 1, kNoAttrs);
+}
+
+// The axes as they stand in memory, the outermost first.
+std::vector<std::int64_t> axes_by_stride(const Tensor& x) {
+  std::vector<std::int64_t> axes = reversed_axes(x.ndim());
+  std::reverse(axes.begin(), axes.end());
+  std::stable_sort(axes.begin(), axes.end(), [&](std::int64_t a, std::int64_t b) {
+    return std::abs(x.strides()[static_cast<int>(a)]) > std::abs(x.strides()[static_cast<int>(b)]);
+  });
+  return axes;
+}
+
+// What `make` makes of the elements, without gaps, in an order: C, F, A (F if they stand so), K (as near to how they
+// stand as can be).
+template <class Make>
+Tensor in_order(const Tensor& x, char order, const Make& make) {
+  if (order == 'C' || x.ndim() < 2 || x.is_placeholder()) return make(x);
+  std::vector<std::int64_t> axes = reversed_axes(x.ndim());
+  if (order == 'A' && !columns_first(x)) return make(x);
+  if (order == 'K') axes = axes_by_stride(x);
+  std::vector<std::int64_t> back(axes.size());
+  for (std::size_t i = 0; i < axes.size(); ++i) back[static_cast<std::size_t>(axes[i])] = static_cast<std::int64_t>(i);
+  return fn::transpose(make(fn::transpose(x, axes)), back);
+}
+
+Tensor reshaped(const Tensor& x, const std::vector<std::int64_t>& shape, char order) {
+  if (order == 'C' || (order != 'F' && !columns_first(x))) return fn::reshape(x, Shape(shape.begin(), shape.end()));
   const Tensor turned = fn::transpose(x, reversed_axes(x.ndim()));
   const Tensor result = fn::reshape(turned, Shape(shape.rbegin(), shape.rend()));
   return fn::transpose(result, reversed_axes(result.ndim()));
-}
-
-// order= alone by keyword.
-const char* read_order(PyObject* keywords, const char* method) {
-  if (!keywords || PyDict_GET_SIZE(keywords) == 0) return "C";
-  PyObject* order = PyDict_GetItemString(keywords, "order");
-  if (!order || PyDict_GET_SIZE(keywords) != 1)
-    raise_format(PyExc_TypeError, "%s() takes integers and order='C' only", method);
-  const char* text = PyUnicode_AsUTF8(order);
-  if (!text) throw PythonError();
-  return text;
 }
 
 // The view of a tensor without gaps, outside of any recording, for lengths that fit; an empty one where the op has more
@@ -187,7 +221,20 @@ PyObject* reshape_method(PyObject* self, PyObject* arguments, PyObject* keywords
   return guarded([=] {
     if (!keywords)
       if (Tensor result = reshaped_shortly(handle_of(self), arguments)) return wrap_view(std::move(result), self);
-    return wrap_view(reshaped(handle_of(self), integers_of(arguments), read_order(keywords, "reshape")), self);
+    static const char* names[] = {"order", "copy", nullptr};
+    PyObject *order = nullptr, *copy = Py_None;
+    const Object none = Object::steal(PyTuple_New(0));
+    if (!PyArg_ParseTupleAndKeywords(none.get(), keywords, "|$OO:reshape", const_cast<char**>(names), &order, &copy))
+      throw PythonError();
+    const char letter = memory_order(order, 'C');
+    if (letter == 'K') throw ValueError("order 'K' is not permitted for reshaping");
+    const Tensor& x = handle_of(self);
+    const int copies = copy == Py_None ? -1 : PyObject_IsTrue(copy);
+    if (copies < 0 && PyErr_Occurred()) throw PythonError();
+    Tensor result = reshaped(copies == 1 ? in_order(x, 'K', copy_of) : x, integers_of(arguments), letter);
+    if (copies == 0 && result.impl()->storage != x.impl()->storage)
+      throw ValueError("Unable to avoid creating a copy while reshaping.");
+    return copies == 1 ? wrap(std::move(result)) : wrap_view(std::move(result), self);
   });
 }
 
@@ -213,35 +260,35 @@ PyObject* swapaxes_method(PyObject* self, PyObject* arguments) {
   });
 }
 
-Tensor copy_of(const Tensor& x) {
-  static const Op& op = *find_op("copy");
-  return run_op(op, &x, 1, kNoAttrs);
+char one_order(PyObject* arguments, PyObject* keywords, const char* format) {
+  static const char* names[] = {"order", nullptr};
+  PyObject* order = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, format, const_cast<char**>(names), &order)) throw PythonError();
+  return memory_order(order, 'C');
 }
 
-const char* one_order(PyObject* arguments, PyObject* keywords, const char* format) {
-  static const char* names[] = {"order", nullptr};
-  const char* order = "C";
-  if (!PyArg_ParseTupleAndKeywords(arguments, keywords, format, const_cast<char**>(names), &order)) throw PythonError();
-  return order;
+// All elements in that order along one axis.
+Tensor raveled(const Tensor& x, char order) {
+  if (order != 'K' || x.ndim() < 2 || x.is_placeholder()) return reshaped(x, {-1}, order);
+  return fn::reshape(fn::transpose(x, axes_by_stride(x)), {-1});
 }
 
 PyObject* ravel_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  return guarded(
-      [=] { return wrap_view(reshaped(handle_of(self), {-1}, one_order(arguments, keywords, "|s:ravel")), self); });
+  return guarded([=] { return wrap_view(raveled(handle_of(self), one_order(arguments, keywords, "|O:ravel")), self); });
 }
 PyObject* flatten_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  return guarded(
-      [=] { return wrap(copy_of(reshaped(handle_of(self), {-1}, one_order(arguments, keywords, "|s:flatten")))); });
+  return guarded([=] {
+    const Tensor& x = handle_of(self);
+    const Tensor flat = raveled(x, one_order(arguments, keywords, "|O:flatten"));
+    return wrap(flat.impl()->storage == x.impl()->storage || x.is_placeholder() ? copy_of(flat) : flat);
+  });
 }
 
 // ---- copies and conversions
 // ----------------------------------------------------------------------------------------------
 
 PyObject* copy_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  return guarded([=] {
-    one_order(arguments, keywords, "|s:copy");
-    return wrap(copy_of(handle_of(self)));
-  });
+  return guarded([=] { return wrap(in_order(handle_of(self), one_order(arguments, keywords, "|O:copy"), copy_of)); });
 }
 PyObject* shallow_copy(PyObject* self, PyObject*) {
   return guarded([=] { return wrap(copy_of(handle_of(self))); });
@@ -251,12 +298,14 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
   return guarded([=]() -> PyObject* {
     static const char* names[] = {"dtype", "order", "casting", "subok", "copy", nullptr};
     PyObject* dtype;
-    const char *order = "K", *casting = "unsafe";
+    PyObject* order = nullptr;
+    const char* casting = "unsafe";
     int subok = 1, copy = 1;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|sspp:astype", const_cast<char**>(names), &dtype, &order,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|Ospp:astype", const_cast<char**>(names), &dtype, &order,
                                      &casting, &subok, &copy))
       throw PythonError();
     const Tensor& x = handle_of(self);
+    const char letter = memory_order(order, 'K');
     if (is_bfloat16(dtype) || x.dtype() == DType::BF16) {
       const DType type = dtype_from_python(dtype);
       const bool widens = promote(x.dtype(), type) == type, safe = std::strcmp(casting, "same_kind") != 0;
@@ -274,10 +323,12 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
                                  PyUnicode_AsUTF8(Object::steal(PyObject_Repr(target.get())).get()),
                                  " according to the rule '", casting, "'"));
     }
-    if (!is_our_dtype(target.get())) return PyObject_CallMethod(to_numpy(self).get(), "astype", "O", target.get());
+    if (!is_our_dtype(target.get()))
+      return PyObject_CallMethod(to_numpy(self).get(), "astype", "Os", target.get(), std::string(1, letter).c_str());
     const DType type = dtype_from_python(target.get());
-    if (type != x.dtype()) return wrap(fn::cast(x, type));
-    return copy ? wrap(copy_of(x)) : Py_NewRef(self);
+    if (type != x.dtype()) return wrap(in_order(x, letter, [&](const Tensor& y) { return fn::cast(y, type); }));
+    const bool stands = letter == 'K' || (letter != 'F' && x.is_contiguous()) || (letter != 'C' && columns_first(x));
+    return copy || !stands ? wrap(in_order(x, letter, copy_of)) : Py_NewRef(self);
   });
 }
 
@@ -345,10 +396,14 @@ PyObject* item_method(PyObject* self, PyObject* arguments) {
   });
 }
 
-PyObject* tobytes_method(PyObject* self, PyObject*) {
+PyObject* tobytes_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=] {
     require_values(handle_of(self), "tobytes");
-    const Tensor x = contiguous(handle_of(self));
+    const Tensor& y = handle_of(self);
+    // Column-major order is the row-major one of the transpose.
+    const char order = one_order(arguments, keywords, "|O:tobytes");
+    const bool turned = order == 'F' || (order == 'A' && columns_first(y));
+    const Tensor x = contiguous(turned ? fn::transpose(y, reversed_axes(y.ndim())) : y);
     return PyBytes_FromStringAndSize(
         static_cast<const char*>(x.data()),
         static_cast<Py_ssize_t>(x.size() * static_cast<std::int64_t>(itemsize(x.dtype()))));
@@ -529,7 +584,7 @@ PyMethodDef tensor_methods[] = {
     CR_ROW(view, kParsed, "view(dtype=None): another tensor on the same memory."),
     CR_ROW(tolist, METH_NOARGS, "tolist(): nested lists of Python numbers."),
     CR_ROW(item, METH_VARARGS, "item(*index): the element as a Python number."),
-    CR_ROW(tobytes, METH_NOARGS, "tobytes(): the elements' bytes in row-major order."),
+    CR_ROW(tobytes, kParsed, "tobytes(order='C'): the elements' bytes."),
     CR_ROW(fill, METH_O, "fill(value): every element becomes the value."),
     CR_ROW(sort, kFast, "sort(axis=-1, kind=None, order=None, *, stable=None): sorts in place."),
     CR_ROW(nonzero, METH_NOARGS, "nonzero(): indices of the non-zero elements, one tensor for each axis."),

@@ -52,6 +52,7 @@ _DTYPES = frozenset(numpy.dtype(t) for t in ("?", "b", "h", "i", "l", "q", "B", 
 
 def _ordered(x: Any, order: str | None) -> Any:
     """The array with its elements laid out in memory as asked for."""
+    order = order.upper() if isinstance(order, str) else order
     if order in (None, "K", "A", "C") or not isinstance(x, Tensor):
         contiguous = not isinstance(x, Tensor) or order != "C" or x.is_traced or x.flags.c_contiguous
         return x if contiguous else ops.copy(x)
@@ -87,7 +88,10 @@ def array(
     """
     if ndmax:
         return to_tensors(numpy.array(to_numpy(object), dtype, copy=copy, order=order, ndmin=ndmin, ndmax=ndmax))
-    result = _data(object, dtype, copy)
+    if type(object) is Tensor and copy is True and not object.is_traced and not object.flags.c_contiguous:
+        result = object.astype(object.dtype if dtype is None else dtype, order)
+    else:
+        result = _data(object, dtype, copy)
     if ndmin and result.ndim < ndmin:
         result = result.reshape((1,) * (ndmin - result.ndim) + result.shape)
     return result if order == "K" else _ordered(result, order)

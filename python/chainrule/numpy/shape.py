@@ -63,21 +63,7 @@ def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any
 def _reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any:
     if order == "C" and copy is None:
         return ops.reshape(a, shape)
-    a = tensor(a)
-    if order == "A":
-        order = "F" if not a.is_traced and a.flags.f_contiguous and not a.flags.c_contiguous else "C"
-    if order not in ("C", "F"):
-        raise ValueError(f"order must be one of 'C', 'F', or 'A' (got {order!r})")
-    lengths = _ints(shape)
-    if copy:
-        a = ops.copy(a)
-    if order == "F":
-        result = ops.transpose(ops.reshape(ops.transpose(a), lengths[::-1]))
-    else:
-        result = ops.reshape(a, lengths)
-    if copy is False and not a.is_traced and not numpy.shares_memory(a.numpy(), result.numpy()) and a.size:
-        raise ValueError("Unable to avoid creating a copy while reshaping.")
-    return result
+    return tensor(a).reshape(_ints(shape), order=order, copy=copy)
 
 
 def ravel(a: Any, order: Any = "C") -> Any:
@@ -89,12 +75,7 @@ def ravel(a: Any, order: Any = "C") -> Any:
 
 @native
 def _ravel(a: Any, order: Any = "C") -> Any:
-    if order == "K":
-        a = tensor(a)
-        if not a.is_traced:
-            a = ops.transpose(a, sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis])))
-        order = "C"
-    return ops.reshape(a, (-1,)) if order == "C" else reshape(a, (-1,), order)
+    return tensor(a).ravel(order)
 
 
 def transpose(a: Any, axes: Any = None) -> Any:

@@ -190,7 +190,7 @@ def clip(
     lower = a_min if min is None else min
     upper = a_max if max is None else max
     if kwargs:
-        return call_numpy("clip", numpy.clip, (a, lower, upper, out), kwargs)
+        return call_numpy("clip", numpy.clip, (a, lower, upper), kwargs | {"out": out})
     if (min is not None and a_min is not None) or (max is not None and a_max is not None):
         raise ValueError("Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is forbidden.")
     result = tensor(a)
@@ -218,7 +218,7 @@ def round(a: Any, decimals: int = 0, out: Any = None) -> Any:
     elif a.dtype.kind != "b" and decimals >= 0:
         result = ops.copy(a)
     else:
-        return call_numpy("round", numpy.round, (a, decimals, out), {})
+        return call_numpy("round", numpy.round, (a, decimals), {"out": out})
     return _finished("round", result, out)
 
 

@@ -158,7 +158,7 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
     """The sum of a diagonal."""
     if not needs_ops(a):
-        return call_numpy("trace", numpy.trace, (a, offset, axis1, axis2, dtype, out), {})
+        return call_numpy("trace", numpy.trace, (a, offset, axis1, axis2, dtype), {"out": out})
     from .index import diagonal
     from .reduce import sum
 

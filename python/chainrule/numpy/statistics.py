@@ -126,7 +126,7 @@ def percentile(
 def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The middle of the sorted elements, the mean of the two middle ones of an even number, along axes."""
     if not needs_ops(a):
-        return call_numpy("median", numpy.median, (a, axis, out), {"keepdims": keepdims})
+        return call_numpy("median", numpy.median, (a, axis), {"out": out, "keepdims": keepdims})
     result = _sorted_quantile(tensor(a), 0.5, axis, keepdims)
     return result if out is None else write_out("median", result, out)
 

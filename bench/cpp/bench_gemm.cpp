@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/profile.h"
 #include "runtime/cpu.h"
 #include "runtime/memory.h"
 #include "runtime/threads.h"
@@ -58,47 +59,6 @@ double now() {
   timespec t;
   clock_gettime(chainrule::num_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
-}
-
-// ---- the peak: independent multiply-adds on registers, on every thread at once ------------------
-#if defined(__x86_64__)
-#define FMA(type, r, n) "vfmadd231" type " %%" r "mm14, %%" r "mm15, %%" r "mm" #n "\n"
-#define FMA_LOOP(type, r)                                                                                             \
-  asm volatile("1:\n" FMA(type, r, 0) FMA(type, r, 1) FMA(type, r, 2) FMA(type, r, 3) FMA(type, r, 4) FMA(type, r, 5) \
-                   FMA(type, r, 6) FMA(type, r, 7) FMA(type, r, 8) FMA(type, r, 9) FMA(type, r, 10)                   \
-                       FMA(type, r, 11) "dec %0\n jnz 1b\n"                                                           \
-               : "+r"(rounds)                                                                                         \
-               :                                                                                                      \
-               : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",    \
-                 "xmm14", "xmm15", "cc")
-
-// Only of the levels with FMA: 12 vectors of `vector_bytes` a round.
-void multiply_add(int64_t rounds, int vector_bytes, DType dtype) {
-  if (vector_bytes == 64 && dtype == DType::F32) FMA_LOOP("ps", "z");
-  if (vector_bytes == 64 && dtype == DType::F64) FMA_LOOP("pd", "z");
-  if (vector_bytes == 32 && dtype == DType::F32) FMA_LOOP("ps", "y");
-  if (vector_bytes == 32 && dtype == DType::F64) FMA_LOOP("pd", "y");
-}
-
-double measure_peak(DType dtype) {  // flops per second; NaN where the level has no FMA
-  const int64_t threads = chainrule::num_threads(), rounds = 100000;
-  const int bytes = chainrule::kernels().vector_bytes;
-  double best = std::numeric_limits<double>::infinity();
-  for (int t = 0; t < 100; ++t) {
-    const double begin = now();
-    chainrule::parallel_for(threads, [&](int64_t) { multiply_add(rounds, bytes, dtype); });
-    best = std::min(best, now() - begin);
-  }
-  const double lanes = bytes / static_cast<double>(itemsize(dtype));
-  return bytes >= 32 ? 2 * 12 * lanes * static_cast<double>(rounds * threads) / best
-                     : std::numeric_limits<double>::quiet_NaN();
-}
-#else
-double measure_peak(DType) { return std::numeric_limits<double>::quiet_NaN(); }
-#endif
-double peak(DType dtype) {
-  static const double of[2] = {measure_peak(DType::F32), measure_peak(DType::F64)};
-  return of[dtype == DType::F64];
 }
 
 // ---- OpenBLAS, if asked for ---------------------------------------------------------------------
@@ -184,7 +144,7 @@ void measure(benchmark::State& state, const Shape& s, F&& run) {
     best = std::min(best, seconds);
   }
   state.counters["GFLOP/s"] = flops / best * 1e-9;
-  state.counters["%peak"] = 100 * flops / best / peak(sizeof(T) == 8 ? DType::F64 : DType::F32);
+  state.counters["%peak"] = 100 * flops / best / chainrule::measure_peak(sizeof(T) == 8 ? DType::F64 : DType::F32);
 }
 
 template <class T>
@@ -236,6 +196,7 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   std::printf("%s, %d threads, peak %.1f GFLOP/s float32, %.1f float64\n", chainrule::kernels().isa,
-              chainrule::num_threads(), peak(DType::F32) * 1e-9, peak(DType::F64) * 1e-9);
+              chainrule::num_threads(), chainrule::measure_peak(DType::F32) * 1e-9,
+              chainrule::measure_peak(DType::F64) * 1e-9);
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -240,11 +240,20 @@ void bind_profile(py::module_& m) {
       [] {
         py::list rows;
         for (const ProfileRow& row : stop_profile())
-          rows.append(py::make_tuple(row.op, operands_to_python(row.inputs), operands_to_python(row.outputs), row.calls,
-                                     row.seconds, row.bytes));
+          rows.append(py::make_tuple(row.op, row.layer, operands_to_python(row.inputs), operands_to_python(row.outputs),
+                                     row.calls, row.seconds, row.bytes));
         return rows;
       },
-      "Ends it: (op, inputs, outputs, calls, seconds, bytes) for each op and operands, each a (dtype, shape).");
+      "Ends it: (op, layer, inputs, outputs, calls, seconds, bytes) for each op and operands, each a (dtype, shape).");
+  m.def(
+      "measure_peak", [](const py::object& dtype) { return measure_peak(dtype_from_python(dtype.ptr())); },
+      "measure_peak(dtype): flops per second of multiply-adds on registers alone, on all threads; the best so far.");
+  m.def(
+      "set_layer",
+      [](const std::string& name) {
+        thread_state().layer = name.empty() ? nullptr : std::make_shared<const std::string>(name);
+      },
+      "set_layer(path): whose ops this thread calls from now on, for profiles; '' for none.");
 }
 
 }  // namespace

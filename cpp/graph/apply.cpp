@@ -103,7 +103,7 @@ int perform(const Op& op, const Tensor* inputs, int n_inputs, const Attrs& attrs
   }
   if (timer) {
     timer.stop();
-    timer.note(op.name, &op, inputs, n_inputs, outputs, n_outputs);
+    timer.note(op.name, state.layer ? *state.layer : std::string(), &op, inputs, n_inputs, outputs, n_outputs);
   }
   if (state.recording_depth > 0) record_gradient(op, inputs, n_inputs, attrs, outputs, n_outputs);
   return n_outputs;

@@ -1,9 +1,14 @@
 #include "graph/profile.h"
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <stdexcept>
 #include <unordered_map>
+#include <utility>
+
+#include "runtime/cpu.h"
+#include "runtime/threads.h"
 
 namespace chainrule {
 
@@ -53,9 +58,34 @@ std::vector<ProfileRow> stop_profile() {
   return rows;
 }
 
-void ProfileTimer::note(const std::string& name, const Op* op, const Tensor* inputs, int n_inputs,
-                        const Tensor* outputs, int n_outputs) const {
-  std::string key = name;
+double measure_peak(DType dtype) {
+  if (dtype != DType::F32 && dtype != DType::F64)
+    throw std::invalid_argument(message("measure_peak: expected float32 or float64, got ", name(dtype),
+                                        "; other types have no peak of their own"));
+  static std::mutex mutex;
+  static std::map<std::pair<DType, int>, double> known;
+  const std::lock_guard<std::mutex> lock(mutex);
+  const int threads = num_threads();
+  double& best = known[{dtype, threads}];
+
+  const int type = dtype == DType::F64;
+  const PeakKernels& peak = kernels().peak;
+  constexpr int kRuns = 150;
+  constexpr std::int64_t kRounds = 20000;  // 40 microseconds at 3 GHz and two units
+  const double flops = static_cast<double>(peak.flops[type]) * static_cast<double>(kRounds * threads);
+  const HotRegion hot;
+  for (int run = 0; run < kRuns; ++run) {
+    const auto start = std::chrono::steady_clock::now();
+    parallel_for(threads, [&](std::int64_t) { peak.multiply_add[type](kRounds); });
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    best = std::max(best, flops / seconds);
+  }
+  return best;
+}
+
+void ProfileTimer::note(const std::string& name, const std::string& layer, const Op* op, const Tensor* inputs,
+                        int n_inputs, const Tensor* outputs, int n_outputs) const {
+  std::string key = name + "@" + layer + ":";
   for (int i = 0; i < n_inputs; ++i) add_to_key(key, inputs[i]);
   key += ">";
   for (int k = 0; k < n_outputs; ++k) add_to_key(key, outputs[k]);
@@ -66,6 +96,7 @@ void ProfileTimer::note(const std::string& name, const Op* op, const Tensor* inp
   ProfileRow& row = p.rows[key];
   if (row.calls == 0) {
     row.op = name;
+    row.layer = layer;
     for (int i = 0; i < n_inputs; ++i)
       if (inputs[i]) row.inputs.push_back({inputs[i].dtype(), inputs[i].shape()});
     for (int k = 0; k < n_outputs; ++k) row.outputs.push_back({outputs[k].dtype(), outputs[k].shape()});

@@ -40,7 +40,7 @@ void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<
         });
     if (reader == instructions.end()) continue;
 
-    Instruction mask{relu_grad, {}, {y, instructions[at].inputs[2]}, {y}};
+    Instruction mask{relu_grad, {}, {y, instructions[at].inputs[2]}, {y}, reader->layer};
     mask.outputs[0].slot = static_cast<int>(slots.size());
     slots.push_back({Slot::temporary, element_count(y.shape) * static_cast<std::int64_t>(itemsize(y.dtype)), Tensor()});
     uses.push_back(1);

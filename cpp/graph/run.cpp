@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <sstream>
@@ -33,12 +34,23 @@ std::string step_name(const Unit& unit) {
   return text;
 }
 
+std::string layer_of(const Unit& unit) {
+  if (unit.instruction.op) return unit.instruction.layer ? *unit.instruction.layer : std::string();
+  std::vector<std::string> names;
+  for (const Instruction& member : unit.members)
+    if (member.layer && std::find(names.begin(), names.end(), *member.layer) == names.end())
+      names.push_back(*member.layer);
+  std::string text;
+  for (const std::string& each : names) text += (text.empty() ? "" : "+") + each;
+  return text;
+}
+
 void note_step(const ProfileTimer& timer, const Unit& unit) {
   const Instruction& step = unit.instruction;
   std::vector<Tensor> inputs, outputs;
   for (const SlotView& operand : step.inputs) inputs.push_back(head_of(operand));
   for (const SlotView& operand : step.outputs) outputs.push_back(head_of(operand));
-  timer.note(step_name(unit), step.op, inputs.data(), static_cast<int>(inputs.size()), outputs.data(),
+  timer.note(step_name(unit), layer_of(unit), step.op, inputs.data(), static_cast<int>(inputs.size()), outputs.data(),
              static_cast<int>(outputs.size()));
 }
 

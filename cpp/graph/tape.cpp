@@ -49,6 +49,18 @@ void check_versions(const GradientNode& node) {
                                     "instead (x = x + 1, or x.copy())"));
 }
 
+// Until its end ops are called for another layer.
+class LayerScope {
+ public:
+  explicit LayerScope(LayerName layer) : outer_(std::exchange(thread_state().layer, std::move(layer))) {}
+  ~LayerScope() { thread_state().layer = std::move(outer_); }
+  LayerScope(const LayerScope&) = delete;
+  LayerScope& operator=(const LayerScope&) = delete;
+
+ private:
+  LayerName outer_;
+};
+
 // The cotangents of a node's inputs.
 std::vector<Tensor> run_vjp(GradientNode& node, const std::vector<Tensor>& g, const bool* needs) {
   std::vector<Tensor> grads(node.parents.size());
@@ -134,6 +146,7 @@ Ref<GradientNode> new_node(const Tensor* inputs, int n_inputs, int n_outputs) {
   Ref<GradientNode> node(new GradientNode);
   node->order = next_order++;
   node->n_outputs = n_outputs;
+  node->layer = thread_state().layer;
   for (int i = 0; i < n_inputs; ++i) {
     GradientNode* parent = inputs[i] ? inputs[i].impl()->node : nullptr;
     node->parents.emplace_back(parent);
@@ -227,6 +240,7 @@ std::vector<Tensor> backward(const std::vector<Tensor>& outputs, const std::vect
       any = any || needs[i];
     }
     if (!any) continue;
+    const LayerScope scope(node->layer);
     const std::vector<Tensor> grads = run_vjp(*node, g, needs.get());
     for (std::size_t i = 0; i < grads.size(); ++i)
       if (grads[i] && needs[i]) accumulate(node->parents[i].get(), node->parent_outputs[i], grads[i]);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "graph/thread_state.h"
 #include "ops/op.h"
 
 namespace chainrule {
@@ -24,6 +25,7 @@ struct GradientNode : RefCounted {
   std::vector<Ref<GradientNode>> parents;  // per input; null where no gradient flows
   std::vector<int> parent_outputs;
   int n_outputs = 1;
+  LayerName layer;  // of the forward op; what its vjp calls counts for it too
   Custom custom;
 
   static void destroy(GradientNode* node);

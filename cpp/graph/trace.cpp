@@ -78,6 +78,7 @@ void Trace::record(const Op& op, const Tensor* inputs, int n_inputs, const Attrs
   Instruction instruction;
   instruction.op = &op;
   instruction.attrs = attrs;
+  instruction.layer = thread_state().layer;
   for (int i = 0; i < n_inputs; ++i) instruction.inputs.push_back(operand(inputs[i]));
   for (std::size_t k = 0; k < specs.size(); ++k) {
     Slot slot;

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "graph/thread_state.h"
 #include "ops/op.h"
 
 namespace chainrule {
@@ -25,6 +26,7 @@ struct Instruction {
   const Op* op = nullptr;
   Attrs attrs;
   std::vector<SlotView> inputs, outputs;
+  LayerName layer = nullptr;  // of a fused product that of the product
 };
 
 struct Slot {

@@ -24,6 +24,7 @@ void fill_attention(AttentionKernels& table);  // attention.cpp
 void fill_fft(FftKernels& table);              // fft.cpp
 void fill_dot_packs(DotKernels& table);        // dot_pack.cpp
 void fill_dots(DotKernels& table);             // dot.cpp, with dot_pack.cpp
+void fill_peak(PeakKernels& table);            // peak.cpp
 void fill_half(Kernels& table);                // half.cpp, after all that it converts for
 
 // The finished table of this level; kernels/table.cpp. Extern and called from runtime/cpu.cpp.

@@ -30,6 +30,7 @@ const Kernels& table() {
     fill_attention(k.attention);
     fill_fft(k.fft);
     fill_dots(k.dot);
+    fill_peak(k.peak);
     fill_half(k);
     return k;
   }();

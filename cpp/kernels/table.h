@@ -173,6 +173,13 @@ struct PoolKernels {
   void (*mean_grad[2])(void* dx, const void* g, const PoolRun& run);
 };
 
+// ---- the processor's limit. Index 0: F32, 1: F64. ------------------------------------------------------------------
+struct PeakKernels {
+  double (*multiply_add[2])(
+      int64_t rounds);  // multiply-adds on registers alone; the value keeps them from being left out
+  int flops[2];         // of a round
+};
+
 // ---- the table -----------------------------------------------------------------------------------------------------
 struct Kernels {
   const char* isa;  // "x86_64_v2", "x86_64_v3", "x86_64_v4" or "aarch64"
@@ -192,6 +199,7 @@ struct Kernels {
   AttentionKernels attention;  // kernels/attention.h
   FftKernels fft;
   DotKernels dot;  // kernels/dot.h
+  PeakKernels peak;
 };
 
 }  // namespace chainrule

@@ -266,6 +266,9 @@ def jitted(*args: Any, **options: Any) -> Any:
 def leaf(*args: Any, **options: Any) -> Any:
     """A new head on the memory of x that is a leaf of the gradient graph."""
 
+def measure_peak(*args: Any, **options: Any) -> Any:
+    """measure_peak(dtype): flops per second of multiply-adds on registers alone, on all threads; the best so far."""
+
 def memory_stats(*args: Any, **options: Any) -> Any:
     """Bytes of tensor memory in use, at their peak and kept for reuse; counts of allocations."""
 
@@ -317,6 +320,9 @@ def set_dot_cap(*args: Any, **options: Any) -> Any:
 def set_isa(*args: Any, **options: Any) -> Any:
     """Changes the instruction-set level (for tests)."""
 
+def set_layer(*args: Any, **options: Any) -> Any:
+    """set_layer(path): whose ops this thread calls from now on, for profiles; '' for none."""
+
 def set_num_threads(*args: Any, **options: Any) -> Any:
     """Sets how many threads an op may use; n >= 1."""
 
@@ -327,7 +333,7 @@ def start_profile(*args: Any, **options: Any) -> Any:
     """Starts measuring every op and step; RuntimeError if a measurement is on."""
 
 def stop_profile(*args: Any, **options: Any) -> Any:
-    """Ends it: (op, inputs, outputs, calls, seconds, bytes) for each op and operands, each a (dtype, shape)."""
+    """Ends it: (op, layer, inputs, outputs, calls, seconds, bytes) for each op and operands, each a (dtype, shape)."""
 
 def suspend_recording(*args: Any, **options: Any) -> Any:
     """Turns recording off; returns the depth for resume_recording."""

@@ -181,11 +181,51 @@ def test_the_table_is_aligned() -> None:
     with chainrule.profile() as p:
         ops.exp(ops.matmul(a, b))
     head, *lines, last = str(p).splitlines()
-    assert head.split() == ["op", "calls", "ms", "share", "GFLOP/s", "GB/s", "inputs"]
+    assert head.split() == ["op", "calls", "ms", "share", "GFLOP/s", "of", "peak", "GB/s", "inputs"]
     assert len(lines) == 2
     assert len({line.index("float32(") for line in lines} | {head.index("inputs")}) == 1
     assert [line.split()[0] for line in lines] == [row.op for row in p.rows]
     assert "ms in ops" in last
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_share_of_the_peak(dtype: str) -> None:
+    a = chainrule.asarray(np.ones((64, 64), dtype))
+    bits = ops.cast(a, "bfloat16")
+    with chainrule.profile() as p:
+        ops.matmul(a, a)
+        ops.matmul(bits, bits)
+        ops.exp(a)
+    rows = {(row.op, row.inputs[0][0]): row for row in p.rows}
+    product = rows["matmul", dtype]
+    assert product.peak is not None
+    assert 0 < product.peak <= _core.measure_peak(dtype)  # the best so far never falls
+    assert product.share_of_peak == pytest.approx(product.gflops * 1e9 / product.peak)
+    assert f"{product.share_of_peak:.1%}" in str(p)
+    assert rows["matmul", "bfloat16"].flops == product.flops  # on units of its own
+    assert rows["matmul", "bfloat16"].share_of_peak is rows["exp", dtype].share_of_peak is None
+
+
+def test_the_peak_is_above_what_products_reach() -> None:
+    a = chainrule.asarray(np.ones((256, 256), "float32"))
+    threads = chainrule.get_num_threads()
+    chainrule.set_num_threads(1)
+    try:
+        with chainrule.profile() as p:
+            for _ in range(20):
+                ops.matmul(a, a)
+        single, double = (max(_core.measure_peak(dtype) for _ in range(3)) for dtype in ("float32", "float64"))
+    finally:
+        chainrule.set_num_threads(threads)
+    # No product beats it, and it is twice that of float64; with room for other work on the machine.
+    assert 0 < p.rows[0].share_of_peak < 1.2
+    assert 1.3 < single / double < 3
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float16", "bool"])
+def test_other_types_have_no_peak(dtype: str) -> None:
+    with pytest.raises(ValueError, match=f"float64, got {dtype}"):
+        _core.measure_peak(dtype)
 
 
 def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
@@ -275,6 +315,61 @@ def test_a_fresh_model_keeps_its_first_weights(capsys: pytest.CaptureFixture[str
         np.testing.assert_array_equal(old, new)
     assert int(model.optimizer.iterations.numpy()) == 0
     assert all(not v.numpy().any() for metric in model.metrics for v in metric.variables)
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_rows_by_layer(run_eagerly: bool) -> None:
+    inner = keras.Sequential([keras.layers.Dense(5, "tanh", name="within")], name="inner")
+    first, last = keras.layers.Dense(8, "relu", name="first"), keras.layers.Dense(3, name="last")
+    model = keras.Sequential([keras.Input((6,)), first, inner, last], name="outer")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, run_eagerly=run_eagerly)
+    p = model.profile(X, Y, batch_size=10, steps=4, verbose=0)
+    by_layer = {row.layer: row for row in p.layers}
+    assert set(by_layer) == {"outer/first", "outer/inner/within", "outer/last", ""}
+    # Forward and the gradient of the weights; from the second layer on that of the inputs too.
+    assert by_layer["outer/first"].flops == 4 * 2 * (2 * 10 * 6 * 8)
+    assert by_layer["outer/inner/within"].flops == 4 * 3 * (2 * 10 * 8 * 5)
+    assert by_layer["outer/last"].flops == 4 * 3 * (2 * 10 * 5 * 3)
+    assert by_layer[""].flops is None  # loss and optimizer
+    assert {row.layer for row in p.rows if "adam" in row.op or "cross_entropy" in row.op} == {""}
+    for name, layer in by_layer.items():
+        members = [row for row in p.rows if row.layer == name]
+        assert layer.calls == sum(row.calls for row in members)
+        assert layer.bytes == sum(row.bytes for row in members)
+        assert layer.seconds == pytest.approx(sum(row.seconds for row in members))
+        shares = [row.share_of_peak * row.seconds for row in members if row.share_of_peak is not None]
+        assert (layer.share_of_peak or 0) * layer.seconds == pytest.approx(sum(shares))
+    assert [row.seconds for row in p.layers] == sorted((row.seconds for row in p.layers), reverse=True)
+    tables = str(p).split("\n\n")
+    assert len(tables) == 3
+    assert tables[0].split()[:2] == ["op", "layer"]
+    assert [line.split("  ")[0] or "" for line in tables[1].splitlines()[1:]] == [
+        row.layer or "(outside of layers)" for row in p.layers
+    ]
+
+
+def test_layers_end_with_their_call() -> None:
+    class Failing(keras.layers.Layer):
+        def call(self, x: Any) -> Any:
+            ops.exp(x)
+            raise ValueError("on purpose")
+
+    x = array(4, 6)
+    with chainrule.profile() as p:
+        with pytest.raises(ValueError, match="on purpose"):
+            Failing(name="failing")(x)
+        ops.exp(x)
+    assert sorted(row.layer for row in p.rows if row.op == "exp") == ["", "failing"]
+
+
+def test_a_fused_step_of_two_layers_names_both() -> None:
+    one, two = keras.layers.Activation("tanh", name="one"), keras.layers.Activation("exponential", name="two")
+    f = chainrule.jit(lambda x: two(one(x)))
+    with chainrule.profile() as p:
+        f(array(4, 6))
+    (row,) = [row for row in p.rows if row.op.startswith("fused")]
+    assert row.layer == "one+two"
 
 
 def test_prediction_is_counted() -> None:

@@ -533,6 +533,7 @@ class Layer:
             self._clear_losses()
         outer, context.training = context.training, training
         outer_path, context.path = context.path, (*context.path, self.name)
+        _core.set_layer("/".join(context.path))
         try:
             if "training" in names:
                 options["training"] = training
@@ -540,6 +541,7 @@ class Layer:
                 outputs = self.call(*args, **options)
         finally:
             context.training, context.path = outer, outer_path
+            _core.set_layer("/".join(outer_path))
         self._mask_outputs(args, outputs, mask)
         if self.activity_regularizer is not None:
             for output in flatten(outputs):
@@ -758,11 +760,8 @@ def _is_ours(cls: type) -> bool:
 def _search(value: Any, kind: type) -> Iterator[Any]:
     if isinstance(value, kind):
         yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _search(item, kind)
-    elif isinstance(value, dict):
-        for item in value.values():
+    elif isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from _search(item, kind)
 
 

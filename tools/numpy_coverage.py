@@ -25,11 +25,6 @@ from chainrule.numpy import delegation
 
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "numpy.md"
 BEGIN, END = "<!-- coverage: written by tools/numpy_coverage.py -->", "<!-- end of coverage -->"
-# Names that are left out on purpose.
-REASONS = {
-    "numpy.ndarray.setflags": "a tensor's flags can be read only",
-    "numpy.ndarray.resize": "a tensor's memory cannot grow; np.resize makes a new one",
-}
 # Parameters of NumPy's that have no meaning here.
 IGNORED = {"like", "subok", "device"}
 MISSING = object()
@@ -115,7 +110,7 @@ def groups(table: list[dict[str, str]]) -> str:
                 lines.append(f"**{state}**: {', '.join(f'`{name}`' for name in names)}\n")
             elif names:
                 reasons = {
-                    row["name"].rpartition(".")[2]: REASONS.get(row["name"]) or row["note"] or "not asked for"
+                    row["name"].rpartition(".")[2]: row["note"] or "not asked for"
                     for row in inside
                     if row["state"] == state
                 }

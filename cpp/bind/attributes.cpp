@@ -6,6 +6,7 @@
 #include "bind/operators.h"
 #include "bind/tensor_type.h"
 #include "graph/tape.h"
+#include "graph/trace.h"
 #include "ops/functions.h"
 
 namespace chainrule {
@@ -78,6 +79,12 @@ PyObject* get_flat(PyObject* self, void*) noexcept {
 int set_flat(PyObject* self, PyObject* value, void*) noexcept {
   return guarded_status([=] {
     if (!value) raise(PyExc_AttributeError, "cannot delete 'flat'");
+    const Tensor& x = handle_of(self);
+    if (!x.is_placeholder() && !Trace::current() && !(recording() && has_node(x)) && x.dtype() != DType::BF16 &&
+        !is_tensor(value)) {  // as often over as there is place
+      x.bump_version();
+      return PyObject_SetAttrString(to_numpy(self).get(), "flat", value);
+    }
     const Object flat = Object::steal(wrap(fn::reshape(to_tensor(value, "flat"), {-1})));
     const Object shape = shape_to_tuple(handle_of(self).shape());
     const Object shaped = Object::steal(PyObject_CallMethod(flat.get(), "reshape", "O", shape.get()));
@@ -92,7 +99,10 @@ PyObject* get_imaginary(PyObject* self, void*) noexcept {
 PyObject* get_data(PyObject* self, void*) noexcept { return PyMemoryView_FromObject(self); }
 PyObject* get_device(PyObject*, void*) noexcept { return PyUnicode_FromString("cpu"); }
 PyObject* get_flags(PyObject* self, void*) noexcept {
-  return guarded([=] { return PyObject_GetAttrString(to_numpy(self).get(), "flags"); });
+  return guarded([=] {
+    static PyObject* const type = import_attribute("chainrule.numpy.array_type", "flagsobj").release();
+    return PyObject_CallOneArg(type, self);
+  });
 }
 PyObject* get_traced(PyObject* self, void*) noexcept { return PyBool_FromLong(handle_of(self).is_placeholder()); }
 // Above ndarray's 0: where both could answer for an operator, the tensor does.

@@ -57,7 +57,8 @@ bool op_knows(const Op& op, Py_ssize_t count, PyObject* keywords) {
 
 PyObject* op_method(const Op& op, PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
   return guarded([&]() -> PyObject* {
-    if (!op_knows(op, count, keywords)) return call_face(op.name, self, arguments, count, keywords);
+    const bool list = count + (keywords ? PyTuple_GET_SIZE(keywords) : 0) > 0 && PyList_Check(arguments[0]);
+    if (list || !op_knows(op, count, keywords)) return call_face(op.name, self, arguments, count, keywords);
     const std::vector<PyObject*> all = with_self(self, arguments, count, keywords);
     return call_with_arguments(op, all.data(), count + 1, keywords);
   });
@@ -235,6 +236,22 @@ PyObject* reshape_method(PyObject* self, PyObject* arguments, PyObject* keywords
     if (copies == 0 && result.impl()->storage != x.impl()->storage)
       throw ValueError("Unable to avoid creating a copy while reshaping.");
     return copies == 1 ? wrap(std::move(result)) : wrap_view(std::move(result), self);
+  });
+}
+
+PyObject* resize_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  return guarded([=]() -> PyObject* {
+    static const char* names[] = {"refcheck", nullptr};
+    int check_references = 1;
+    const Object none = Object::steal(PyTuple_New(0));
+    if (!PyArg_ParseTupleAndKeywords(none.get(), keywords, "|$p:resize", const_cast<char**>(names), &check_references))
+      throw PythonError();
+    const Py_ssize_t count = PyTuple_GET_SIZE(arguments);
+    if (count == 0 || (count == 1 && PyTuple_GET_ITEM(arguments, 0) == Py_None)) return Py_NewRef(Py_None);
+    const std::vector<std::int64_t> lengths = integers_of(arguments);
+    require_not_watched(handle_of(self));
+    resize_tensor(self, Shape(lengths.begin(), lengths.end()), check_references != 0);
+    return Py_NewRef(Py_None);
   });
 }
 
@@ -573,6 +590,10 @@ PyMethodDef tensor_methods[] = {
     CR_ROW(var, kFast, "var(axis=None, ddof=0, keepdims=False): variance."),
     CR_ROW(reshape, kParsed,
            "reshape(*shape, order='C'): the elements in another shape; a view where the memory allows it."),
+    CR_ROW(resize, kParsed,
+           "resize(*shape, refcheck=True): another shape in place; elements are cut off, or zeros follow them."),
+    {"setflags", method(tensor_setflags), kParsed,
+     "setflags(write=None, align=None, uic=None): whether the array may be written into."},
     CR_ROW(transpose, METH_VARARGS, "transpose(*axes): view with the axes in another order."),
     CR_ROW(swapaxes, METH_VARARGS, "swapaxes(a, b): view with two axes swapped."),
     CR_ROW(ravel, kParsed, "ravel(order='C'): one axis; a view where the memory allows it."),

@@ -63,6 +63,7 @@ const char* expected(AttrKind kind) {
 }
 
 Attr to_attribute(const Op& op, const AttrParam& param, PyObject* object) {
+  if (PyBool_Check(object) && std::strcmp(param.name, "axis") == 0) wrong_attribute(op, param, object);
   if (object == Py_None && (param.nullable || (!param.required && param.default_value.is_none()))) return Attr();
   if (object == Py_None && param.kind != AttrKind::dtype) wrong_attribute(op, param, object);
   try {
@@ -82,6 +83,7 @@ Attr to_attribute(const Op& op, const AttrParam& param, PyObject* object) {
       case AttrKind::integers: {
         std::vector<std::int64_t> values;
         if (PyIndex_Check(object) && !(is_tensor(object) && handle_of(object).ndim() > 0) && !is_numpy_array(object)) {
+          if (std::strcmp(param.name, "axis") == 0) return Attr::of(to_integer(object));
           values.push_back(to_integer(object));
         } else {
           const Object sequence = Object::steal(PySequence_Fast(object, ""));

@@ -336,7 +336,7 @@ void replace_values(PyObject* self, const Tensor& result) {
 }
 
 bool is_writable(const Tensor& tensor) {
-  if (tensor.impl()->storage && !tensor.impl()->storage->writable) return false;
+  if (!tensor.is_writable()) return false;
   if (tensor.size() == 0) return true;
   for (int i = 0; i < tensor.ndim(); ++i)
     if (tensor.strides()[i] == 0 && tensor.length(i) > 1) return false;  // elements share memory

@@ -96,6 +96,9 @@ extern PyGetSetDef tensor_attributes[];            // attributes.cpp
 PyObject* tensor_numpy_attribute(PyObject* self, void* name);
 PyObject* tensor_base(PyObject* self, void*);
 PyObject* tensor_class(PyObject* self, void*);
+PyObject* tensor_setflags(PyObject* self, PyObject* arguments, PyObject* keywords);
+// The elements in row-major (or the array's own) order in another shape, in place: cut off, or followed by zeros.
+void resize_tensor(PyObject* self, const Shape& shape, bool check_references);
 int tensor_set_shape(PyObject* self, PyObject* value, void*);
 PyObject* tensor_richcompare(PyObject* a, PyObject* b, int comparison);
 PyObject* tensor_repr(PyObject* self);

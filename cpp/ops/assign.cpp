@@ -100,8 +100,7 @@ void infer(const Call& call, std::vector<Output>&) {
       throw ValueError(
           message("[", call.op.name, "] the destination of shape ", to_string(dst.shape()),
                   " is broadcast: several elements share one place; write into the tensor it was made from"));
-  if (dst.impl()->storage && !dst.impl()->storage->writable)
-    throw ValueError(message("[", call.op.name, "] assignment destination is read-only"));
+  if (!dst.is_writable()) throw ValueError(message("[", call.op.name, "] assignment destination is read-only"));
 }
 
 bool register_all() {

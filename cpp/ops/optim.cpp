@@ -128,7 +128,7 @@ void infer(const Call& call, std::vector<Output>&) {
       if (k == 1) continue;
       if (!x.is_contiguous())
         throw ValueError(message("[", op, "] ", what, " number ", i, " is changed in place and must be contiguous"));
-      if (x.impl()->storage && !x.impl()->storage->writable)
+      if (!x.is_writable())
         throw ValueError(
             message("[", op, "] ", what, " number ", i, " is changed in place but its memory is read-only"));
     }

@@ -315,6 +315,11 @@ void infer(const Call& call, std::vector<Output>& outputs) {
   outputs.push_back(out);
 }
 
+void infer_mean(const Call& call, std::vector<Output>& outputs) {
+  infer<same_dtype, false>(call, outputs);
+  if (call.attrs[0].kind == AttrKind::integer) normalize_axis(call.attrs[0].integer, call.in(0).ndim(), "mean");
+}
+
 // mean of whole numbers and truth values is that of float64, as in NumPy.
 bool to_float64(const Call& call, std::vector<Tensor>& prepared) {
   if (is_float(call.in(0).dtype())) return false;
@@ -503,7 +508,7 @@ bool register_all() {
 
   Op mean =
       reduction("mean", "Arithmetic mean over the axes; of whole numbers in float64; nan where there is nothing.");
-  mean.infer = infer<same_dtype, false>;
+  mean.infer = infer_mean;
   mean.lower = lower<ReduceOp::sum, true>;
   mean.vjp = mean_vjp;
   mean.prepare = to_float64;

@@ -67,9 +67,11 @@ void infer_scan(const Call& call, std::vector<Output>& outputs) {
   outputs.push_back({accumulator(x.dtype()), x.shape()});
 }
 
-// Without an axis the flattened tensor is scanned.
+// Without an axis the flattened tensor is scanned; a number as the one element of its axis 0 or -1.
 bool flatten_without_axis(const Call& call, std::vector<Tensor>& prepared) {
-  if (!call.attrs[0].is_none() || call.in(0).ndim() == 1) return false;
+  const Attr& axis = call.attrs[0];
+  const bool number = call.in(0).ndim() == 0 && (axis.is_none() || axis.integer == 0 || axis.integer == -1);
+  if (!number && (!axis.is_none() || call.in(0).ndim() == 1)) return false;
   prepared.push_back(fn::reshape(call.in(0), {call.in(0).size()}));
   return true;
 }

@@ -62,7 +62,8 @@ inline AxisSet axes_of(const Attr& attr, int ndim, const char* op) {
   const std::int64_t* first = attr.kind == AttrKind::integers ? attr.integers.data() : &attr.integer;
   const std::size_t count = attr.kind == AttrKind::integers ? attr.integers.size() : 1;
   for (std::size_t i = 0; i < count; ++i) {
-    if (ndim == 0 && (first[i] == 0 || first[i] == -1)) continue;  // NumPy reduces a number along "its" axis too
+    // NumPy reduces a number along "its" axis, too, but lets no tuple name it.
+    if (ndim == 0 && attr.kind == AttrKind::integer && (first[i] == 0 || first[i] == -1)) continue;
     const int axis = normalize_axis(first[i], ndim, op);
     if (set.has[axis]) throw ValueError(message("[", op, "] axis ", axis, " is named twice in 'axis'"));
     set.has[axis] = true;

@@ -251,6 +251,7 @@ Tensor Tensor::view(const Shape& shape, const Strides& strides, std::int64_t off
       reinterpret_cast<char*>(reinterpret_cast<std::uintptr_t>(impl_->data) +
                               static_cast<std::uintptr_t>(offset * static_cast<std::int64_t>(itemsize(dtype()))));
   impl->storage = impl_->storage;
+  impl->read_only = impl_->read_only;
   impl->trace = impl_->trace;
   impl->slot = impl_->slot;
   return Tensor(impl);

@@ -43,6 +43,7 @@ struct TensorImpl : RefCounted {
   int node_output = 0;
   std::uint64_t trace = 0;  // id of the recording that made this tensor; 0 for a real one
   int slot = -1;            // its number there
+  bool read_only = false;   // this array and the views made of it from now on can't be written into
 
   static void destroy(TensorImpl* impl);
 };
@@ -81,6 +82,8 @@ class Tensor {
     return reinterpret_cast<T*>(impl_->data);
   }
   bool is_placeholder() const { return impl_->trace != 0; }
+  // Whether its memory may be written: a placeholder has none that couldn't be.
+  bool is_writable() const { return !impl_->read_only && (!impl_->storage || impl_->storage->writable); }
   bool is_contiguous() const;  // row-major, no gaps; axes of length 1 and empty tensors don't count
   bool same(const Tensor& other) const { return impl_ == other.impl_; }
   void bump_version() const {

@@ -53,6 +53,59 @@ class ndarray(Tensor, metaclass=_ArrayType):  # noqa: N801 - NumPy's name
     """
 
 
+class flagsobj:  # noqa: N801 - NumPy's name
+    """``x.flags``: how the memory of an array is laid out, as attributes or by NumPy's names in capitals.
+
+    ``x.flags.writeable = False`` makes the array read-only, and the views made of it from then on.
+    """
+
+    def __init__(self, array: Any) -> None:
+        object.__setattr__(self, "_array", array)
+
+    def _seen(self) -> Any:
+        """NumPy's flags of the same memory."""
+        return self._array.numpy().flags
+
+    @property
+    def owndata(self) -> bool:
+        """Whether the memory is the array's own: it is no view."""
+        return self._array.base is None
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._seen(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        options = {"writeable": "write", "aligned": "align", "writebackifcopy": "uic"}
+        if name not in options:
+            raise AttributeError(f"attribute {name!r} of 'numpy._core.multiarray.flagsobj' objects is not writable")
+        self._array.setflags(**{options[name]: bool(value)})
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.owndata if key in ("OWNDATA", "O") else self._seen()[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        names = {"W": "writeable", "A": "aligned", "X": "writebackifcopy"}
+        name = names.get(key, key.lower())
+        if name not in names.values() or key.lower() == key:
+            raise KeyError("Unknown flag")
+        setattr(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (flagsobj, type(self._seen()))) and self.num == other.num
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def num(self) -> int:
+        """The flags as one number."""
+        return self._seen().num & ~4 | (4 if self.owndata else 0)
+
+    def __repr__(self) -> str:
+        return repr(self._seen()).replace("OWNDATA : False", f"OWNDATA : {self.owndata}")
+
+
 class flatiter:  # noqa: N801 - NumPy's name
     """``x.flat``: the elements in row-major order, to read, to write and to go through, as numpy.flatiter."""
 

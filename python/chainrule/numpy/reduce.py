@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import _core
 from .fallback import Tensor, call_numpy, exports, is_supported, native, needs_ops, takes_foreign, tensor
@@ -23,12 +23,52 @@ def _options(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None and value is not True}
 
 
-def _finished(name: str, result: Any, out: Any) -> Any:
-    return result if out is None else write_out(name, result, out, casting="unsafe" if name == "mean" else "same_kind")
+def _finished(name: str, result: Any, out: Any, a: Any, **options: Any) -> Any:
+    """The result, in ``out`` where there is one. NumPy computes in the dtype of ``out`` and has rules for its shape:
+    where it isn't what the result is, it does so itself, from ``a`` and the options."""
+    if out is None:
+        return result
+    if isinstance(out, (Tensor, numpy.ndarray)) and out.shape == result.shape and out.dtype == result.dtype:
+        return write_out(name, result, out)
+    if not needs_ops(a, out, result):
+        keepdims = options.pop("keepdims", False)
+        options = _options(out=out, **options) | _keeping(keepdims)
+        return call_numpy(name, getattr(numpy, name), (a,), options)
+    if getattr(out, "shape", None) != result.shape:
+        raise ValueError(f"{name}: out must have the result's shape {result.shape}, got {getattr(out, 'shape', None)}")
+    return write_out(name, result, out, casting="unsafe" if name == "mean" else "same_kind")
+
+
+def _mask(a: Tensor, where: Any) -> Any:
+    """``where`` as truth values that fit the array; True where every element counts."""
+    if where is True:
+        return True
+    where = tensor(where)
+    if where.dtype.kind != "b":
+        raise TypeError(
+            f"Cannot cast array data from {where.dtype!r} to dtype('bool') according to the rule 'safe': where must be "
+            "truth values"
+        )
+    return ops.broadcast_to(where, a.shape)
 
 
 def _masked(a: Tensor, where: Any, neutral: Any) -> Tensor:
-    return a if where is True else ops.where(where, a, ops.cast(tensor(neutral), a.dtype))
+    return a if where is True else ops.where(where, a, _as_type(neutral, a.dtype))
+
+
+def _as_type(value: Any, dtype: Any) -> Tensor:
+    """A number as one of the dtype: Python's must fit it, NumPy's are converted."""
+    if type(value) in (int, float, bool):
+        return _core.asarray(int(value) if dtype.kind in "iu" and math.isfinite(value) else value, dtype)
+    value = tensor(value)
+    if value.ndim > 0:
+        raise ValueError(f"initial must be a number, got an array of shape {value.shape}")
+    return ops.cast(value, dtype)
+
+
+def _check_axis(axis: Any) -> None:
+    if type(axis) is list:
+        raise TypeError("axis: 'list' object cannot be interpreted as an integer; several axes are a tuple")
 
 
 def _keeping(keepdims: Any) -> dict[str, Any]:
@@ -50,10 +90,11 @@ def _reduction(
     where: Any,
 ) -> Any:
     """A reduction with any of NumPy's options. ``join`` combines a partial result with another value."""
-    if takes_foreign(a, initial) or not is_supported(dtype) or isinstance(axis, float):
+    _check_axis(axis)
+    if a is None or takes_foreign(a, initial) or not is_supported(dtype) or isinstance(axis, float):
         options = _options(axis=axis, dtype=dtype, out=out, initial=initial, where=where)
         return call_numpy(name, getattr(numpy, name), (a,), options | _keeping(keepdims))
-    a = tensor(a)
+    original = a = tensor(a)
     if dtype is not None:
         a = ops.cast(a, dtype)
     if where is not True and neutral is None:
@@ -63,17 +104,20 @@ def _reduction(
                 "to specify 'initial'"
             )
         neutral = initial
-    a = _masked(a, where, neutral)
+    mask = _mask(a, where)
+    a = _masked(a, mask, neutral)
     if neutral is None and initial is not None and 0 in a.shape:
         shape = _core.zeros(a.shape, "bool").any(axis=axis, keepdims=keepdims).shape
-        result = ops.broadcast_to(ops.cast(tensor(initial), a.dtype), shape)
+        result = ops.copy(ops.broadcast_to(_as_type(initial, a.dtype), shape))
     else:
         result = op(a, axis, keepdims)
         if initial is not None:
-            result = join(result, ops.cast(tensor(initial), result.dtype))
+            result = join(result, _as_type(initial, result.dtype))
     if dtype is not None:
         result = ops.cast(result, dtype)
-    return _finished(name, result, out)
+    return _finished(
+        name, result, out, original, axis=axis, dtype=dtype, keepdims=keepdims, initial=initial, where=where
+    )
 
 
 def sum(
@@ -86,7 +130,7 @@ def sum(
     where: Any = True,
 ) -> Any:
     """The sum of the elements along axes (all by default). Sums of float32 are made pairwise, in float32."""
-    if type(a) is Tensor and dtype is None and out is None and initial is None and where is True:
+    if type(a) is Tensor and type(axis) is not list and dtype is out is initial is None and where is True:
         return _sum(a, axis, keepdims)
     return _reduction("sum", _sum, ops.add, 0, a, axis, dtype, out, keepdims, initial, where)
 
@@ -101,7 +145,7 @@ def prod(
     where: Any = True,
 ) -> Any:
     """The product of the elements along axes."""
-    if type(a) is Tensor and dtype is None and out is None and initial is None and where is True:
+    if type(a) is Tensor and type(axis) is not list and dtype is out is initial is None and where is True:
         return _prod(a, axis, keepdims)
     return _reduction("prod", _prod, ops.multiply, 1, a, axis, dtype, out, keepdims, initial, where)
 
@@ -110,7 +154,7 @@ def max(
     a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
 ) -> Any:
     """The greatest element along axes; nan if there is one. Equal ones share the gradient."""
-    if type(a) is Tensor and out is None and initial is None and where is True:
+    if type(a) is Tensor and type(axis) is not list and out is None and initial is None and where is True:
         return _max(a, axis, keepdims)
     return _reduction("max", _max, ops.maximum, None, a, axis, None, out, keepdims, initial, where)
 
@@ -119,7 +163,7 @@ def min(
     a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
 ) -> Any:
     """The least element along axes; nan if there is one. Equal ones share the gradient."""
-    if type(a) is Tensor and out is None and initial is None and where is True:
+    if type(a) is Tensor and type(axis) is not list and out is None and initial is None and where is True:
         return _min(a, axis, keepdims)
     return _reduction("min", _min, ops.minimum, None, a, axis, None, out, keepdims, initial, where)
 
@@ -129,14 +173,14 @@ amax, amin = max, min
 
 def any(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     """Whether at least one element is true (not zero) along axes."""
-    if type(a) is Tensor and out is None and where is True:
+    if type(a) is Tensor and type(axis) is not list and out is None and where is True:
         return _any(a, axis, keepdims)
     return _reduction("any", _any, None, False, a, axis, None, out, keepdims, None, where)
 
 
 def all(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True) -> Any:
     """Whether every element is true (not zero) along axes."""
-    if type(a) is Tensor and out is None and where is True:
+    if type(a) is Tensor and type(axis) is not list and out is None and where is True:
         return _all(a, axis, keepdims)
     return _reduction("all", _all, None, True, a, axis, None, out, keepdims, None, where)
 
@@ -145,21 +189,22 @@ def mean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
 ) -> Any:
     """The mean of the elements along axes; float64 of integers."""
-    if type(a) is Tensor and dtype is None and out is None and where is True:
+    if type(a) is Tensor and type(axis) is not list and dtype is None and out is None and where is True:
         return _mean(a, axis, keepdims)
+    _check_axis(axis)
     if takes_foreign(a) or not is_supported(dtype):
         options = _options(axis=axis, dtype=dtype, out=out, where=where)
         return call_numpy("mean", numpy.mean, (a,), options | _keeping(keepdims))
-    a = tensor(a)
+    original = a = tensor(a)
     if dtype is not None:
         a = ops.cast(a, dtype)
     if where is True:
         result = _mean(a, axis, keepdims)
-        result = result if dtype is None else ops.cast(result, dtype)
     else:
-        a = _as_float(a)
-        result = ops.divide(_sum(_masked(a, where, 0), axis, keepdims), _count(a, axis, keepdims, where))
-    return _finished("mean", result, out)
+        a, mask = _as_float(a), _mask(a, where)
+        result = ops.divide(_sum(_masked(a, mask, 0), axis, keepdims), _count(a, axis, keepdims, mask))
+    result = result if dtype is None else ops.cast(result, dtype)
+    return _finished("mean", result, out, original, axis=axis, dtype=dtype, keepdims=keepdims, where=where)
 
 
 def _as_float(a: Tensor) -> Tensor:
@@ -169,11 +214,9 @@ def _as_float(a: Tensor) -> Tensor:
 def _count(a: Tensor, axis: Any, keepdims: bool, where: Any) -> Any:
     """How many elements a reduction joins into each result, as a number or a float tensor."""
     if where is True:
-        if axis is None:
-            return a.size
-        axes = (axis,) if isinstance(axis, int) else axis
+        axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
         return math.prod(a.shape[axis] for axis in axes)
-    counted = ops.sum(ops.broadcast_to(tensor(where), a.shape), axis, keepdims)
+    counted = ops.sum(where, axis, keepdims)
     return ops.cast(counted, a.dtype)
 
 
@@ -191,8 +234,7 @@ def var(
     correction: Any = None,
 ) -> Any:
     """The mean of |x - mean|^2 along axes, divided by n - ddof."""
-    result = _variance(a, axis, dtype, ddof, keepdims, where, mean, correction)
-    return _finished("var", result, out)
+    return _spread("var", a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
 @native
@@ -209,18 +251,42 @@ def std(
     correction: Any = None,
 ) -> Any:
     """The root of the variance; see :func:`var`."""
-    result = ops.sqrt(_variance(a, axis, dtype, ddof, keepdims, where, mean, correction))
-    return _finished("std", result, out)
+    return _spread("std", a, axis, dtype, out, ddof, keepdims, where, mean, correction)
 
 
-def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: bool, where: Any, mean: Any, correction: Any) -> Any:
-    if correction is not None and correction is not _no_value:
+def _spread(
+    name: str,
+    a: Any,
+    axis: Any,
+    dtype: Any,
+    out: Any,
+    ddof: Any,
+    keepdims: bool,
+    where: Any,
+    mean: Any,
+    correction: Any,
+) -> Any:
+    _check_axis(axis)
+    a = tensor(a)
+    converted = a if dtype is None else ops.cast(a, dtype)
+    mean = None if mean is _no_value else mean
+    correction = None if correction is _no_value else correction
+    options = {"axis": axis, "dtype": dtype, "where": where, "mean": mean, "correction": correction, "ddof": ddof}
+    if dtype is not None and converted.dtype.kind != "f" and not needs_ops(a):
+        return call_numpy(name, getattr(numpy, name), (a,), _options(out=out, **options) | _keeping(keepdims))
+    if correction is not None:
         if ddof != 0:
             raise ValueError("ddof and correction can't be provided simultaneously.")
         ddof = correction
-    a = _as_float(tensor(a) if dtype is None else ops.cast(tensor(a), dtype))
+    result = _variance(_as_float(converted), axis, ddof, keepdims, _mask(a, where), mean)
+    if dtype is not None:
+        result = ops.cast(result, dtype)
+    return _finished(name, result if name == "var" else ops.sqrt(result), out, a, keepdims=keepdims, **options)
+
+
+def _variance(a: Tensor, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any) -> Any:
     count = _count(a, axis, True, where)
-    if mean is None or mean is _no_value:
+    if mean is None:
         if where is True:
             mean = _mean(a, axis, True)
         else:
@@ -234,9 +300,10 @@ def _variance(a: Any, axis: Any, dtype: Any, ddof: Any, keepdims: bool, where: A
 
 
 def _arg_reduction(name: str, op: Any, a: Any, axis: Any, out: Any, keepdims: bool) -> Any:
-    if takes_foreign(a):
-        return call_numpy(name, getattr(numpy, name), (a, axis), {"out": out, "keepdims": keepdims})
-    return _finished(name, op(tensor(a), axis, keepdims), out)
+    if a is None or takes_foreign(a):
+        return call_numpy(name, getattr(numpy, name), (a, axis), {"out": out} | _keeping(keepdims))
+    a = tensor(a)
+    return _finished(name, op(a, axis, keepdims), out, a, axis=axis, keepdims=keepdims)
 
 
 def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
@@ -256,21 +323,22 @@ def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) 
 @native
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
     """The greatest less the least element along axes."""
+    _check_axis(axis)
     a = tensor(a)
-    return _finished("ptp", ops.subtract(_max(a, axis, keepdims), _min(a, axis, keepdims)), out)
+    result = ops.subtract(_max(a, axis, keepdims), _min(a, axis, keepdims))
+    return _finished("ptp", result, out, a, axis=axis, keepdims=keepdims)
 
 
 # ---- running sums and differences
 
 
 def _running(name: str, op: Any, a: Any, axis: Any, dtype: Any, out: Any) -> Any:
-    a = tensor(a)
+    original = a = tensor(a)
     if dtype is not None:
         a = ops.cast(a, dtype)
-    if axis is None or (a.ndim == 0 and axis in (0, -1)):
-        a, axis = ops.reshape(a, (-1,)), 0
     result = op(a, axis)
-    return _finished(name, result if dtype is None else ops.cast(result, dtype), out)
+    result = result if dtype is None else ops.cast(result, dtype)
+    return _finished(name, result, out, original, axis=axis, dtype=dtype)
 
 
 @native
@@ -299,7 +367,7 @@ def _cumulative(name: str, op: Any, start: Any, x: Any, axis: Any, dtype: Any, o
         edge = tuple(1 if i == axis else n for i, n in enumerate(x.shape))
         first = ops.broadcast_to(ops.cast(tensor(start), result.dtype), edge)
         result = ops.concatenate([first, result], axis)
-    return _finished(name, result, out)
+    return _finished(name, result, out, x, axis=axis, dtype=dtype, include_initial=include_initial)
 
 
 @native
@@ -411,7 +479,7 @@ def _nan_extreme(name: str) -> Any:
         result = plain(clean, axis, None, keepdims, initial, where)
         if number is not True:
             result = ops.where(_any(number, axis, keepdims), result, math.nan)
-        return _finished(name, result, out)
+        return _finished(name, result, out, a)
 
     function.__name__ = name
     function.__doc__ = f"As :func:`{name[3:]}`, leaving nan out."

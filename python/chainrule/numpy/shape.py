@@ -147,6 +147,8 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
 
 def squeeze(a: Any, axis: Any = None) -> Any:
     """A view without axes of length 1."""
+    if type(axis) is list:
+        raise TypeError("axis: 'list' object cannot be interpreted as an integer; several axes are a tuple")
     if type(a) is Tensor:
         return ops.squeeze(a, axis)
     return _squeeze(a, axis)
@@ -219,8 +221,13 @@ def rot90(m: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Any:
 
 @native
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    """A view of the array stretched to a shape."""
-    return ops.broadcast_to(array, shape)
+    """A view of the array stretched to a shape; read-only, as several elements may share one place."""
+    result = ops.broadcast_to(array, shape)
+    if result.is_traced or needs_ops(result):
+        return result
+    result = result.view()
+    result.setflags(write=False)
+    return result
 
 
 @native

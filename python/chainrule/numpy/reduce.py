@@ -20,22 +20,23 @@ _no_value = numpy._NoValue
 
 def _options(**options: Any) -> dict[str, Any]:
     """Those options that were given, as NumPy's own function takes them."""
-    return {name: value for name, value in options.items() if value is not None and value is not True}
+    return {name: x for name, x in options.items() if x is not None and not (name == "where" and x is True)}
 
 
 def _finished(name: str, result: Any, out: Any, a: Any, **options: Any) -> Any:
-    """The result, in ``out`` where there is one. NumPy computes in the dtype of ``out`` and has rules for its shape:
-    where it isn't what the result is, it does so itself, from ``a`` and the options."""
+    """The result, in ``out`` where there is one. NumPy computes in the dtype of ``out``: where it isn't the result's,
+    it does so itself, from ``a`` and the options."""
     if out is None:
         return result
-    if isinstance(out, (Tensor, numpy.ndarray)) and out.shape == result.shape and out.dtype == result.dtype:
-        return write_out(name, result, out)
+    if isinstance(out, (Tensor, numpy.ndarray)):
+        if out.shape != result.shape:
+            raise ValueError(f"{name}: out must have the result's shape {result.shape}, got one of shape {out.shape}")
+        if out.dtype == result.dtype:
+            return write_out(name, result, out)
     if not needs_ops(a, out, result):
         keepdims = options.pop("keepdims", False)
         options = _options(out=out, **options) | _keeping(keepdims)
         return call_numpy(name, getattr(numpy, name), (a,), options)
-    if getattr(out, "shape", None) != result.shape:
-        raise ValueError(f"{name}: out must have the result's shape {result.shape}, got {getattr(out, 'shape', None)}")
     return write_out(name, result, out, casting="unsafe" if name == "mean" else "same_kind")
 
 
@@ -97,16 +98,16 @@ def _reduction(
     original = a = tensor(a)
     if dtype is not None:
         a = ops.cast(a, dtype)
-    if where is not True and neutral is None:
+    mask, extreme = _mask(a, where), neutral is None
+    if mask is not True and extreme:
         if initial is None:
             raise ValueError(
                 f"reduction operation '{name}imum' does not have an identity, so to use a where mask one has "
                 "to specify 'initial'"
             )
         neutral = initial
-    mask = _mask(a, where)
     a = _masked(a, mask, neutral)
-    if neutral is None and initial is not None and 0 in a.shape:
+    if extreme and initial is not None and 0 in a.shape:
         shape = _core.zeros(a.shape, "bool").any(axis=axis, keepdims=keepdims).shape
         result = ops.copy(ops.broadcast_to(_as_type(initial, a.dtype), shape))
     else:
@@ -198,6 +199,9 @@ def mean(
     original = a = tensor(a)
     if dtype is not None:
         a = ops.cast(a, dtype)
+        if a.dtype.kind != "f" and not needs_ops(a):  # NumPy sums in that dtype
+            options = _options(axis=axis, dtype=dtype, out=out, where=where)
+            return call_numpy("mean", numpy.mean, (original,), options | _keeping(keepdims))
     if where is True:
         result = _mean(a, axis, keepdims)
     else:

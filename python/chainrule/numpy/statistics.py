@@ -8,6 +8,7 @@ import numpy
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import _core
+from ..dtypes import bfloat16
 from .fallback import Tensor, call_numpy, exports, native, needs_ops, tensor, to_numpy
 from .ufunc import write_out
 
@@ -22,10 +23,14 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
     keepdims = False if keepdims is _no_value else keepdims
     if weights is None:
         result = ops.mean(a, axis, keepdims)
-        total: Any = a.size / max(result.size, 1)
+        total: Any = a.size / result.size
         total = ops.add(ops.multiply(result, 0), total) if returned else None
         return (result, total) if returned else result
     weights = tensor(weights)
+    kinds = [a.dtype, weights.dtype] + ([numpy.dtype("float64")] if a.dtype.kind in "biu" else [])
+    dtype = numpy.result_type(*kinds) if bfloat16 not in kinds else None
+    if axis is not None:
+        normalize_axis_tuple(axis, a.ndim, argname="axis")
     if a.shape != weights.shape:
         if axis is None:
             raise TypeError("Axis must be specified when shapes of a and weights differ.")
@@ -36,6 +41,8 @@ def average(a: Any, axis: Any = None, weights: Any = None, returned: bool = Fals
         weights = ops.reshape(
             ops.transpose(weights, order.tolist()), tuple(n if i in axes else 1 for i, n in enumerate(a.shape))
         )
+    if dtype is not None:  # whole numbers are multiplied as floats, which don't overflow
+        a, weights = ops.cast(a, dtype), ops.cast(weights, dtype)
     spread = ops.broadcast_to(weights, a.shape)
     total = ops.sum(spread, axis, keepdims)
     if not needs_ops(total) and bool(ops.any(ops.equal(total, 0))):

@@ -1,6 +1,7 @@
 // Elementwise kernels whose result is a float: every FLOAT, NUMBER and ALL line of elementwise.def on Vec<float> and
 // Vec<double>. Integers, truth values, comparisons and `where` are in elementwise_scalar.cpp.
 #include "kernels/parts.h"
+#include "simd/divisor.h"
 #include "simd/math.h"
 #include "simd/vec.h"
 
@@ -83,6 +84,31 @@ void light_loop(void* out_, const void* const* in, const int64_t* step, int64_t 
   }
 }
 
+// x / y for one y.
+template <class T>
+void divide_by_number(T* out, const T* x, T y, int64_t n) {
+  constexpr int64_t kLanes = Vec<T>::kLanes, kUnroll = 4;
+  using Divisor = simd::Divisor<T>;
+  const Divisor divisor(y);
+  int64_t i = 0;
+  for (; i + kUnroll * kLanes <= n; i += kUnroll * kLanes) {
+    Vec<T> v[kUnroll];
+    auto fits = Divisor::serves(Vec<T>(T(0)));
+    for (int u = 0; u < kUnroll; ++u) {
+      v[u] = Vec<T>::load(x + i + u * kLanes);
+      fits = fits & Divisor::serves(v[u]);
+    }
+    if (all(fits)) {
+      for (int u = 0; u < kUnroll; ++u) divisor.quotient(v[u]).store(out + i + u * kLanes);
+    } else {
+      for (int u = 0; u < kUnroll; ++u) (v[u] / y).store(out + i + u * kLanes);
+    }
+  }
+  for (; i < n; i += kLanes) {
+    const int64_t left = n - i < kLanes ? n - i : kLanes;
+    (Vec<T>::load(x + i, left) / y).store(out + i, left);
+  }
+}
 constexpr bool is_light(ElementwiseOp op) {
   switch (op) {
     case ElementwiseOp::add:
@@ -133,6 +159,13 @@ void fill(Kernels& table, ElementwiseOp op) {
 #undef CR_NUMBER_SAME
 #undef CR_ALL_SAME
 
+template <class T>
+void divide_loop(void* out, const void* const* in, const int64_t* step, int64_t n) {
+  const T y = *static_cast<const T*>(in[1]);
+  if (step[0] == 0 || step[1] != 0 || !simd::Divisor<T>::serves(y)) return loop<divide_op, T, 2>(out, in, step, n);
+  divide_by_number(static_cast<T*>(out), static_cast<const T*>(in[0]), y, n);
+}
+
 }  // namespace
 
 void fill_float_elementwise(Kernels& table) {
@@ -142,6 +175,9 @@ void fill_float_elementwise(Kernels& table) {
 #define CR_NUMBER_SAME CR_FILL
 #define CR_ALL_SAME CR_FILL
 #include "kernels/elementwise.def"
+  ElementwiseFn* divide = table.elementwise[static_cast<int>(ElementwiseOp::divide)];
+  divide[index(DType::F32)] = &divide_loop<float>;
+  divide[index(DType::F64)] = &divide_loop<double>;
 }
 
 }  // namespace chainrule::CHAINRULE_ISA

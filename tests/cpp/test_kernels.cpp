@@ -164,6 +164,45 @@ TEST_P(Elementwise, BitsDependOnTheElementAlone) {
   }
 }
 
+// Divided by one number, with every kind of number: the bits of the processor's own division.
+template <class T>
+void check_division_by_number(uint64_t seed) {
+  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+  const ElementwiseFn divide = kernel_of(ElementwiseOp::divide, sizeof(T) == 4 ? DType::F32 : DType::F64);
+  std::mt19937_64 random(seed);
+  const auto any_number = [&] {
+    const Bits bits = static_cast<Bits>(random());
+    T x;
+    std::memcpy(&x, &bits, sizeof x);
+    return x;
+  };
+  std::uniform_real_distribution<double> exponent(-40, 40);
+  const int64_t n = 4000;
+  for (int round = 0; round < 60; ++round) {
+    std::vector<T> x = values<T>(n, random()), got(n);
+    for (int64_t i = round % 3; i < n; i += 1 + round % 3) {
+      if (round % 2 == 1) x[i] = any_number();
+      if (round % 5 == 1) x[i] = static_cast<T>(std::exp2(exponent(random)));
+    }
+    if (round % 6 == 4) std::fill(x.begin() + n / 2, x.end(), T(-0.0));
+    const T y = round % 4 == 0   ? any_number()
+                : round % 4 == 1 ? static_cast<T>(1 + random() % 5000)
+                                 : static_cast<T>(std::exp2(exponent(random)));
+    const void* in[] = {x.data(), &y};
+    const int64_t step[] = {1, 0};
+    divide(got.data(), in, step, n);
+    for (int64_t i = 0; i < n; ++i) {
+      const T want = x[i] / y;
+      ASSERT_TRUE(std::memcmp(&got[i], &want, sizeof want) == 0 || (std::isnan(got[i]) && std::isnan(want)))
+          << x[i] << " / " << y << " is " << want << ", not " << got[i];
+    }
+  }
+}
+TEST_P(Elementwise, DivisionByOneNumber) {
+  check_division_by_number<float>(1);
+  check_division_by_number<double>(2);
+}
+
 // ---- integers against 128-bit arithmetic
 using Wide = __int128;
 

@@ -169,7 +169,7 @@ bool is_row_reduction(const Instruction& i) {
   const int last = shape.ndim - 1;
   if (last < 1 || shape[last] < kShortestRow || shape[last] > kLongestRow) return false;
   const std::int64_t rows = element_count(shape) / shape[last];
-  if (rows < kFewestRows || !row_reduction(*i.op, i.inputs[0].dtype, rows, shape[last])) return false;
+  if (rows < kFewestRows || !row_reduction(*i.op, i.attrs, i.inputs[0].dtype, rows, shape[last])) return false;
   const AxisSet axes = axes_of(i.attrs[0], shape.ndim, i.op->name);
   for (int d = 0; d <= last; ++d)
     if (axes.has[d] != (d == last)) return false;

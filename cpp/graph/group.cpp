@@ -303,7 +303,7 @@ class StepMaker {
     } else if (is_elementwise(member)) {
       step.cast = kernels().move.cast[index(result.dtype)][index(member.inputs[0].dtype)];
     } else {
-      step.reduction = row_reduction(*member.op, result.dtype, t_.size / t_.dims.back(), t_.dims.back());
+      step.reduction = row_reduction(*member.op, member.attrs, result.dtype, t_.size / t_.dims.back(), t_.dims.back());
     }
     t_.steps.push_back(step);
   }

@@ -32,6 +32,16 @@ struct SumSquares : Sum {
   }
   static CR_INLINE uint64_t take(uint64_t sum, uint64_t x) { return sum + x * x; }
 };
+// Squares of the distances from a centre, or from one centre for each vector of a strip of columns.
+template <class T, int width>
+struct SumSquaresAbout : Sum {
+  Vec<T> centre[width];
+
+  CR_INLINE Vec<T> take(int k, Vec<T> sum, Vec<T> x) const {
+    const Vec<T> distance = x - centre[k];
+    return fma(distance, distance, sum);
+  }
+};
 struct Product {
   template <class A>
   static CR_INLINE A identity() {
@@ -145,14 +155,23 @@ class PairwiseStack {
   int depth_ = 0;
 };
 
+// Vector k of a strip, or the first n elements of a vector, taken in.
 template <class Op, class T>
-CR_INLINE Vec<T> load_padded(const T* x, int64_t n) {
-  const auto keep = Vec<T>::lane_numbers() < Vec<T>(static_cast<T>(n));
-  return where(keep, Vec<T>::load(x, n), Vec<T>(Op::template identity<T>()));
+CR_INLINE Vec<T> take_in(const Op&, int, Vec<T> sum, Vec<T> x) {
+  return Op::take(sum, x);
+}
+template <class T, int width>
+CR_INLINE Vec<T> take_in(const SumSquaresAbout<T, width>& op, int k, Vec<T> sum, Vec<T> x) {
+  return op.take(k, sum, x);
+}
+template <class Op, class T>
+CR_INLINE Vec<T> take_part(const Op& op, Vec<T> sum, const T* x, int64_t n) {
+  const auto present = Vec<T>::lane_numbers() < Vec<T>(static_cast<T>(n));
+  return where(present, take_in(op, 0, sum, Vec<T>::load(x, n)), sum);
 }
 
 template <class Op, class T>
-T reduce_row(const T* x, int64_t n) {
+T reduce_row(const T* x, int64_t n, const Op& op = {}) {
   constexpr int kAccumulators = 8, kRounds = 16;
   constexpr int64_t kLanes = Vec<T>::kLanes, kRound = kAccumulators * kLanes, kBlock = kRounds * kRound;
   const Vec<T> identity(Op::template identity<T>());
@@ -163,11 +182,12 @@ T reduce_row(const T* x, int64_t n) {
     for (int k = 0; k < kAccumulators; ++k) sum[k] = identity;
     int64_t done = 0;
     for (; done + kRound <= count; done += kRound) {
-      for (int k = 0; k < kAccumulators; ++k) sum[k] = Op::take(sum[k], Vec<T>::load(x + i + done + k * kLanes));
+      for (int k = 0; k < kAccumulators; ++k) sum[k] = take_in(op, 0, sum[k], Vec<T>::load(x + i + done + k * kLanes));
     }
     for (int k = 0; done < count; ++k, done += kLanes) {
       const int64_t left = count - done;
-      sum[k] = Op::take(sum[k], left >= kLanes ? Vec<T>::load(x + i + done) : load_padded<Op>(x + i + done, left));
+      sum[k] = left >= kLanes ? take_in(op, 0, sum[k], Vec<T>::load(x + i + done))
+                              : take_part(op, sum[k], x + i + done, left);
     }
     for (int w = kAccumulators / 2; w >= 1; w /= 2) {
       for (int k = 0; k < w; ++k) sum[k] = Op::join(sum[k], sum[k + w]);
@@ -186,7 +206,7 @@ void row(void* out, const void* x, int64_t n) {
 
 // `width` vectors of columns; the last of them only `tail` lanes wide.
 template <class Op, class T, int width>
-void reduce_strip(T* out, const T* x, int64_t row_step, int64_t rows, int64_t tail) {
+void reduce_strip(T* out, const T* x, int64_t row_step, int64_t rows, int64_t tail, const Op& op = {}) {
   constexpr int64_t kRows = 16, kLanes = Vec<T>::kLanes;
   const Vec<T> identity(Op::template identity<T>());
   // A row may be read past its tail as long as that stays before the end of the last row: the excess is thrown away.
@@ -199,9 +219,9 @@ void reduce_strip(T* out, const T* x, int64_t row_step, int64_t rows, int64_t ta
     for (int k = 0; k < width; ++k) sum[k] = identity;
     for (int64_t r = i; r < end; ++r) {
       const T* p = x + r * row_step;
-      for (int k = 0; k < width - 1; ++k) sum[k] = Op::take(sum[k], Vec<T>::load(p + k * kLanes));
+      for (int k = 0; k < width - 1; ++k) sum[k] = take_in(op, k, sum[k], Vec<T>::load(p + k * kLanes));
       p += (width - 1) * kLanes;
-      sum[width - 1] = Op::take(sum[width - 1], r < whole ? Vec<T>::load(p) : Vec<T>::load(p, tail));
+      sum[width - 1] = take_in(op, width - 1, sum[width - 1], r < whole ? Vec<T>::load(p) : Vec<T>::load(p, tail));
     }
     stack.push(sum);
   }
@@ -247,6 +267,41 @@ void columns(void* out_, const void* x_, int64_t row_step, int64_t rows, int64_t
   using Join = typename Joiner<Op>::Type;
   if (left > 0) reduce_columns<Op>(partial + wide, x + wide_rows * wide, cols, left, cols);
   reduce_columns<Join>(out, partial, cols, group + (left > 0), cols);
+}
+
+// Mean and squared distances from it, twice through the same memory: the caller sees to it that it stays in a cache.
+template <class T>
+void deviations_row(void* mean, void* squares, const void* x_, int64_t n) {
+  const T* x = static_cast<const T*>(x_);
+  const T centre = reduce_row<Sum>(x, n) / static_cast<T>(n);
+  *static_cast<T*>(mean) = centre;
+  *static_cast<T*>(squares) = reduce_row(x, n, SumSquaresAbout<T, 1>{{}, {Vec<T>(centre)}});
+}
+template <class T, int width>
+void deviations_strip(T* mean, T* squares, const T* x, int64_t row_step, int64_t rows, int64_t tail) {
+  constexpr int64_t kLanes = Vec<T>::kLanes;
+  reduce_strip<Sum, T, width>(mean, x, row_step, rows, tail);
+  SumSquaresAbout<T, width> about;
+  for (int k = 0; k < width; ++k) {
+    T* const p = mean + k * kLanes;
+    const int64_t lanes = k + 1 < width ? kLanes : tail;
+    about.centre[k] = Vec<T>::load(p, lanes) / static_cast<T>(rows);
+    about.centre[k].store(p, lanes);
+  }
+  reduce_strip<SumSquaresAbout<T, width>, T, width>(squares, x, row_step, rows, tail, about);
+}
+template <class T>
+void deviations_columns(void* mean_, void* squares_, const void* x_, int64_t row_step, int64_t rows, int64_t cols) {
+  constexpr int64_t kLanes = Vec<T>::kLanes, kWide = 8;
+  T *mean = static_cast<T*>(mean_), *squares = static_cast<T*>(squares_);
+  const T* x = static_cast<const T*>(x_);
+  int64_t j = 0;
+  for (; j + kWide * kLanes <= cols; j += kWide * kLanes)
+    deviations_strip<T, kWide>(mean + j, squares + j, x + j, row_step, rows, kLanes);
+  for (; j < cols; j += kLanes) {
+    const int64_t tail = cols - j < kLanes ? cols - j : kLanes;
+    deviations_strip<T, 1>(mean + j, squares + j, x + j, row_step, rows, tail);
+  }
 }
 
 // ---- integers and truth values: T read, A accumulated (sums in uint64_t: overflow wraps)
@@ -355,6 +410,8 @@ void fill_float(ReduceKernels& table, DType dtype) {
   set(ReduceOp::min, &row<Min, T>, &columns<Min, T>);
   set(ReduceOp::sum_squares, &row<SumSquares, T>, &columns<SumSquares, T>);
   fill_truth<T>(table, t);
+  table.deviations_row[t] = &deviations_row<T>;
+  table.deviations_columns[t] = &deviations_columns<T>;
 }
 template <class T>
 void fill_integer(ReduceKernels& table, DType dtype) {

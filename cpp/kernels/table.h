@@ -68,6 +68,10 @@ struct ReduceKernels {
   void (*row[kReduceOps][kDTypes])(void* out, const void* x, int64_t n);
   // out[j] = reduction over i < rows of x[i * row_step + j], j < cols; rows >= 1.
   void (*columns[kReduceOps][kDTypes])(void* out, const void* x, int64_t row_step, int64_t rows, int64_t cols);
+  // The mean and the sum of squared distances from it, of such a run or of such columns. Floats only.
+  void (*deviations_row[kDTypes])(void* mean, void* squares, const void* x, int64_t n);
+  void (*deviations_columns[kDTypes])(void* mean, void* squares, const void* x, int64_t row_step, int64_t rows,
+                                      int64_t cols);
   // Index of the first greatest (least) element; a NaN counts as both, as in NumPy. With its value.
   int64_t (*argmax[kDTypes])(const void* x, int64_t n, void* value);
   int64_t (*argmin[kDTypes])(const void* x, int64_t n, void* value);

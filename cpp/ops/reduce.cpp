@@ -1,4 +1,4 @@
-// Reductions over any set of axes: sum, mean, prod, max, min, any, all, argmax, argmin.
+// Reductions over any set of axes: sum, mean, variance, prod, max, min, any, all, argmax, argmin.
 // Invariant: the shape of a sum's tree follows from the shape and the axes alone, not from strides or threads. The axes
 // are merged into groups of kept and reduced ones; groups are reduced from the last to the first, one pass (outer, n,
 // inner) -> (outer, inner) each, and a long group in pieces whose partial results are one more pass.
@@ -82,6 +82,19 @@ int group_axes(const Shape& shape, const AxisSet& set, Group* groups) {
 Walk sub_walk(const Tensor& x, int first, int last) {
   Shape shape(x.shape().begin() + first, x.shape().begin() + last);
   Strides strides(x.strides().begin() + first, x.strides().begin() + last);
+  return make_walk(shape, strides);
+}
+
+// Of x with the axes of the set moved to the end.
+Walk walk_with_last(const Tensor& x, const AxisSet& set) {
+  Shape shape;
+  Strides strides;
+  for (const bool last : {false, true})
+    for (int axis = 0; axis < x.ndim(); ++axis)
+      if (set.has[axis] == last) {
+        shape.push_back(x.length(axis));
+        strides.push_back(x.strides()[axis]);
+      }
   return make_walk(shape, strides);
 }
 
@@ -192,8 +205,10 @@ const char* gather_part(const Pass& p, const Walk& walk, const void* x, std::int
   return scratch;
 }
 
-// Reads x with the steps given, or else with the walk.
-void run_pass(const Pass& p, const Steps* given, const Walk* walk, const void* x, void* out) {
+// body(from, steps, rows, cols, to) for every block of a pass: `to` is the place of its first result. Reads x with the
+// steps given, or else with the walk.
+template <class Body>
+void each_block(const Pass& p, const Steps* given, const Walk* walk, const void* x, const Body& body) {
   for_chunks(p.outer * p.pieces * p.blocks, p.piece * p.block, [&](std::int64_t unit, std::int64_t count) {
     for (; count > 0; ++unit, --count) {
       const std::int64_t block = unit % p.blocks, piece = unit / p.blocks % p.pieces, o = unit / (p.blocks * p.pieces);
@@ -208,14 +223,21 @@ void run_pass(const Pass& p, const Steps* given, const Walk* walk, const void* x
         from = gather_part(p, *walk, x, o, row, rows, col, cols, steps);
       }
       from = make_readable(from, p.inner == 1, steps, rows, cols, p.in_bytes);
-      char* to = static_cast<char*>(out) + ((o * p.pieces + piece) * p.inner + col) * p.out_bytes;
-      if (p.inner == 1) {
-        p.row(to, from, rows);
-      } else {
-        p.columns(to, from, steps.row, rows, cols);
-      }
+      body(from, steps, rows, cols, (o * p.pieces + piece) * p.inner + col);
     }
   });
+}
+
+void run_pass(const Pass& p, const Steps* given, const Walk* walk, const void* x, void* out) {
+  each_block(p, given, walk, x,
+             [&](const char* from, const Steps& steps, std::int64_t rows, std::int64_t cols, std::int64_t at) {
+               char* to = static_cast<char*>(out) + at * p.out_bytes;
+               if (p.inner == 1) {
+                 p.row(to, from, rows);
+               } else {
+                 p.columns(to, from, steps.row, rows, cols);
+               }
+             });
 }
 
 void fill_identity(const ReduceTask& t, void* out) {
@@ -223,6 +245,25 @@ void fill_identity(const ReduceTask& t, void* out) {
   dispatch(t.out_dtype, [&](auto zero) {
     using T = decltype(zero);
     std::fill_n(static_cast<T*>(out), t.out_count, static_cast<T>(one));
+  });
+}
+
+// A divisor as an element of a float dtype.
+std::uint64_t divisor_element(DType dtype, double divisor) {
+  std::uint64_t bytes = 0;
+  const float single = static_cast<float>(divisor);
+  std::memcpy(&bytes, dtype == DType::F32 ? static_cast<const void*>(&single) : &divisor, itemsize(dtype));
+  return bytes;
+}
+
+void divide_all(void* out, std::int64_t size, DType dtype, double divisor) {
+  const ElementwiseFn divide = kernels().elementwise[static_cast<int>(ElementwiseOp::divide)][index(dtype)];
+  const std::uint64_t element = divisor_element(dtype, divisor);
+  for_chunks(size, 1, [&](std::int64_t first, std::int64_t n) {
+    char* at = static_cast<char*>(out) + first * static_cast<std::int64_t>(itemsize(dtype));
+    const void* operands[] = {at, &element};
+    const std::int64_t step[] = {1, 0};
+    divide(at, operands, step, n);
   });
 }
 
@@ -240,17 +281,7 @@ void reduce(const ReduceTask& t, const Pass* passes, const Walk* walk, const voi
       from = to;
     }
   }
-  if (!t.mean) return;
-  const ElementwiseFn divide = kernels().elementwise[static_cast<int>(ElementwiseOp::divide)][index(t.out_dtype)];
-  const float count32 = static_cast<float>(t.reduced);
-  const double count64 = static_cast<double>(t.reduced);
-  const void* count = t.out_dtype == DType::F32 ? static_cast<const void*>(&count32) : &count64;
-  for_chunks(t.out_count, 1, [&](std::int64_t first, std::int64_t n) {
-    char* at = static_cast<char*>(out) + first * static_cast<std::int64_t>(itemsize(t.out_dtype));
-    const void* operands[] = {at, count};
-    const std::int64_t step[] = {1, 0};
-    divide(at, operands, step, n);
-  });
+  if (t.mean) divide_all(out, t.out_count, t.out_dtype, static_cast<double>(t.reduced));
 }
 
 void run_inline(const Task& task, void* const* ptr) {
@@ -296,6 +327,103 @@ void lower_reduction(ReduceOp op, bool mean, const Call& call, Task& task) {
 template <ReduceOp op, bool mean>
 void lower(const Call& call, Task& task) {
   lower_reduction(op, mean, call, task);
+}
+
+// ---- variance ------------------------------------------------------------------------------------------------------
+
+struct VarianceTask {
+  Pass pass;
+  double divisor;  // elements less degrees of freedom
+  bool regular;
+  Steps steps;
+  Walk walk;
+  DType dtype;
+};
+
+// Means m_i and squared deviations s_i of n_i elements each are those of all of them together (Chan, Golub, LeVeque,
+// COMPSTAT 1982): m = sum n_i m_i / n, s = sum s_i + n_i (m_i - m)^2.
+template <class T>
+void join_pieces(const Pass& p, const T* mean, const T* squares, T* out) {
+  const std::int64_t last = p.n - (p.pieces - 1) * p.piece;
+  for (std::int64_t i = 0; i < p.outer * p.inner; ++i) {
+    const std::int64_t first = i / p.inner * p.pieces * p.inner + i % p.inner;
+    const auto length = [&](std::int64_t k) { return static_cast<double>(k + 1 < p.pieces ? p.piece : last); };
+    double centre = 0, sum = 0;
+    for (std::int64_t k = 0; k < p.pieces; ++k) centre += length(k) * static_cast<double>(mean[first + k * p.inner]);
+    centre /= static_cast<double>(p.n);
+    for (std::int64_t k = 0; k < p.pieces; ++k) {
+      const double distance = static_cast<double>(mean[first + k * p.inner]) - centre;
+      sum += static_cast<double>(squares[first + k * p.inner]) + length(k) * distance * distance;
+    }
+    out[i] = static_cast<T>(sum);
+  }
+}
+
+void run_variance(const Task& task, void* const* ptr) {
+  const auto& t = task.get<VarianceTask>();
+  const Pass& p = t.pass;
+  const ReduceKernels& table = kernels().reduce;
+  const auto bytes = static_cast<std::size_t>(p.out_count() * p.out_bytes);
+  char* mean = static_cast<char*>(thread_scratch(0, bytes));
+  char* squares = p.pieces == 1 ? static_cast<char*>(ptr[1]) : static_cast<char*>(thread_scratch(1, bytes));
+  each_block(p, t.regular ? &t.steps : nullptr, &t.walk, ptr[0],
+             [&](const char* from, const Steps& steps, std::int64_t rows, std::int64_t cols, std::int64_t at) {
+               at *= p.out_bytes;
+               if (p.inner == 1) {
+                 table.deviations_row[index(t.dtype)](mean + at, squares + at, from, rows);
+               } else {
+                 table.deviations_columns[index(t.dtype)](mean + at, squares + at, from, steps.row, rows, cols);
+               }
+             });
+  if (p.pieces > 1 && t.dtype == DType::F32) {
+    join_pieces(p, reinterpret_cast<const float*>(mean), reinterpret_cast<const float*>(squares),
+                static_cast<float*>(ptr[1]));
+  } else if (p.pieces > 1) {
+    join_pieces(p, reinterpret_cast<const double*>(mean), reinterpret_cast<const double*>(squares),
+                static_cast<double*>(ptr[1]));
+  }
+  divide_all(ptr[1], p.outer * p.inner, t.dtype, t.divisor);
+}
+
+// Of no elements: nan.
+void run_nothing(const Task& task, void* const* ptr) {
+  const auto& t = task.get<VarianceTask>();
+  std::memset(ptr[1], 0, static_cast<std::size_t>(t.pass.out_bytes * t.pass.inner));
+  divide_all(ptr[1], t.pass.inner, t.dtype, 0.0);
+}
+
+double degrees_of_freedom(std::int64_t n, double ddof) { return std::max(0.0, static_cast<double>(n) - ddof); }
+
+void lower_variance(const Call& call, Task& task) {
+  const Tensor& x = call.in(0);
+  const AxisSet set = axes_of(call.attrs[0], x.ndim(), call.op.name);
+  auto& t = task.params<VarianceTask>();
+  t.dtype = x.dtype();
+  if (x.size() == 0) {
+    t.pass.out_bytes = static_cast<std::int64_t>(itemsize(t.dtype));
+    t.pass.inner = call.out().size();
+    task.run = run_nothing;
+    return;
+  }
+  Group groups[kMaxDims];
+  const int count = group_axes(x.shape(), set, groups);
+  std::int64_t outer = 1, n = 1, inner = 1;
+  int runs = 0;  // of neighbouring axes that are reduced
+  for (int i = 0; i < count; ++i) {
+    runs += groups[i].reduced;
+    (groups[i].reduced ? n : runs ? inner : outer) *= groups[i].length;
+  }
+  if (runs < 2) {
+    t.pass = make_pass(ReduceOp::sum, t.dtype, t.dtype, outer, n, inner);
+    t.regular = find_steps(x, groups, count, t.pass, t.steps);
+    t.walk = make_walk(x);
+  } else {  // read as if the reduced axes were the last
+    t.pass = make_pass(ReduceOp::sum, t.dtype, t.dtype, call.out().size(), n, 1);
+    t.regular = false;
+    t.walk = walk_with_last(x, set);
+  }
+  t.divisor = degrees_of_freedom(n, call.attrs[2].real);
+  task.run = run_variance;
 }
 
 // ---- types ---------------------------------------------------------------------------------------------------------
@@ -391,6 +519,16 @@ void prod_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
   grads[0] = fn::multiply(back_in_place, keep_axes(call, g[0]));
 }
 
+// d / dx of sum (x - mean)^2 / m is 2 (x - mean) / m: what the mean changes by adds up to nothing.
+void variance_vjp(const Call& call, const Tensor* g, const bool*, Tensor* grads) {
+  const Tensor& x = call.in(0);
+  const std::int64_t n = x.size() / std::max<std::int64_t>(1, g[0].size());
+  const Tensor mean = call_op("mean", {x}, {call.attrs[0], Attr::of(true)});
+  const Tensor slope =
+      fn::scale(apply(ElementwiseOp::subtract, x, mean), 2.0 / degrees_of_freedom(n, call.attrs[2].real));
+  grads[0] = fn::multiply(slope, keep_axes(call, g[0]));
+}
+
 // ---- argmax, argmin ------------------------------------------------------------------------------------------------
 
 struct ArgTask {
@@ -466,15 +604,6 @@ void infer_arg(const Call& call, std::vector<Output>& outputs) {
 template <bool greatest>
 void lower_arg(const Call& call, Task& task) {
   const Tensor& x = call.in(0);
-  const AxisSet set = arg_axes(call);
-  Shape shape;
-  Strides strides;
-  for (const bool reduced : {false, true})
-    for (int axis = 0; axis < x.ndim(); ++axis)
-      if (set.has[axis] == reduced) {
-        shape.push_back(x.length(axis));
-        strides.push_back(x.strides()[axis]);
-      }
   auto& t = task.params<ArgTask>();
   const ReduceKernels& table = kernels().reduce;
   t.kernel = greatest ? table.argmax[index(x.dtype())] : table.argmin[index(x.dtype())];
@@ -482,7 +611,7 @@ void lower_arg(const Call& call, Task& task) {
   t.n = t.rows ? x.size() / t.rows : 0;
   if (t.n <= kShortRow) dispatch(x.dtype(), [&](auto zero) { t.kernel = first_extreme<decltype(zero), greatest>; });
   t.itemsize = itemsize(x.dtype());
-  t.walk = make_walk(shape, strides);
+  t.walk = walk_with_last(x, arg_axes(call));
   task.run = run_arg;
 }
 
@@ -513,6 +642,17 @@ bool register_all() {
   mean.vjp = mean_vjp;
   mean.prepare = to_float64;
   register_op(mean);
+
+  Op variance = reduction("variance",
+                          "Sum of (x - mean)^2 over the axes, divided by the number of elements less ddof; of whole "
+                          "numbers in float64.");
+  variance.attrs.push_back(attr_with_default("ddof", AttrKind::real, Attr::of(0.0)));
+  variance.infer = infer<same_dtype, false>;
+  variance.lower = lower_variance;
+  variance.vjp = variance_vjp;
+  variance.prepare = to_float64;
+  variance.saves_inputs = 1;
+  register_op(variance);
 
   Op prod = reduction("prod", "Product over the axes; whole numbers and truth values as 64-bit integers.");
   prod.infer = infer<accumulator, false>;
@@ -565,20 +705,27 @@ const bool registered = register_all();
 }  // namespace
 
 void RowReduction::operator()(void* out, const void* x, std::int64_t n) const {
-  row(out, x, n);
+  if (deviations) {
+    double mean;  // as wide as any element
+    deviations(&mean, out, x, n);
+  } else {
+    row(out, x, n);
+  }
   if (!divide) return;
   const void* operands[] = {out, &divisor};
   const std::int64_t step[] = {1, 0};
   divide(out, operands, step, 1);
 }
 
-RowReduction row_reduction(const Op& op, DType dtype, std::int64_t rows, std::int64_t length) {
+RowReduction row_reduction(const Op& op, const Attrs& attrs, DType dtype, std::int64_t rows, std::int64_t length) {
+  static const Op* const variance = find_op("variance");
   static const struct {
     const Op* op;
     ReduceOp kind;
-    bool mean;
+    bool divides;
   } known[] = {{find_op("sum"), ReduceOp::sum, false},
                {find_op("mean"), ReduceOp::sum, true},
+               {variance, ReduceOp::sum, true},
                {find_op("max"), ReduceOp::max, false},
                {find_op("min"), ReduceOp::min, false}};
   RowReduction reduction;
@@ -588,12 +735,11 @@ RowReduction row_reduction(const Op& op, DType dtype, std::int64_t rows, std::in
     const Pass pass = make_pass(one.kind, dtype, dtype, rows, length, 1);
     if (pass.turned || pass.pieces > 1) return reduction;
     reduction.row = pass.row;
-    if (!one.mean) return reduction;
+    if (&op == variance) reduction.deviations = kernels().reduce.deviations_row[index(dtype)];
+    if (!one.divides) return reduction;
     reduction.divide = kernels().elementwise[static_cast<int>(ElementwiseOp::divide)][index(dtype)];
-    dispatch(dtype, [&](auto zero) {
-      const auto divisor = static_cast<decltype(zero)>(length);
-      std::memcpy(&reduction.divisor, &divisor, sizeof divisor);
-    });
+    reduction.divisor = divisor_element(
+        dtype, &op == variance ? degrees_of_freedom(length, attrs[2].real) : static_cast<double>(length));
   }
   return reduction;
 }

@@ -1017,5 +1017,9 @@ class ops:
         """a without its fraction."""
 
     @staticmethod
+    def variance(x: ArrayLike, axis: int | Sequence[int] | None = None, keepdims: bool = False, ddof: float = 0.0) -> Tensor:
+        """Sum of (x - mean)^2 over the axes, divided by the number of elements less ddof; of whole numbers in float64."""
+
+    @staticmethod
     def where(condition: ArrayLike, a: ArrayLike, b: ArrayLike) -> Tensor:
         """b where a is true, else c."""

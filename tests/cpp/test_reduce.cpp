@@ -51,6 +51,12 @@ void check_float_rows(DType t) {
     EXPECT_LE(std::fabs(got - sum), rounds * epsilon / 2 * size) << n;  // .. each off by half a unit of a partial sum
     row_kernel(ReduceOp::sum_squares, t)(&got, x.data(), n);
     EXPECT_LE(std::fabs(got - squares), rounds * epsilon / 2 * squares) << n;
+    T mean;
+    long double deviations = 0;
+    for (const T v : x) deviations += (v - sum / n) * (v - sum / n);
+    kernels().reduce.deviations_row[index(t)](&mean, &got, x.data(), n);
+    EXPECT_LE(std::fabs(mean - sum / n), rounds * epsilon * size / n) << n;
+    EXPECT_LE(std::fabs(got - deviations), rounds * epsilon * squares) << n;
     row_kernel(ReduceOp::prod, t)(&got, near_one.data(), n);
     EXPECT_LE(std::fabs(got - product), n * epsilon / 2 * std::fabs(product)) << n;
     row_kernel(ReduceOp::max, t)(&got, x.data(), n);
@@ -59,6 +65,43 @@ void check_float_rows(DType t) {
     EXPECT_EQ(got, *std::min_element(x.begin(), x.end())) << n;
   }
 }
+// Columns have the bits that they have alone, and stay within their memory.
+template <class T>
+void check_deviations_of_columns(DType t) {
+  const double epsilon = std::numeric_limits<T>::epsilon();
+  const auto columns = kernels().reduce.deviations_columns[index(t)];
+  for (int64_t rows : {1, 2, 17, 300}) {
+    for (int64_t cols : {1, 3, 15, 16, 17, 64, 129, 300}) {
+      for (int64_t row_step : {cols, cols + 3}) {
+        const std::vector<T> x = numbers<T>((rows - 1) * row_step + cols, rows + cols);
+        std::vector<T> mean(cols + 1, T(7)), squares(cols + 1, T(7));
+        columns(mean.data(), squares.data(), x.data(), row_step, rows, cols);
+        for (int64_t j = 0; j < cols; ++j) {
+          long double sum = 0, size = 0, want = 0;
+          std::vector<T> column;
+          for (int64_t i = 0; i < rows; ++i) {
+            column.push_back(x[i * row_step + j]);
+            sum += column.back();
+            size += static_cast<long double>(column.back()) * column.back();
+          }
+          for (const T v : column) want += (v - sum / rows) * (v - sum / rows);
+          T alone_mean, alone;
+          columns(&alone_mean, &alone, column.data(), 1, rows, 1);
+          ASSERT_EQ(mean[j], alone_mean) << rows << " x " << cols;
+          ASSERT_EQ(squares[j], alone) << rows << " x " << cols;
+          ASSERT_LE(std::fabs(squares[j] - want), 30 * epsilon * size) << rows << " x " << cols;
+        }
+        ASSERT_EQ(mean[cols], T(7));
+        ASSERT_EQ(squares[cols], T(7));
+      }
+    }
+  }
+}
+TEST_P(Reduce, DeviationsOfColumns) {
+  check_deviations_of_columns<float>(DType::F32);
+  check_deviations_of_columns<double>(DType::F64);
+}
+
 TEST_P(Reduce, FloatRows) {
   check_float_rows<float>(DType::F32);
   check_float_rows<double>(DType::F64);

@@ -355,6 +355,11 @@ CASES = {
     ],
     "var": [
         lambda np, v, m, t: np.var(t),
+        lambda np, v, m, t: np.var(t, axis=(0, 2)),
+        lambda np, v, m, t: np.std(t, axis=(2, 1), keepdims=True),
+        lambda np, v, m, t: np.var(np.tile(v, 100000).astype("float64")),
+        lambda np, v, m, t: np.var(np.tile(m.T, (1, 40000)).T.astype("float32"), axis=0),
+        lambda np, v, m, t: np.var(np.array([3e38, 3e38, 3e38], "float32")),
         lambda np, v, m, t: np.var(m, axis=0, ddof=1),
         lambda np, v, m, t: np.std(m, 1, keepdims=True),
         lambda np, v, m, t: np.std(t, axis=(0, 1)),

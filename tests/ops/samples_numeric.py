@@ -54,6 +54,18 @@ reduction("any", np.any, ALL, False)
 reduction("all", np.all, ALL, False)
 reduction("logsumexp", special.logsumexp, FLOATS, True)
 
+SAMPLES["variance"] = Samples(
+    lambda x, axis=None, keepdims=False, ddof=0.0: np.var(x, axis, keepdims=keepdims, ddof=ddof),
+    [
+        *reduction_cases("variance"),
+        case(generator("variance").uniform(0.4, 2, (3, 5)), axis=1, ddof=1.5),
+    ],
+    case(generator("variance").uniform(0.4, 2, (40, 30, 200)), axis=(0, 2)),
+    ALL,
+    gradients=(0,),
+    tolerance=8,
+)
+
 
 for _name in ("argmax", "argmin"):
     _x = generator(_name).integers(0, 100, (3, 40, 300)).astype("float64")

@@ -289,12 +289,11 @@ def _spread(
 
 
 def _variance(a: Tensor, axis: Any, ddof: Any, keepdims: bool, where: Any, mean: Any) -> Any:
+    if where is True and mean is None:
+        return ops.variance(a, axis, keepdims, float(ddof))
     count = _count(a, axis, True, where)
     if mean is None:
-        if where is True:
-            mean = _mean(a, axis, True)
-        else:
-            mean = ops.divide(_sum(_masked(a, where, 0), axis, True), count)
+        mean = ops.divide(_sum(_masked(a, where, 0), axis, True), count)
     squares = ops.square(ops.subtract(a, mean))
     total = _sum(_masked(squares, where, 0), axis, keepdims)
     if where is True:

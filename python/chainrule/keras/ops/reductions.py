@@ -62,9 +62,7 @@ def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
 @symbolic
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Mean squared distance from the mean."""
-    x = as_real(x)
-    centred = x - core.mean(x, axis=axis, keepdims=True)
-    return core.mean(core.square(centred), axis=axis, keepdims=keepdims)
+    return core.variance(as_real(x), axis, keepdims)
 
 
 @symbolic

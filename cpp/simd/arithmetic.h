@@ -119,43 +119,53 @@ CR_INLINE Vec<float> power_of_size(Vec<float> size, Vec<float> b) {
   for (int h = 0; h < 2; ++h) r.half[h] = power_in_double(x.half[h], y.half[h]);
   return to_float(r);
 }
-// The logarithm in two parts, good to about 2^-66, by the series of 2 atanh(s), s = f / (2 + f).
-CR_INLINE Vec<double> power_of_size(Vec<double> size, Vec<double> b) {
+// For a finite positive size and a finite b. The logarithm in two parts, good to about 2^-66, by the series of
+// 2 atanh(s), s = f / (2 + f).
+CR_INLINE Vec<double> power_of_ordinary(Vec<double> size, Vec<double> b) {
   using D = Vec<double>;
   using C = Coefficients<double>;
   const LogParts<double> p = log_split_any(size);
-  const D u = 2 + p.f, u_low = p.f - (u - 2), s = p.f / u;
-  const D s_low = (residual(s, u, p.f) - s * u_low) / u;
+  const D u = 2 + p.f, u_low = p.f - (u - 2), reciprocal = 1 / u, s = p.f * reciprocal;
+  const D s_low = fma(-s, u_low, residual(s, u, p.f)) * reciprocal;
   const Double<double> square = two_product(s, s);
-  const D z = square.high, z_low = square.low + 2 * s * s_low;
+  const D z = square.high, z_low = fma(2 * s, s_low, square.low);
   const D third(1.0 / 3), third_low(1.8503717077085943e-17), tail = z * horner(z, C::power);
   const Double<double> a = fast_two_sum(third, tail);
   const Double<double> w = two_product(z, a.high);
-  const D w_low = w.low + (z * (a.low + third_low) + z_low * a.high);
+  const D w_low = fma(z_low, a.high, fma(z, a.low + third_low, w.low));
   const Double<double> v = two_product(s, w.high);
-  const D v_low = v.low + (s * w_low + s_low * w.high);
+  const D v_low = fma(s_low, w.high, fma(s, w_low, v.low));
   const Double<double> half_log = fast_two_sum(s, v.high);
   const D half_log_low = half_log.low + (s_low + v_low);
   const Double<double> sum = two_sum(p.k * C::ln2[0], 2 * half_log.high);
-  const D low = sum.low + (2 * half_log_low + p.k * C::ln2[1]);
+  const D low = sum.low + fma(p.k, D(C::ln2[1]), 2 * half_log_low);
   const Double<double> total = fast_two_sum(sum.high, low);
   const Double<double> product = two_product(b, total.high);
-  const D exponent = product.high, exponent_low = product.low + b * total.low;
-  const D y = exp_shifted(exponent, 0.0, where(absolute(exponent) < 1000, exponent_low, 0));
+  const D exponent = product.high, exponent_low = fma(b, total.low, product.low);
+  return exp_shifted(exponent, 0.0, where(absolute(exponent) < 1000, exponent_low, 0));
+}
+CR_INLINE Vec<double> power_of_size(Vec<double> size, Vec<double> b) {
+  using D = Vec<double>;
+  const D y = power_of_ordinary(size, b);
   // At the ends of the range of sizes the plain formula has the right limits.
   const Mask<double> inside = (size > 0) & (size < kInfinity<double>)&(absolute(b) < kInfinity<double>);
   return where(inside, y,
                where(size == 0, where(b < 0, kInfinity<double>, D(0)),
                      where(size < 1, where(b < 0, kInfinity<double>, D(0)), where(b < 0, 0, D(kInfinity<double>)))));
 }
+CR_INLINE Vec<float> power_of_ordinary(Vec<float> size, Vec<float> b) { return power_of_size(size, b); }
 
 template <class T>
 CR_INLINE Vec<T> power(Vec<T> a, Vec<T> b) {
+  const Vec<T> square = a * a;
+  if (all((a > 0) & (a < kInfinity<T>)&(absolute(b) < kInfinity<T>))) {
+    return where(b == 2, square, power_of_ordinary(a, b));
+  }
   const Vec<T> size = absolute(a), half = T(0.5) * b;
   const Mask<T> whole = floor(b) == b, odd = whole & (floor(half) != half);
   Vec<T> y = power_of_size(size, b);
   y = where((size == 1) | (b == 0), 1, y);
-  y = where(b == 2, a * a, y);
+  y = where(b == 2, square, y);
   y = where(odd, copysign(y, a), y);
   y = where((a < 0) & !whole & (size < kInfinity<T>), kNaN<T>, y);
   const Mask<T> defined = ((a == a) & (b == b)) | (a == 1) | (b == 0);

@@ -119,7 +119,7 @@ CR_INLINE Vec<float> power_of_size(Vec<float> size, Vec<float> b) {
   for (int h = 0; h < 2; ++h) r.half[h] = power_in_double(x.half[h], y.half[h]);
   return to_float(r);
 }
-// For a finite positive size and a finite b. The logarithm in two parts, good to about 2^-66, by the series of
+// For a finite positive size and |b| < 2^996. The logarithm in two parts, good to about 2^-66, by the series of
 // 2 atanh(s), s = f / (2 + f).
 CR_INLINE Vec<double> power_of_ordinary(Vec<double> size, Vec<double> b) {
   using D = Vec<double>;
@@ -158,7 +158,8 @@ CR_INLINE Vec<float> power_of_ordinary(Vec<float> size, Vec<float> b) { return p
 template <class T>
 CR_INLINE Vec<T> power(Vec<T> a, Vec<T> b) {
   const Vec<T> square = a * a;
-  if (all((a > 0) & (a < kInfinity<T>)&(absolute(b) < kInfinity<T>))) {
+  constexpr T great = sizeof(T) == 4 ? T(1e30) : T(1e290);  // beyond, a product in parts could overflow
+  if (all((a > 0) & (a < kInfinity<T>)&(absolute(b) < great))) {
     return where(b == 2, square, power_of_ordinary(a, b));
   }
   const Vec<T> size = absolute(a), half = T(0.5) * b;

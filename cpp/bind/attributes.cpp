@@ -93,6 +93,11 @@ int set_flat(PyObject* self, PyObject* value, void*) noexcept {
 }
 
 PyObject* get_real(PyObject* self, void*) noexcept { return Py_NewRef(self); }
+int set_real(PyObject* self, PyObject* value, void*) noexcept {
+  if (value) return PyObject_SetItem(self, Py_Ellipsis, value);
+  PyErr_SetString(PyExc_AttributeError, "cannot delete 'real'");
+  return -1;
+}
 PyObject* get_imaginary(PyObject* self, void*) noexcept {
   return guarded([=] { return wrap(fn::zeros_like(handle_of(self))); });
 }
@@ -137,7 +142,7 @@ PyGetSetDef tensor_attributes[] = {
     CR_NUMPY(hex),
     CR_NUMPY(is_integer),
     {"__class__", tensor_class, nullptr, nullptr, nullptr},
-    {"real", get_real, nullptr, "The tensor itself: its elements are real.", nullptr},
+    {"real", get_real, set_real, "The tensor itself: its elements are real.", nullptr},
     {"imag", get_imaginary, nullptr, "Zeros: the elements are real.", nullptr},
     {"data", get_data, nullptr, "A memoryview of the elements.", nullptr},
     {"device", get_device, nullptr, "'cpu'.", nullptr},

@@ -445,6 +445,10 @@ PyObject* in_place_face(const char* name, PyObject* self, Arguments arguments, P
   });
 }
 PyObject* sort_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  if (count > 0 && arguments[0] == Py_None) {  // the function flattens then, which can't be done in place
+    PyErr_SetString(PyExc_TypeError, "sort: axis must be an integer, got None");
+    return nullptr;
+  }
   return in_place_face("sort", self, arguments, count, keywords);
 }
 PyObject* partition_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {

@@ -164,6 +164,8 @@ Item read_item(PyObject* object) {
     const Py_ssize_t value = PyNumber_AsSsize_t(object, PyExc_IndexError);
     if (value == -1 && PyErr_Occurred()) throw PythonError();
     return {Item::integer, value, nullptr, {}};
+  } else if (PySequence_Check(object) && !PyUnicode_Check(object) && !PyBytes_Check(object)) {  // range(n), a column
+    return read_item(Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "O", object)).get());
   }
   throw IndexError(kWhatIsAllowed);
 }

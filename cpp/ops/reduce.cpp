@@ -413,7 +413,7 @@ void lower_variance(const Call& call, Task& task) {
     runs += groups[i].reduced;
     (groups[i].reduced ? n : runs ? inner : outer) *= groups[i].length;
   }
-  if (runs < 2) {
+  if (runs == 1) {
     t.pass = make_pass(ReduceOp::sum, t.dtype, t.dtype, outer, n, inner);
     t.regular = find_steps(x, groups, count, t.pass, t.steps);
     t.walk = make_walk(x);
@@ -443,9 +443,10 @@ void infer(const Call& call, std::vector<Output>& outputs) {
   outputs.push_back(out);
 }
 
+// mean and variance: unlike others, NumPy's of a number take no axis.
 void infer_mean(const Call& call, std::vector<Output>& outputs) {
   infer<same_dtype, false>(call, outputs);
-  if (call.attrs[0].kind == AttrKind::integer) normalize_axis(call.attrs[0].integer, call.in(0).ndim(), "mean");
+  if (call.attrs[0].kind == AttrKind::integer) normalize_axis(call.attrs[0].integer, call.in(0).ndim(), call.op.name);
 }
 
 // mean of whole numbers and truth values is that of float64, as in NumPy.
@@ -647,7 +648,7 @@ bool register_all() {
                           "Sum of (x - mean)^2 over the axes, divided by the number of elements less ddof; of whole "
                           "numbers in float64.");
   variance.attrs.push_back(attr_with_default("ddof", AttrKind::real, Attr::of(0.0)));
-  variance.infer = infer<same_dtype, false>;
+  variance.infer = infer_mean;
   variance.lower = lower_variance;
   variance.vjp = variance_vjp;
   variance.prepare = to_float64;

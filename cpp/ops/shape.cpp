@@ -223,6 +223,7 @@ Tensor view_squeeze(const Call& call) {
 
 Tensor view_flip(const Call& call) {
   const Tensor& x = call.in(0);
+  if (call.attrs[0].kind == AttrKind::integer) normalize_axis(call.attrs[0].integer, x.ndim(), "flip");
   const AxisSet set = axes_of(call.attrs[0], x.ndim(), "flip");
   Strides strides = x.strides();
   std::int64_t offset = 0;

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy
+import pytest
 
 import chainrule
 import chainrule.numpy
@@ -144,6 +145,8 @@ def difference(ours: Any, theirs: Any) -> str:
 def check(cases: Iterable[str], arrays: Iterable[tuple[str, numpy.ndarray]], changes: bool = False) -> None:
     """Evaluates every case on every array, both ways; AssertionError with the first differences. ``changes``: the
     array afterwards must be the same, too."""
+    if numpy.lib.NumpyVersion(numpy.__version__) < "2.2.0":
+        pytest.skip("we follow the rules of NumPy 2.2 and later where older ones differ")
     codes = [(case, compile(case, case, "eval")) for case in cases]
     found: dict[str, list[str]] = {}
     count = 0
@@ -156,6 +159,8 @@ def check(cases: Iterable[str], arrays: Iterable[tuple[str, numpy.ndarray]], cha
                 mine, x = ours_of(array), ours_of(array).numpy()
             theirs, error = evaluate(code, {"np": numpy, "x": x})
             ours, raised = evaluate(code, {"np": chainrule.numpy, "x": mine})
+            if isinstance(error, AttributeError) and "module 'numpy'" in str(error):
+                continue  # an older NumPy
             if error is not None or raised is not None:
                 expected = None if error is None else public(error)
                 if expected is None or raised is None or not isinstance(raised, expected):

@@ -35,7 +35,8 @@ from .ufunc import Ufunc as ufunc  # noqa: F401
 
 __version__ = _numpy.__version__
 __array_api_version__ = "2024.12"
-__array_namespace_info__ = _numpy.__array_namespace_info__
+if hasattr(_numpy, "__array_namespace_info__"):  # since NumPy 2.1
+    __array_namespace_info__ = _numpy.__array_namespace_info__
 
 _submodules.install()
 _SUBMODULES = frozenset(

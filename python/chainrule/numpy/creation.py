@@ -35,8 +35,8 @@ def _data(value: Any, dtype: Any, copy: Any) -> Any:
     try:
         if dtype is None or is_supported(dtype):
             return _core.asarray(value, dtype, copy=copy)
-    except TypeError:
-        if isinstance(value, Tensor):
+    except (TypeError, OverflowError) as error:
+        if isinstance(value, Tensor) or (dtype is not None and isinstance(error, OverflowError)):
             raise
     if needs_ops(value):
         made = call_complex("array", (value,), {})
@@ -54,11 +54,11 @@ def _ordered(x: Any, order: str | None) -> Any:
     """The array with its elements laid out in memory as asked for."""
     order = order.upper() if isinstance(order, str) else order
     if order in (None, "K", "A", "C") or not isinstance(x, Tensor):
-        contiguous = not isinstance(x, Tensor) or order != "C" or x.is_traced or x.flags.c_contiguous
+        contiguous = not isinstance(x, Tensor) or order != "C" or x.is_traced or x.numpy().flags.c_contiguous
         return x if contiguous else ops.copy(x)
     if order != "F":
         raise ValueError(f"order must be one of 'C', 'F', 'A', or 'K' (got '{order}')")
-    if x.is_traced or x.flags.f_contiguous:
+    if x.is_traced or x.numpy().flags.f_contiguous:
         return x
     return ops.transpose(ops.copy(ops.transpose(x)))
 
@@ -88,7 +88,7 @@ def array(
     """
     if ndmax:
         return to_tensors(numpy.array(to_numpy(object), dtype, copy=copy, order=order, ndmin=ndmin, ndmax=ndmax))
-    if type(object) is Tensor and copy is True and not object.is_traced and not object.flags.c_contiguous:
+    if type(object) is Tensor and copy is True and not object.is_traced and not object.numpy().flags.c_contiguous:
         result = object.astype(object.dtype if dtype is None else dtype, order)
     else:
         result = _data(object, dtype, copy)
@@ -198,14 +198,19 @@ def _like(make: Any, prototype: Any, dtype: Any, order: Any, shape: Any, device:
         return function(prototype, *value, dtype=dtype, order=order, shape=shape)
     if not isinstance(prototype, Tensor):
         prototype = asarray(prototype)
+    dtype = prototype.dtype if dtype is None else dtype
     if shape is None and order in ("K", "A") and not getattr(prototype, "is_traced", False):
-        # NumPy keeps the order of the axes in memory.
-        flags = prototype.flags
+        flags = prototype.numpy().flags if isinstance(prototype, Tensor) else prototype.flags
+        if order == "K" and not flags.c_contiguous and not flags.f_contiguous and not value:
+            # The axes in the order in which they stand in memory, the outermost first.
+            strides = prototype.strides
+            axes = sorted(range(prototype.ndim), key=lambda axis: -abs(strides[axis]))
+            made = make(tuple(prototype.shape[axis] for axis in axes), dtype=dtype)
+            return made.transpose(numpy.argsort(axes).tolist())
         order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
     elif order in ("K", "A"):
         order = "C"
-    shape = prototype.shape if shape is None else shape
-    return make(shape, *value, dtype=prototype.dtype if dtype is None else dtype, order=order)
+    return make(prototype.shape if shape is None else shape, *value, dtype=dtype, order=order)
 
 
 def zeros_like(
@@ -214,7 +219,7 @@ def zeros_like(
     """Zeros of the shape and dtype of ``a``."""
     if type(a) is Tensor and dtype is None and shape is None and order == "K" and device is None:
         strides = a.strides
-        if len(strides) < 2 or strides[0] >= strides[-1]:
+        if len(strides) < 2 or (strides[0] >= strides[-1] and len(strides) < 3) or a.numpy().flags.c_contiguous:
             return _core.zeros(a.shape, a.dtype)
     return _like(zeros, a, dtype, order, shape, device)
 
@@ -232,7 +237,8 @@ def empty_like(
     """Memory for the shape and dtype of ``prototype``."""
     if type(prototype) is Tensor and dtype is None and shape is None and order == "K" and device is None:
         strides = prototype.strides
-        if len(strides) < 2 or strides[0] >= strides[-1]:
+        ordered = len(strides) < 2 or (strides[0] >= strides[-1] and len(strides) < 3)
+        if ordered or prototype.numpy().flags.c_contiguous:
             return _core.empty(prototype.shape, prototype.dtype)
     return _like(empty, prototype, dtype, order, shape, device)
 
@@ -255,11 +261,16 @@ def full_like(
 
 
 def arange(
-    start_or_stop: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, like: Any = None
+    start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None, like: Any = None
 ) -> Any:
-    """The numbers from ``start`` (0) up to ``stop``, which is left out, ``step`` apart."""
-    args: Any = (start_or_stop, stop, step) if stop is not None else (0, start_or_stop, step)
-    if type(start_or_stop) is int and device is None:
+    """The numbers from ``start`` (0) up to ``stop``, which is left out, ``step`` apart. One number is ``stop``."""
+    if start is None and stop is None:
+        raise TypeError("arange() requires stop to be specified.")
+    if stop is None or start is None:
+        args: Any = (0, start if stop is None else stop, step)
+    else:
+        args = (start, stop, step)
+    if type(start) is int and device is None:
         make: Any = numpy.arange
         result = make(*args, dtype)
         plain = dtype is None and type(args[1]) is int
@@ -363,6 +374,14 @@ def diagflat(v: Any, k: int = 0) -> Any:
     return diag(ops.reshape(v, (-1,)), k)
 
 
+def _matrices(m: Any) -> Tensor:
+    """The array; a vector as every row of a square matrix."""
+    m = tensor(m)
+    if m.ndim == 0:
+        raise TypeError("tril and triu take an array of one axis or more, got a number")
+    return ops.broadcast_to(m, (m.size, m.size)) if m.ndim == 1 else m
+
+
 def _lower(m: Tensor, k: int) -> Any:
     """The mask of the elements on and below the k-th diagonal."""
     rows, columns = m.shape[-2:]
@@ -372,14 +391,14 @@ def _lower(m: Tensor, k: int) -> Any:
 @native
 def tril(m: Any, k: int = 0) -> Any:
     """The lower triangle; zeros above the k-th diagonal."""
-    m = tensor(m)
+    m = _matrices(m)
     return ops.where(_lower(m, k), m, _core.zeros((), m.dtype))
 
 
 @native
 def triu(m: Any, k: int = 0) -> Any:
     """The upper triangle; zeros below the k-th diagonal."""
-    m = tensor(m)
+    m = _matrices(m)
     return ops.where(_lower(m, k - 1), _core.zeros((), m.dtype), m)
 
 

@@ -277,7 +277,9 @@ def angle(z: Any, deg: bool = False) -> Any:
     z = tensor(z)
     z = ops.cast(z, "float64") if z.dtype.kind == "b" else _float(z)
     half_turn = 180.0 if deg else math.pi
-    return ops.where(ops.less(z, 0), ops.cast(tensor(half_turn), z.dtype), ops.cast(tensor(0.0), z.dtype))
+    negative = ops.less(ops.copysign(1.0, z), 0)  # -0.0 is, too
+    result = ops.where(negative, ops.cast(tensor(half_turn), z.dtype), ops.cast(tensor(0.0), z.dtype))
+    return ops.where(ops.isnan(z), z, result)
 
 
 @native

@@ -75,8 +75,9 @@ def is_supported(dtype: Any) -> bool:
 
 
 def exports(names: Iterable[str]) -> list[str]:
-    """Those names of a module that NumPy's namespace has."""
-    return sorted(name for name in names if not name.startswith("_") and hasattr(numpy, name))
+    """Those names of a module that NumPy's namespace has, in NumPy 2.0 or later."""
+    later = ("cumulative_prod", "cumulative_sum", "unstack")
+    return sorted(name for name in names if not name.startswith("_") and (hasattr(numpy, name) or name in later))
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -230,7 +231,7 @@ def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> An
     if function is None:
         return functools.partial(native, of=of)
     ours = function
-    theirs = getattr(of, ours.__name__.lstrip("_"))
+    theirs = getattr(of, ours.__name__.lstrip("_"), ours)  # ours: this NumPy is older than the function
     prefix = of.__name__.removeprefix("numpy").lstrip(".")
     name = f"{prefix}.{theirs.__name__}" if prefix else theirs.__name__
 

@@ -9,6 +9,7 @@ import numpy
 from numpy.lib.array_utils import normalize_axis_index
 
 from .. import _core
+from ..dtypes import bfloat16
 from .creation import asarray
 from .fallback import Tensor, call_numpy, exports, native, needs_ops, takes_foreign, tensor, to_numpy, to_tensors
 from .shape import flip
@@ -51,7 +52,7 @@ def argwhere(a: Any) -> Any:
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     """Elements (of an axis) by their indices."""
     a = tensor(a)
-    if axis is None:
+    if axis is None or (a.ndim == 0 and axis in (0, -1)):
         a, axis = ops.reshape(a, (-1,)), 0
     if mode != "raise":
         length = a.shape[normalize_axis_index(axis, a.ndim)]
@@ -62,7 +63,11 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         else:
             raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got '{mode}')")
     result = ops.take(a, _index_array(indices), axis)
-    return result if out is None else write_out("take", result, out)
+    if out is None:
+        return result
+    if getattr(out, "shape", None) != result.shape:
+        raise ValueError(f"take: out must be an array of the result's shape {result.shape}")
+    return write_out("take", result, out)
 
 
 def _index_array(indices: Any) -> Tensor:
@@ -81,13 +86,14 @@ def _index_array(indices: Any) -> Tensor:
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """One element of every line along an axis for each index; what argsort and argmax give."""
     arr, indices = tensor(arr), tensor(indices)
+    if axis is not None:
+        axis = normalize_axis_index(axis, arr.ndim)
+    elif indices.ndim != 1:
+        raise ValueError("when axis=None, `indices` must have a single dimension.")
     if indices.dtype.kind not in "iu":
         raise IndexError("`indices` must be an integer array")
     if axis is None:
-        if indices.ndim != 1:
-            raise ValueError("when axis=None, `indices` must have a single dimension.")
         return ops.take(ops.reshape(arr, (-1,)), indices, 0)
-    axis = normalize_axis_index(axis, arr.ndim)
     if arr.ndim != indices.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
     return ops.take_along_axis(arr, indices, axis)
@@ -99,6 +105,8 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
         call_numpy("put_along_axis", numpy.put_along_axis, (arr, indices, values, axis), {})
         return
     places = to_numpy(indices)
+    if axis is not None:
+        axis = normalize_axis_index(axis, arr.ndim)
     if axis is None:
         arr[numpy.unravel_index(places, arr.shape)] = values
         return
@@ -106,7 +114,6 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
         raise IndexError("`indices` must be an integer array")
     if arr.ndim != places.ndim:
         raise ValueError("`indices` and `arr` must have the same number of dimensions")
-    axis = normalize_axis_index(axis, arr.ndim)
     key = [numpy.arange(n).reshape((-1,) + (1,) * (arr.ndim - 1 - i)) for i, n in enumerate(arr.shape)]
     key[axis] = places
     arr[tuple(key)] = values
@@ -147,7 +154,12 @@ def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0)
         raise ValueError("list of cases must be same length as list of conditions")
     if not condlist:
         raise ValueError("select with an empty condition list is not possible")
-    result = default
+    choices = [x if type(x) in (int, float) else tensor(x) for x in [*choicelist, default]]
+    kinds = [x if type(x) in (int, float) else x.dtype for x in choices]
+    if bfloat16 not in kinds:
+        dtype = numpy.result_type(*kinds)
+        choices = [_core.asarray(x, dtype) if type(x) in (int, float) else ops.cast(x, dtype) for x in choices]
+    *choicelist, result = choices
     for i, (condition, choice) in enumerate(zip(condlist[::-1], choicelist[::-1], strict=True)):
         if tensor(condition).dtype.kind != "b":
             raise TypeError(f"invalid entry {len(condlist) - 1 - i} in condlist: should be boolean ndarray")
@@ -161,7 +173,10 @@ def copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) ->
     if not isinstance(dst, Tensor):
         call_numpy("copyto", numpy.copyto, (dst, src), {"casting": casting, "where": where})
         return
-    source = _core.asarray(src, dst.dtype) if type(src) in (int, float, bool) else tensor(src)
+    source = tensor(src)
+    kinds: dict[type, str] = {bool: "biuf", int: "iuf", float: "f"}  # of dtypes that a number of Python's may become
+    if dst.dtype.kind in kinds.get(type(src), ""):
+        source = _core.asarray(src, dst.dtype)
     if not numpy.can_cast(source.dtype, dst.dtype, casting):
         raise TypeError(
             f"Cannot cast array data from {source.dtype!r} to {dst.dtype!r} according to the rule '{casting}'"
@@ -233,7 +248,15 @@ def argsort(
         backwards = _descending(argsort, flip(a, along), along, kind, order, True if stable is None else stable)
         return ops.subtract(a.shape[along] - 1, backwards)
     # Up to 16 elements NumPy's default sort is stable, too; beyond, only itself gives the same order of equal elements.
-    if type(a) is Tensor and a.size <= 16 and axis is not None and kind is None and order is None and stable is None:
+    if (
+        type(a) is Tensor
+        and a.size <= 16
+        and a.ndim
+        and axis is not None
+        and kind is None
+        and order is None
+        and stable is None
+    ):
         return ops.argsort(a, axis)
     return _argsort(a, axis, kind, order, stable=stable)
 

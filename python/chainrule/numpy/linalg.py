@@ -386,6 +386,11 @@ def _float(x: Any) -> Tensor:
     return x if x.dtype.kind == "f" else ops.cast(x, "float64")
 
 
+def _greatest(x: Any, axis: Any, keepdims: bool) -> Any:
+    """The greatest of numbers that aren't negative; 0 where there are none."""
+    return ops.max(x, axis, keepdims) if x.size else ops.sum(x, axis, keepdims)
+
+
 def _vector_norm(x: Tensor, ord: Any, axis: Any, keepdims: bool) -> Tensor:
     if ord is None or ord == 2:
         return ops.sqrt(ops.sum(ops.square(x), axis, keepdims))
@@ -395,7 +400,7 @@ def _vector_norm(x: Tensor, ord: Any, axis: Any, keepdims: bool) -> Tensor:
         return ops.cast(ops.sum(ops.not_equal(x, 0), axis, keepdims), x.dtype)
     size = ops.absolute(x)
     if ord == math.inf:
-        return ops.max(size, axis, keepdims)
+        return _greatest(size, axis, keepdims)
     if ord == -math.inf:
         return ops.min(size, axis, keepdims)
     if ord == 1:
@@ -412,12 +417,12 @@ def _matrix_norm(x: Tensor, ord: Any, axes: tuple[int, int], keepdims: bool) -> 
     if ord in ("nuc", 2, -2):
         rest = [i for i in range(x.ndim) if i not in axes]
         values = svdvals(ops.transpose(x, [*rest, row, column]))
-        pick = {"nuc": ops.sum, 2: ops.max, -2: ops.min}[ord]
+        pick = {"nuc": ops.sum, 2: _greatest, -2: ops.min}[ord]
         result = pick(values, -1, False)
     elif ord in (1, -1, math.inf, -math.inf):
         first, second = (row, column) if ord in (1, -1) else (column, row)
         sums = ops.sum(ops.absolute(x), first, True)
-        result = (ops.max if ord > 0 else ops.min)(sums, second, True)
+        result = (_greatest if ord > 0 else ops.min)(sums, second, True)
         return result if keepdims else ops.squeeze(result, axes)
     else:
         raise ValueError(
@@ -465,9 +470,8 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     """The norm of matrices, the last two axes."""
     x = _float(x)
-    if x.ndim < 2:
-        raise ValueError(f"The input should be at least a 2D array. Dimensions of x: {x.ndim}.")
-    return _matrix_norm(x, ord, (x.ndim - 2, x.ndim - 1), keepdims)
+    first, second = normalize_axis_tuple((-2, -1), x.ndim)
+    return _matrix_norm(x, ord, (first, second), keepdims)
 
 
 # ---- products

@@ -28,11 +28,17 @@ def _vecdot(x1: Any, x2: Any) -> Tensor:
 
 def _matvec(x1: Any, x2: Any) -> Tensor:
     """Matrices times vectors."""
+    x1, x2 = tensor(x1), tensor(x2)
+    if x1.ndim < 2 or x2.ndim < 1:
+        raise ValueError(f"matvec: matrices and vectors are needed, got shapes {x1.shape} and {x2.shape}")
     return ops.squeeze(_matmul(x1, ops.expand_dims(x2, -1)), -1)
 
 
 def _vecmat(x1: Any, x2: Any) -> Tensor:
     """Vectors times matrices."""
+    x1, x2 = tensor(x1), tensor(x2)
+    if x1.ndim < 1 or x2.ndim < 2:
+        raise ValueError(f"vecmat: vectors and matrices are needed, got shapes {x1.shape} and {x2.shape}")
     return ops.squeeze(_matmul(ops.expand_dims(x1, -2), x2), -2)
 
 
@@ -49,8 +55,9 @@ class _VectorProduct(Ufunc):
 
 
 vecdot = _VectorProduct(numpy.vecdot, _vecdot)
-matvec = Ufunc(numpy.matvec, _matvec)
-vecmat = Ufunc(numpy.vecmat, _vecmat)
+if hasattr(numpy, "matvec"):  # since NumPy 2.2
+    matvec = Ufunc(numpy.matvec, _matvec)
+    vecmat = Ufunc(numpy.vecmat, _vecmat)
 
 
 @native
@@ -67,7 +74,11 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
         result = _matmul(a, b)
     else:
         result = tensordot(a, b, ((a.ndim - 1,), (b.ndim - 2,)))
-    return result if out is None else write_out("dot", result, out)
+    if out is None:
+        return result
+    if getattr(out, "shape", None) != result.shape or out.dtype != result.dtype:
+        raise ValueError(f"dot: out must be an array of shape {result.shape} and dtype {result.dtype}")
+    return write_out("dot", result, out)
 
 
 _core.set_dot(_dot)

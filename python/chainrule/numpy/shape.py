@@ -294,7 +294,14 @@ def concatenate(
     arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
     """The arrays one after another along an axis they have."""
-    if type(arrays) is list and axis == 0 and out is None and dtype is None and casting == "same_kind":
+    if (
+        type(arrays) is list
+        and type(axis) is int
+        and axis == 0
+        and out is None
+        and dtype is None
+        and casting == "same_kind"
+    ):
         try:
             return ops.concatenate(arrays, 0)
         except TypeError:
@@ -308,10 +315,14 @@ def _concatenate(
     arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:
     if axis is None:
+        if any(type(x) in (int, float) for x in arrays):  # they promote as they do in operators
+            kinds = [x if type(x) in (int, float) else tensor(x).dtype for x in arrays]
+            dtype = numpy.result_type(*kinds) if dtype is None and out is None else dtype
         arrays = [ops.reshape(x, (-1,)) for x in arrays]
         axis = 0
     elif out is None and dtype is None and (type(arrays) is list or type(arrays) is tuple) and arrays:
         return ops.concatenate(arrays, axis)
+    operator.index(axis)
     if len(arrays) == 0:
         raise ValueError("need at least one array to concatenate")
     return _joined("concatenate", ops.concatenate, arrays, axis, out, dtype, casting)
@@ -326,6 +337,8 @@ def concat(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None,
 @native
 def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """The arrays side by side along a new axis."""
+    if not hasattr(arrays, "__getitem__"):
+        raise TypeError('arrays to stack must be passed as a "sequence" type such as list or tuple.')
     arrays = list(arrays)
     if not arrays:
         raise ValueError("need at least one array to stack")
@@ -422,7 +435,7 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
             pieces += _cut(a, axis, [start, stop])
         return pieces
     except TypeError:
-        sections = operator.index(indices_or_sections)
+        sections = int(indices_or_sections)
     if sections <= 0:
         raise ValueError("number sections must be larger than 0.")
     each, extra = divmod(length, sections)
@@ -499,10 +512,12 @@ def tile(A: Any, reps: Any) -> Any:
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Every element (of an axis) so many times in a row."""
     a = tensor(a)
-    if axis is None:
+    if axis is None or (a.ndim == 0 and axis in (0, -1)):
         a, axis = ops.reshape(a, (-1,)), 0
     axis = normalize_axis_index(axis, a.ndim)
     counts = numpy.asarray(to_numpy(repeats))
+    if counts.ndim > 1:
+        raise ValueError(f"repeats must be a number or have one axis, got an array of shape {counts.shape}")
     if counts.size == 1 and counts.dtype.kind in "iu":
         count = int(counts.reshape(()))
         if count < 0:

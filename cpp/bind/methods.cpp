@@ -118,7 +118,9 @@ std::vector<std::int64_t> integers_of(PyObject* arguments) {
   const Object sequence = Object::steal(PySequence_Fast(source, "expected integers"));
   std::vector<std::int64_t> values;
   for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(sequence.get()); ++i) {
-    const Py_ssize_t value = PyNumber_AsSsize_t(PySequence_Fast_GET_ITEM(sequence.get(), i), PyExc_OverflowError);
+    PyObject* const item = PySequence_Fast_GET_ITEM(sequence.get(), i);
+    if (PyBool_Check(item)) raise(PyExc_TypeError, "an integer is required, got a bool");
+    const Py_ssize_t value = PyNumber_AsSsize_t(item, PyExc_OverflowError);
     if (value == -1 && PyErr_Occurred()) throw PythonError();
     values.push_back(value);
   }

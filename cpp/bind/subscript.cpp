@@ -143,12 +143,18 @@ Item read_item(PyObject* object) {
   if (object == Py_Ellipsis) return {Item::ellipsis};
   if (PySlice_Check(object)) return {Item::slice, 0, object, {}};
   if (PyBool_Check(object)) return array_item(Tensor::scalar(DType::Bool, std::int64_t{object == Py_True}));
-  if (is_tensor(object) || is_numpy_array(object) || PyList_Check(object) || PyTuple_Check(object)) {
+  if (is_tensor(object) || is_numpy_array(object) || PyList_Check(object) || PyTuple_CheckExact(object)) {
     Tensor tensor;
     if (is_tensor(object)) {
       tensor = handle_of(object);
     } else {
-      Operand operand = read_operand(object);
+      Operand operand;
+      try {
+        operand = read_operand(object);
+      } catch (const PythonError&) {  // what makes no array makes no index
+        if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw;
+        PyErr_Clear();
+      }
       if (operand.kind != Operand::strong)
         throw IndexError("arrays used as indices must be of integer (or boolean) type");
       tensor = std::move(operand.tensor);
@@ -164,7 +170,8 @@ Item read_item(PyObject* object) {
     const Py_ssize_t value = PyNumber_AsSsize_t(object, PyExc_IndexError);
     if (value == -1 && PyErr_Occurred()) throw PythonError();
     return {Item::integer, value, nullptr, {}};
-  } else if (PySequence_Check(object) && !PyUnicode_Check(object) && !PyBytes_Check(object)) {  // range(n), a column
+  } else if ((PySequence_Check(object) || PyObject_HasAttrString(object, "__array__")) && !PyUnicode_Check(object) &&
+             !PyBytes_Check(object)) {  // range(n), a column of a table, a named tuple
     return read_item(Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "O", object)).get());
   }
   throw IndexError(kWhatIsAllowed);

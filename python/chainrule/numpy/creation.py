@@ -137,7 +137,7 @@ def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     """The values in another dtype."""
     _check_device(device)
-    if not isinstance(x, (Tensor, numpy.ndarray)):
+    if not isinstance(x, (Tensor, numpy.ndarray, numpy.generic)):
         raise TypeError(f"Input should be a NumPy array. It is a {type(x).__name__} instead.")
     return to_tensors(x.astype(dtype, copy=copy))
 
@@ -151,8 +151,8 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
         try:
             if dtype not in FOREIGN_TYPES:
                 return _core.zeros(shape, dtype)
-        except TypeError:
-            pass  # a dtype the core lacks, or an error that NumPy words
+        except (TypeError, ValueError):
+            pass  # a dtype the core lacks, more axes than it has, or an error that NumPy words
     return to_tensors(numpy.zeros(to_numpy(shape), dtype, order, device=device))
 
 
@@ -162,8 +162,8 @@ def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None,
         try:
             if dtype not in FOREIGN_TYPES:
                 return _core.ones(shape, dtype)
-        except TypeError:
-            pass  # a dtype the core lacks, or an error that NumPy words
+        except (TypeError, ValueError):
+            pass  # a dtype the core lacks, more axes than it has, or an error that NumPy words
     return to_tensors(numpy.ones(to_numpy(shape), dtype, order, device=device))
 
 
@@ -173,8 +173,8 @@ def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
         try:
             if dtype not in FOREIGN_TYPES:
                 return _core.empty(shape, dtype)
-        except TypeError:
-            pass  # a dtype the core lacks, or an error that NumPy words
+        except (TypeError, ValueError):
+            pass  # a dtype the core lacks, more axes than it has, or an error that NumPy words
     return to_tensors(numpy.empty(to_numpy(shape), dtype, order, device=device))
 
 
@@ -201,11 +201,11 @@ def _like(make: Any, prototype: Any, dtype: Any, order: Any, shape: Any, device:
     dtype = prototype.dtype if dtype is None else dtype
     if shape is None and order in ("K", "A") and not getattr(prototype, "is_traced", False):
         flags = prototype.numpy().flags if isinstance(prototype, Tensor) else prototype.flags
-        if order == "K" and not flags.c_contiguous and not flags.f_contiguous and not value:
+        if order == "K" and not flags.c_contiguous and not flags.f_contiguous and not any(map(numpy.ndim, value)):
             # The axes in the order in which they stand in memory, the outermost first.
             strides = prototype.strides
             axes = sorted(range(prototype.ndim), key=lambda axis: -abs(strides[axis]))
-            made = make(tuple(prototype.shape[axis] for axis in axes), dtype=dtype)
+            made = make(tuple(prototype.shape[axis] for axis in axes), *value, dtype=dtype)
             return made.transpose(numpy.argsort(axes).tolist())
         order = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
     elif order in ("K", "A"):

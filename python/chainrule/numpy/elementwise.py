@@ -193,15 +193,13 @@ def clip(
         return call_numpy("clip", numpy.clip, (a, lower, upper), kwargs | {"out": out})
     if (min is not None and a_min is not None) or (max is not None and a_max is not None):
         raise ValueError("Passing `min` or `max` keyword argument when `a_min` and `a_max` are provided is forbidden.")
-    result = tensor(a)
+    result = a = tensor(a)
     integers = result.dtype.kind in "iu"
     if lower is not None and not (integers and type(lower) is int and lower < numpy.iinfo(result.dtype).min):
         result = ops.maximum(result, lower)
     if upper is not None and not (integers and type(upper) is int and upper > numpy.iinfo(result.dtype).max):
         result = ops.minimum(result, upper)
-    if lower is None and upper is None:
-        result = ops.copy(result)
-    return _finished("clip", result, out)
+    return _finished("clip", ops.copy(result) if result is a else result, out)
 
 
 @native

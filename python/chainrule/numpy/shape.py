@@ -337,8 +337,7 @@ def concat(arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None,
 @native
 def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
     """The arrays side by side along a new axis."""
-    if not hasattr(arrays, "__getitem__"):
-        raise TypeError('arrays to stack must be passed as a "sequence" type such as list or tuple.')
+    _check_sequence(arrays)
     arrays = list(arrays)
     if not arrays:
         raise ValueError("need at least one array to stack")
@@ -346,6 +345,11 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, cas
     if any(x.shape != arrays[0].shape for x in arrays):
         raise ValueError("all input arrays must have the same shape")
     return _joined("stack", ops.stack, arrays, axis, out, dtype, casting)
+
+
+def _check_sequence(arrays: Any) -> None:
+    if not hasattr(arrays, "__getitem__"):
+        raise TypeError('arrays to stack must be passed as a "sequence" type such as list or tuple.')
 
 
 def _list_of(arrays: Any, widen: Any) -> list[Any]:
@@ -369,12 +373,14 @@ def hstack(tup: Any, *, dtype: Any = None, casting: Any = "same_kind") -> Any:
 @native
 def dstack(tup: Any) -> Any:
     """The arrays one behind another: along the third axis."""
+    _check_sequence(tup)
     return concatenate(_list_of(tup, atleast_3d), 2)
 
 
 @native
 def column_stack(tup: Any) -> Any:
     """Vectors as the columns of a matrix, matrices side by side."""
+    _check_sequence(tup)
     arrays = [tensor(x) for x in tup]
     return concatenate([x if x.ndim >= 2 else ops.reshape(x, (-1, 1)) for x in arrays], 1)
 

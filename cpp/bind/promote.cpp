@@ -49,6 +49,15 @@ DType join_weak(const Kinds& kinds, const Operand* operands, int n) {
 
 }  // namespace
 
+bool is_numpys_object(const Operand* operands, int n) {
+  bool wide = false;
+  for (int i = 0; i < n; ++i) {
+    if (operands[i].kind == Operand::strong) return false;
+    wide |= operands[i].kind == Operand::weak_integer && integer_range(operands[i].scalar, DType::I64) != 0;
+  }
+  return wide;
+}
+
 DType common_type(const Operand* operands, int n) { return join_weak(survey(operands, n), operands, n); }
 
 Tensor to_type(const Operand& operand, DType dtype) {
@@ -131,6 +140,15 @@ DType elementwise_type(const Op& op, const Operand* operands, int n) {
       break;
   }
   return join_weak(kinds, operands, n);
+}
+
+bool is_logical(int opcode) {
+  return opcode >= static_cast<int>(ElementwiseOp::logical_and) && opcode <= static_cast<int>(ElementwiseOp::logical_not);
+}
+
+// Of a Python int the truth value, which every dtype holds, in that dtype.
+Tensor truth(PyObject* integer, DType dtype) {
+  return fn::cast(fn::cast(weak_scalar(integer, DType::I64), DType::Bool), dtype);
 }
 
 bool is_comparison(int opcode) {
@@ -219,8 +237,11 @@ void promote_elementwise(const Op& op, const Operand* operands, int n, Tensor* i
   const int first = select ? 1 : 0;
   if (select) inputs[0] = to_type(operands[0], DType::Bool);
   const DType dtype = elementwise_type(op, operands + first, n - first);
-  for (int i = first; i < n; ++i) inputs[i] = to_type(operands[i], dtype);
-  if (op.opcode == static_cast<int>(ElementwiseOp::power) && is_signed_integer(dtype)) check_exponents(inputs[1]);
+  for (int i = first; i < n; ++i)
+    inputs[i] = is_logical(op.opcode) && operands[i].kind == Operand::weak_integer ? truth(operands[i].scalar, dtype)
+                                                                                   : to_type(operands[i], dtype);
+  const bool integer_power = op.opcode == static_cast<int>(ElementwiseOp::power) && is_signed_integer(dtype);
+  if (integer_power && inputs[0].size() > 0) check_exponents(inputs[1]);
 }
 
 Tensor call_elementwise(const Op& op, const Operand* operands, int n) {

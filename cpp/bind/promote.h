@@ -10,6 +10,8 @@ namespace chainrule {
 
 // The dtype all strong operands share after promotion, weak ones joining in; without strong ones Python's default.
 DType common_type(const Operand* operands, int n);
+// Whether the operands are Python numbers alone, among them an integer beyond int64: NumPy's objects, or errors.
+bool is_numpys_object(const Operand* operands, int n);
 // Writes the operands as tensors of their common type.
 DType to_common_type(const Operand* operands, int n, Tensor* tensors);
 // One operand in a given dtype.

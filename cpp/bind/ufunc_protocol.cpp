@@ -116,6 +116,7 @@ PyObject* call_ufunc(PyObject* function, const Op& op, PyObject* const* argument
       operands[i] = read_argument(arguments[i]);
       supported = operands[i].kind != Operand::unsupported;
     }
+    if (supported && is_numpys_object(operands, n)) supported = false;
     if (supported && count == n && !keyword_names) return wrap_result(call_elementwise(op, operands, n));
     if (supported && out && call_into(op, operands, n, out)) return Py_NewRef(out);
     if (!supported && !keyword_names)

@@ -226,13 +226,20 @@ CR_INLINE Vec<T> log10(Vec<T> x) {
   return log_to_base(x, Coefficients<T>::inverse_ln10, Coefficients<T>::log10_2);
 }
 
-// log(e^a + e^b); the error is relative to the greater of |a|, |b| and the result (they may cancel).
+// log(e^a + e^b) and log2(2^a + 2^b); the error is relative to the greater of |a|, |b| and the result (they may cancel).
 template <class T>
 CR_INLINE Vec<T> logaddexp(Vec<T> a, Vec<T> b) {
   const Vec<T> distance = where(a == b, 0, absolute(a - b));  // equal infinities have none
   const Vec<T> greater = maximum(a, b);
   // Which of two NaNs a sum keeps is up to the compiler; the input's is kept wherever the element stands.
   return where(greater != greater, greater, greater + log1p(exp(-distance)));
+}
+template <class T>
+CR_INLINE Vec<T> logaddexp2(Vec<T> a, Vec<T> b) {
+  const Vec<T> distance = where(a == b, 0, absolute(a - b));
+  const Vec<T> greater = maximum(a, b);
+  const Vec<T> rest = log1p(exp2(-distance)) * T(1.44269504088896340736);
+  return where(greater != greater, greater, greater + rest);
 }
 
 }  // namespace chainrule::CHAINRULE_ISA::simd

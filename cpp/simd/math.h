@@ -10,7 +10,7 @@
 //                                  expm1 (1.7 / 2.1) softplus rsqrt
 //   below 3.1 / 2.7                tan (3.1 / 2.0) sinh tanh sigmoid silu
 //   below 4 / 4                    erfc (3.5 / 2.7) gelu (3.9 / 3.3; 4.3 in float without fused products)
-// logaddexp: 2 units of the greatest of |a|, |b| and the result, which may cancel.
+// logaddexp, logaddexp2: 2 units of the greatest of |a|, |b| and the result, which may cancel.
 #pragma once
 
 #include "simd/arithmetic.h"

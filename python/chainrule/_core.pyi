@@ -633,6 +633,10 @@ class ops:
         """(dx, dgamma, dbeta) of group_norm, from its statistics and the cotangent g."""
 
     @staticmethod
+    def heaviside(a: ArrayLike, b: ArrayLike) -> Tensor:
+        """0 where a < 0, b where a is 0, 1 where a > 0."""
+
+    @staticmethod
     def hypot(a: ArrayLike, b: ArrayLike) -> Tensor:
         """sqrt(a^2 + b^2) without overflow."""
 
@@ -727,6 +731,10 @@ class ops:
     @staticmethod
     def logaddexp(a: ArrayLike, b: ArrayLike) -> Tensor:
         """log(e^a + e^b) without overflow."""
+
+    @staticmethod
+    def logaddexp2(a: ArrayLike, b: ArrayLike) -> Tensor:
+        """log2(2^a + 2^b) without overflow."""
 
     @staticmethod
     def logical_and(a: ArrayLike, b: ArrayLike) -> Tensor:

@@ -147,8 +147,6 @@ def fits(name: str, dtype: str) -> numpy.ndarray:
 @pytest.mark.parametrize("name", UNARY)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_unary(name, dtype, paired):
-    if dtype == "bool" and name in ("floor", "ceil", "trunc"):
-        pytest.skip("NumPy keeps bool here, the core gives int8 (docs/numpy.md)")
     values = fits(name, dtype)
     scale = LOOSE.get(name, 1)
     for x in (values, values.reshape(4, 6), values.reshape(4, 6).T, values[::-2], values[:0], values[3]):
@@ -258,6 +256,40 @@ def test_casting_and_where(paired):
     paired(lambda np, x: np.add(x, nonsense=1), x)
     paired(lambda np, x: np.add(x), x)
     paired(lambda np, x: np.exp(x, x, x), x)
+
+
+@pytest.mark.parametrize("casting", ["no", "equiv", "safe", "same_kind", "unsafe"])
+@pytest.mark.parametrize("number", [2, 2.5, True])
+def test_casting_of_numbers(casting, number, paired):
+    for dtype in ("int32", "float32", "bool"):
+        x = numpy.array([0, 1, 1]).astype(dtype)
+        paired(lambda np, x: np.add(x, number, casting=casting), x)
+        paired(lambda np, x: np.add(x, number, casting=casting, dtype="float64"), x)
+
+
+def test_wrong_options(paired):
+    x = numpy.arange(3.0)
+    for options in ({"out": ()}, {"where": numpy.arange(3)}, {"where": 1}, {"order": "x"}, {"subok": 3}, {"sig": "xx"}):
+        paired(lambda np, x, options: np.add(x, 1, **options), x, options)
+    paired(lambda np, x, out: np.divmod(x, 2, out=out), x, x.copy())
+    paired(lambda np, x, out: np.add(x, 1, out, out=out), x, x.copy())
+    paired(lambda np, x: np.add(x, 1, dtype=float, sig="dd->d"), x)
+
+
+@pytest.mark.parametrize("name", ["expm1", "exp", "heaviside", "fabs"])
+@pytest.mark.parametrize("operand", ["text", None, {}])
+def test_operands_that_are_no_numbers(name, operand, paired):
+    paired(lambda np: getattr(np, name)(*[operand] * getattr(np, name).nin))
+
+
+def test_wide_integers(paired):
+    for a, b in ((1 << 63, 255), (1 << 70, 1), (1 << 63, 1 << 63), (-(1 << 70), 2.5)):
+        for name in ("add", "multiply", "maximum", "less", "divide", "logical_and"):
+            paired(lambda np, name, a, b: getattr(np, name)(a, b), name, a, b)
+    paired(lambda np, x: np.logical_and(x, 255), numpy.array([0, 1, -1], "int8"))
+    paired(lambda np, x: np.logical_xor(300, x), numpy.array([0, 1, -1], "int8"))
+    paired(lambda np, x: np.power(x, -1), numpy.array([], "int64"))
+    paired(lambda np, x: np.power(x, -1), numpy.array([2], "int64"))
 
 
 @pytest.mark.parametrize(

@@ -56,12 +56,11 @@ NATIVE: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("add", "multiply", "absolute", "maximum", "minimum", "fmax", "fmin", "where")
         + ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
-        + ("logical_and", "logical_or", "logical_xor", "logical_not"),
+        + ("logical_and", "logical_or", "logical_xor", "logical_not", "floor", "ceil", "trunc"),
         ALL,
     ),
     **dict.fromkeys(
-        ("subtract", "floor_divide", "remainder", "fmod", "power", "negative", "sign", "square", "relu")
-        + ("floor", "ceil", "trunc"),
+        ("subtract", "floor_divide", "remainder", "fmod", "power", "negative", "sign", "square", "relu"),
         NUMBERS,
     ),
     **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor", "invert"), BOOL + INTEGERS),

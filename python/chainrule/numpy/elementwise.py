@@ -42,6 +42,7 @@ log2 = ops.log2
 log10 = ops.log10
 log1p = ops.log1p
 logaddexp = ops.logaddexp
+logaddexp2 = ops.logaddexp2
 sin = ops.sin
 cos = ops.cos
 tan = ops.tan
@@ -60,6 +61,7 @@ ceil = ops.ceil
 rint = ops.rint
 trunc = ops.trunc
 copysign = ops.copysign
+heaviside = ops.heaviside
 signbit = ops.signbit
 isnan = ops.isnan
 isinf = ops.isinf
@@ -93,19 +95,6 @@ def _float(x: Any) -> Any:
     if x.dtype.kind == "f":
         return x
     return ops.cast(x, {1: "float16", 2: "float32"}.get(x.dtype.itemsize, "float64"))
-
-
-def _heaviside(x1: Any, x2: Any) -> Tensor:
-    x1, x2 = _float(x1), _float(x2)
-    step = ops.where(ops.less(x1, 0), 0.0, ops.where(ops.greater(x1, 0), 1.0, x2))
-    return ops.where(ops.isnan(x1), x1, step)
-
-
-def _logaddexp2(x1: Any, x2: Any) -> Tensor:
-    x1, x2 = _float(x1), _float(x2)
-    apart = ops.absolute(ops.subtract(x1, x2))
-    sum_ = ops.add(ops.maximum(x1, x2), ops.multiply(ops.log1p(ops.exp2(ops.negative(apart))), 1 / math.log(2)))
-    return ops.where(ops.equal(x1, x2), ops.add(x1, 1.0), sum_)
 
 
 def _float_power(x1: Any, x2: Any) -> Tensor:
@@ -149,8 +138,6 @@ def _reciprocal(x: Any) -> Any:
 
 
 COMPLEX["expm1"] = _complex_expm1
-heaviside = Ufunc(numpy.heaviside, _heaviside)
-logaddexp2 = Ufunc(numpy.logaddexp2, _logaddexp2)
 float_power = Ufunc(numpy.float_power, _float_power)
 fabs = Ufunc(numpy.fabs, _fabs)
 deg2rad = Ufunc(numpy.deg2rad, _scaled(math.pi / 180))

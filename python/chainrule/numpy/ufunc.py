@@ -15,6 +15,7 @@ from typing import Any
 import numpy
 
 from .. import _core
+from ..dtypes import bfloat16
 from .fallback import SUPPORTED, Tensor, call_numpy, needs_ops, takes_foreign, tensor
 
 ops = _core.ops
@@ -24,29 +25,59 @@ _CASTS_DEFAULT = "same_kind"
 COMPLEX: dict[str, Callable[..., Any]] = {}
 
 
-def _operand_type(x: Any) -> Any:
-    """What numpy.ufunc.resolve_dtypes wants to know of an operand: Python's numbers are weak."""
+def _stand_in(x: Any) -> Any:
+    """An operand for NumPy to judge: no elements, the same dtype; a Python number is weak and stays what it is."""
     if type(x) in (int, float):
-        return type(x)
-    return tensor(x).dtype
+        return x
+    dtype = tensor(x).dtype
+    return numpy.empty(0, numpy.float32 if dtype == bfloat16 else dtype)
 
 
 def _loop_types(ufunc: numpy.ufunc, operands: tuple[Any, ...], options: dict[str, Any]) -> tuple[Any, ...] | None:
-    """The dtypes of operands and results that the options ask for; None where they ask for nothing."""
+    """The dtypes of operands and results that the options ask for; None where they ask for nothing.
+
+    Raises what NumPy raises for the options.
+    """
+    options = {name: value for name, value in options.items() if name not in ("out", "where")}
+    if not options:
+        return None
+    stand_ins = [_stand_in(x) for x in operands]
+    ufunc(*stand_ins, **options)
     dtype = options.get("dtype")
     signature = options.get("signature", options.get("sig"))
-    casting = options.get("casting", _CASTS_DEFAULT)
-    if dtype is None and signature is None and casting == _CASTS_DEFAULT:
+    if dtype is None and signature is None:
         return None
     if dtype is not None:
         signature = (None,) * ufunc.nin + (numpy.dtype(dtype),) * ufunc.nout
-    elif isinstance(signature, str):
-        inputs, _, outputs = signature.partition("->")
-        signature = tuple(numpy.dtype(letter) for letter in inputs + outputs)
-        signature = (None,) * (ufunc.nin + ufunc.nout - len(signature)) + signature
-    types = tuple(_operand_type(x) for x in operands) + (None,) * ufunc.nout
-    given: dict[str, Any] = {} if signature is None else {"signature": signature}
-    return ufunc.resolve_dtypes(types, casting=casting, **given)
+    # The casts have been judged above; resolve_dtypes crashes on strict ones of Python's numbers (NumPy 2.4).
+    types = tuple(type(x) if type(x) in (int, float) else x.dtype for x in stand_ins) + (None,) * ufunc.nout
+    return ufunc.resolve_dtypes(types, signature=signature, casting="unsafe")
+
+
+def _outputs(nout: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The arrays to write into, None for each that was not given; None where NumPy has an objection."""
+    given = kwargs.get("out")
+    if args and given is not None:
+        return None
+    outs = args if args else given if isinstance(given, tuple) else (given,) if nout == 1 else given
+    if outs is None or (args and len(args) < nout):
+        outs = (args or ()) + (None,) * (nout - len(args))
+    return outs if len(outs) == nout and all(_takes_results(out) for out in outs) else None
+
+
+def _takes_results(out: Any) -> bool:
+    return out is None or type(out) is Tensor or (isinstance(out, numpy.ndarray) and not takes_foreign(out))
+
+
+def _mask(where: Any) -> Any:
+    """True, or the tensor of truth values; None where NumPy has an objection."""
+    if where is True:
+        return where
+    try:
+        mask = tensor(where)
+    except TypeError:
+        return None
+    return mask if mask.dtype == bool else None
 
 
 def write_out(name: str, result: Any, out: Any, where: Any = True, casting: Any = _CASTS_DEFAULT) -> Any:
@@ -81,20 +112,27 @@ def write_out(name: str, result: Any, out: Any, where: Any = True, casting: Any 
 
 
 def apply_ufunc(ufunc: numpy.ufunc, compute: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: Any) -> Any:
-    """A call of a ufunc with all its options. ``compute`` makes the result from the operands with ops."""
+    """A call of a ufunc with all its options. ``compute`` makes the result from the operands with ops.
+
+    What isn't ours to compute, or is wrong, is NumPy's, which has the word on errors.
+    """
     name, nin, nout = ufunc.__name__, ufunc.nin, ufunc.nout
-    wrong = not nin <= len(args) <= nin + nout or not _OPTIONS.issuperset(kwargs)
-    if compute is None or wrong or takes_foreign(*args) or (kwargs and takes_foreign(kwargs)):
-        return call_numpy(name, COMPLEX.get(name, ufunc), args, kwargs)
-    operands = args[:nin]
-    outs = args[nin:] or kwargs.get("out")
-    outs = (outs,) if not isinstance(outs, tuple) else outs
-    outs += (None,) * (nout - len(outs))
-    where, casting = kwargs.get("where", True), kwargs.get("casting", _CASTS_DEFAULT)
+    numpys = functools.partial(call_numpy, name, COMPLEX.get(name, ufunc), args, kwargs)
+    plain = len(args) == nin and not kwargs  # such a call comes here when its operands aren't for ops
+    if compute is None or plain or not nin <= len(args) <= nin + nout or not _OPTIONS.issuperset(kwargs):
+        return numpys()
+    try:
+        operands = tuple(x if type(x) in (int, float) else tensor(x) for x in args[:nin])
+    except TypeError:
+        return numpys()
+    outs, where = _outputs(nout, args[nin:], kwargs), _mask(kwargs.get("where", True))
+    if outs is None or where is None or takes_foreign(kwargs):
+        return numpys()
+    casting = kwargs.get("casting", _CASTS_DEFAULT)
     types = _loop_types(ufunc, operands, kwargs)
     if types is not None:
         if not SUPPORTED.issuperset(types):
-            return call_numpy(name, ufunc, args, kwargs)
+            return numpys()
         operands = tuple(ops.cast(tensor(x), dtype) for x, dtype in zip(operands, types, strict=False))
     results = compute(*operands)
     results = results if isinstance(results, tuple) else (results,)
@@ -104,10 +142,11 @@ def apply_ufunc(ufunc: numpy.ufunc, compute: Callable[..., Any] | None, args: tu
     for result, out in zip(results, outs, strict=True):
         if out is not None:
             final.append(write_out(name, result, out, where, casting))
-        elif where is not True:
-            final.append(ops.where(where, result, _core.zeros((), result.dtype)))
-        else:
-            final.append(result)
+            continue
+        if where is not True:
+            result = ops.where(where, result, _core.zeros((), result.dtype))
+        order = kwargs.get("order")
+        final.append(result.copy(order) if order in ("C", "F") and not needs_ops(result) else result)
     return final[0] if nout == 1 else tuple(final)
 
 
@@ -220,8 +259,7 @@ class Ufunc:
             try:
                 return self.compute(*args)
             except TypeError:
-                if not takes_foreign(args):
-                    raise
+                pass
         return apply_ufunc(self.numpy_ufunc, self.compute, args, kwargs)
 
     @property

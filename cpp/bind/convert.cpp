@@ -266,7 +266,7 @@ Tensor from_numpy_scalar(PyObject* object) {
     std::memcpy(tensor.data(), value, itemsize(dtype));
     return tensor;
   }
-  const Object array = Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "O", object));
+  const Object array = Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "(O)", object));
   return from_numpy(array.get());
 }
 
@@ -421,11 +421,11 @@ Operand read_operand(PyObject* object) {
     if (is_tensor(made.get())) {
       strong(handle_of(made.get()));
     } else {
-      const Object array = Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "O", made.get()));
+      const Object array = Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "(O)", made.get()));
       strong(from_numpy(array.get()));
     }
   } else {
-    const Object array = Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "O", object));
+    const Object array = Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "(O)", object));
     strong(from_numpy(array.get()));
   }
   return operand;

@@ -120,7 +120,10 @@ def _complex_expm1(x: Any, /, *args: Any, **kwargs: Any) -> Any:
 
 
 def _divmod(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
-    return ops.floor_divide(x1, x2), ops.remainder(x1, x2)
+    quotient, rest = ops.floor_divide(x1, x2), ops.remainder(x1, x2)
+    if type(quotient) is not Tensor:
+        raise TypeError("divmod of operands that are no tensors")
+    return quotient, rest
 
 
 def _positive(x: Any) -> Tensor:

@@ -59,10 +59,12 @@ def _outputs(nout: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
     given = kwargs.get("out")
     if args and given is not None:
         return None
-    outs = args if args else given if isinstance(given, tuple) else (given,) if nout == 1 else given
-    if outs is None or (args and len(args) < nout):
-        outs = (args or ()) + (None,) * (nout - len(args))
-    return outs if len(outs) == nout and all(_takes_results(out) for out in outs) else None
+    if args or "out" not in kwargs:
+        given = args + (None,) * (nout - len(args))
+    elif nout == 1 and not isinstance(given, tuple):
+        given = (given,)
+    right = isinstance(given, tuple) and len(given) == nout and all(_takes_results(out) for out in given)
+    return given if right else None
 
 
 def _takes_results(out: Any) -> bool:
@@ -258,7 +260,7 @@ class Ufunc:
         if not kwargs and self.compute is not None and len(args) == self.numpy_ufunc.nin:
             try:
                 return self.compute(*args)
-            except TypeError:
+            except (TypeError, OverflowError):  # operands that are no tensors
                 pass
         return apply_ufunc(self.numpy_ufunc, self.compute, args, kwargs)
 

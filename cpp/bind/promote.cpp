@@ -143,7 +143,8 @@ DType elementwise_type(const Op& op, const Operand* operands, int n) {
 }
 
 bool is_logical(int opcode) {
-  return opcode >= static_cast<int>(ElementwiseOp::logical_and) && opcode <= static_cast<int>(ElementwiseOp::logical_not);
+  return opcode >= static_cast<int>(ElementwiseOp::logical_and) &&
+         opcode <= static_cast<int>(ElementwiseOp::logical_not);
 }
 
 // Of a Python int the truth value, which every dtype holds, in that dtype.

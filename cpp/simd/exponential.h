@@ -132,7 +132,8 @@ CR_INLINE Vec<T> expm1(Vec<T> x) {
   const Vec<T> half_power = power_of_two<T>(p.n.number - Vec<SignedOf<T>>(1));
   const Vec<T> y = 2 * fma(half_power, p.fraction, half_power - T(0.5));
   // Beyond the greatest exponent the power above is no longer one.
-  return where(x == 0, x, where(x > (sizeof(T) == 4 ? T(88.8) : T(709.8)), kInfinity<T>, y));
+  return where(absolute(x) < Format<T>::kEpsilon / 4, x,
+               where(x > (sizeof(T) == 4 ? T(88.8) : T(709.8)), kInfinity<T>, y));
 }
 
 // ---- logarithms
@@ -226,7 +227,8 @@ CR_INLINE Vec<T> log10(Vec<T> x) {
   return log_to_base(x, Coefficients<T>::inverse_ln10, Coefficients<T>::log10_2);
 }
 
-// log(e^a + e^b) and log2(2^a + 2^b); the error is relative to the greater of |a|, |b| and the result (they may cancel).
+// log(e^a + e^b) and log2(2^a + 2^b); the error is relative to the greater of |a|, |b| and the result (they may
+// cancel).
 template <class T>
 CR_INLINE Vec<T> logaddexp(Vec<T> a, Vec<T> b) {
   const Vec<T> distance = where(a == b, 0, absolute(a - b));  // equal infinities have none

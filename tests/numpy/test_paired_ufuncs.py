@@ -91,7 +91,9 @@ def same(ours: Any, theirs: Any, name: str, call: Any, loose: bool = False) -> N
     if theirs.dtype.kind != "f":
         wrong = numpy.atleast_1d((ours != theirs) & ((ours == ours) | (theirs == theirs)))
         ours, theirs = numpy.atleast_1d(ours, theirs)
-        assert not wrong.any(), f"{call}: {ours[wrong][:4]}, expected {theirs[wrong][:4]} at {numpy.argwhere(wrong)[:4]}"
+        assert not wrong.any(), (
+            f"{call}: {ours[wrong][:4]}, expected {theirs[wrong][:4]} at {numpy.argwhere(wrong)[:4]}"
+        )
         return
     ours, theirs = numpy.atleast_1d(ours, theirs)
     same_sign = (numpy.signbit(ours) == numpy.signbit(theirs)) | (name in CHOICES)
@@ -260,16 +262,30 @@ def test_keywords(name):
         operands = (values.astype(dtype),) * ufunc.nin
         mixed = (values.astype(dtype), 2)[: ufunc.nin]
         for options in options_of:
-            both(name, lambda np, *x: call(np, x, options, options.get("out")), *operands, label=(dtype, options), loose=True)
+            both(
+                name,
+                lambda np, *x: call(np, x, options, options.get("out")),
+                *operands,
+                label=(dtype, options),
+                loose=True,
+            )
             if ufunc.nin > 1 and dtype == "i4" and "out" not in options:
-                both(name, lambda np, *x: call(np, x, options, options.get("out")), *mixed, label=(dtype, 2, options), loose=True)
+                both(
+                    name,
+                    lambda np, *x: call(np, x, options, options.get("out")),
+                    *mixed,
+                    label=(dtype, 2, options),
+                    loose=True,
+                )
 
 
 @pytest.mark.parametrize("name", UFUNCS)
 def test_wrong_operands(name):
     ufunc = getattr(numpy, name)
     x = numpy.arange(1.0, 4)
-    for operand in ("text", None, {}, object(), [], [[1, 2], [3]], [1, 2.5], (True, False), b"ab", int, 1 << 70, [1 << 70]):
+    for operand in ("text", None, {}, object(), [], [[1, 2], [3]], [1, 2.5], (True, False), b"ab", int, [1 << 70]):
+        if name in ("pow", "power") and operand == [1 << 70]:  # a number of 2^70 digits
+            continue
         both(name, lambda np, x: getattr(np, name)(*[operand] * ufunc.nin), x, label=operand)
         if ufunc.nin > 1:
             both(name, lambda np, x: getattr(np, name)(x, operand), x, label=("array", operand))

@@ -234,7 +234,12 @@ Tensor value_tensor(PyObject* object, DType dtype) {
   if (PyComplex_Check(object) || PyUnicode_Check(object) || object == Py_None)
     throw DTypeError(message("[setitem] a tensor of dtype ", name(dtype), " cannot hold an object of type ",
                              Py_TYPE(object)->tp_name));
-  return fn::cast(to_tensor(object, "setitem"), dtype);
+  const Tensor value = to_tensor(object, "setitem");
+  // Floats in lists become whole numbers one by one: nan, and what doesn't fit, is an error.
+  const bool checked = is_float(value.dtype()) && !is_float(dtype) && !is_bool(dtype) && !value.is_placeholder();
+  if (checked && (PyList_Check(object) || PyTuple_Check(object)))
+    return as_array(object, dtype_to_python(dtype), Copy::if_needed);
+  return fn::cast(value, dtype);
 }
 
 // NumPy lets a value have more axes than its place if the first ones have length 1.

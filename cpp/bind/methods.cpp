@@ -89,7 +89,6 @@ CR_OP_METHOD(squeeze)
   }
 CR_FACE_METHOD(argpartition)
 CR_FACE_METHOD(argsort)
-CR_FACE_METHOD(choose)
 CR_FACE_METHOD(clip)
 CR_FACE_METHOD(conj)
 CR_FACE_METHOD(conjugate)
@@ -436,9 +435,16 @@ PyObject* fill_method(PyObject* self, PyObject* value) {
   });
 }
 
-// The function of the face, its result written over self.
-PyObject* in_place_face(const char* name, PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+// The function of the face, its result written over self. Without an axis (its place among the arguments is given) the
+// function flattens, which can't be done in place.
+PyObject* in_place_face(const char* name, Py_ssize_t axis_at, PyObject* self, Arguments arguments, Py_ssize_t count,
+                        PyObject* keywords) {
   return guarded([=]() -> PyObject* {
+    bool without = count > axis_at && arguments[axis_at] == Py_None;
+    for (Py_ssize_t k = 0; keywords && k < PyTuple_GET_SIZE(keywords); ++k)
+      without = without || (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, k), "axis") == 0 &&
+                            arguments[count + k] == Py_None);
+    if (without) raise_format(PyExc_TypeError, "%s: axis must be an integer, got None", name);
     require_writable(handle_of(self), "array is read-only");
     require_not_watched(handle_of(self));
     const Object result = Object::steal(call_face(name, self, arguments, count, keywords));
@@ -447,14 +453,22 @@ PyObject* in_place_face(const char* name, PyObject* self, Arguments arguments, P
   });
 }
 PyObject* sort_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
-  if (count > 0 && arguments[0] == Py_None) {  // the function flattens then, which can't be done in place
-    PyErr_SetString(PyExc_TypeError, "sort: axis must be an integer, got None");
-    return nullptr;
-  }
-  return in_place_face("sort", self, arguments, count, keywords);
+  return in_place_face("sort", 0, self, arguments, count, keywords);
 }
 PyObject* partition_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
-  return in_place_face("partition", self, arguments, count, keywords);
+  return in_place_face("partition", 1, self, arguments, count, keywords);
+}
+
+// choose(choices, ...), or one choice after another.
+PyObject* choose_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  return guarded([=]() -> PyObject* {
+    if (count < 2) return call_face("choose", self, arguments, count, keywords);
+    const Object choices = Object::steal(PyTuple_New(count));
+    for (Py_ssize_t i = 0; i < count; ++i) PyTuple_SET_ITEM(choices.get(), i, Py_NewRef(arguments[i]));
+    std::vector<PyObject*> all{choices.get()};
+    all.insert(all.end(), arguments + count, arguments + count + (keywords ? PyTuple_GET_SIZE(keywords) : 0));
+    return call_face("choose", self, all.data(), 1, keywords);
+  });
 }
 
 // The function takes the condition first.

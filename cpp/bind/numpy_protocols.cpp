@@ -45,7 +45,11 @@ bool is_plain(PyObject* object) {
 }  // namespace
 
 Object with_arrays(PyObject* object) {
-  if (is_tensor(object)) return to_numpy(object);
+  if (is_tensor(object)) {  // a number as NumPy's scalar, which some of its functions tell from an array
+    const Object array = to_numpy(object);
+    return is_number(object) ? Object::steal(PyObject_GetItem(array.get(), Object::steal(PyTuple_New(0)).get()))
+                             : array;
+  }
   if (PyList_CheckExact(object) || PyTuple_CheckExact(object)) {
     const Py_ssize_t length = PySequence_Fast_GET_SIZE(object);
     Object list = Object::steal(PyList_New(length));

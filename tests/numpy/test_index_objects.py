@@ -50,3 +50,41 @@ def test_more_axes_than_tensors_have():
     assert x.ndim == 40
     with pytest.raises(ValueError):
         np.ones((1,) * 65)
+
+
+@pytest.mark.parametrize("value", [[np.nan, 1.0, 2.0], [np.inf, 1.0, 2.0], [1e30, 0.0, 0.0]])
+def test_floats_of_lists_that_are_no_whole_numbers(value):
+    x = np.zeros(3, int)
+    with pytest.raises((ValueError, OverflowError)):
+        x[:] = value
+    x[:] = [1.7, -1.7, 2.0]
+    assert x.tolist() == [1, -1, 2]
+
+
+def test_methods_that_cannot_flatten_in_place():
+    x = np.array([[3, 1], [2, 0]])
+    for call in (lambda: x.sort(None), lambda: x.sort(axis=None), lambda: x.partition(1, axis=None)):
+        with pytest.raises(TypeError, match="axis"):
+            call()
+
+
+def test_choose_takes_its_choices_one_by_one():
+    for module in (np, numpy):
+        index = module.array([0, 1, 0])
+        assert index.choose([1, 2, 3], [4, 5, 6]).tolist() == [1, 5, 3]
+        assert index.choose(([1, 2, 3], [4, 5, 6]), mode="wrap").tolist() == [1, 5, 3]
+
+
+def test_reductions_of_what_the_core_has_no_dtype_for():
+    days = [numpy.datetime64("2001-01-02"), numpy.datetime64("2000-01-01")]
+    assert np.max(days) == days[0]
+    assert np.argmin(days) == 1
+    assert np.argmax(["a", "c", "b"]) == 1
+    with pytest.raises(TypeError):
+        np.mean(["a"])
+
+
+def test_numbers_reach_numpy_as_its_scalars():
+    x = np.array([1.0, 2.0])
+    assert np.piecewise(5, [x[0] > 0, x[0] > 9], [1, 0]) == 1
+    assert np.isscalar(x[0])

@@ -237,7 +237,9 @@ def einsum(
     if dtype is None and any(x.dtype != kind for x in tensors):
         kind = numpy.result_type(*[x.dtype for x in tensors])
     if kind is None or kind.kind == "b":
-        return call_numpy("einsum", numpy.einsum, (subscripts, *operands), {"out": out})
+        return call_numpy(
+            "einsum", numpy.einsum, (subscripts, *operands), {"out": out, "dtype": dtype, "casting": casting}
+        )
     plan = _planned(subscripts, tuple([x.shape for x in tensors]))
     values = [x if x.dtype == kind else ops.cast(x, kind) for x in tensors]
     for function, places, args in plan.steps:

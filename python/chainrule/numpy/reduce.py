@@ -67,6 +67,14 @@ def _as_type(value: Any, dtype: Any) -> Tensor:
     return ops.cast(value, dtype)
 
 
+def _numbers(a: Any) -> Tensor | None:
+    """The tensor of what is to be reduced; None where the core has no dtype for it: complex numbers, text, objects."""
+    try:
+        return None if a is None or takes_foreign(a) else tensor(a)
+    except TypeError:
+        return None
+
+
 def _check_axis(axis: Any) -> None:
     if type(axis) is list:
         raise TypeError("axis: 'list' object cannot be interpreted as an integer; several axes are a tuple")
@@ -92,10 +100,11 @@ def _reduction(
 ) -> Any:
     """A reduction with any of NumPy's options. ``join`` combines a partial result with another value."""
     _check_axis(axis)
-    if a is None or takes_foreign(a, initial) or not is_supported(dtype) or isinstance(axis, float):
+    given, a = a, _numbers(a)
+    if a is None or takes_foreign(initial) or not is_supported(dtype) or isinstance(axis, float):
         options = _options(axis=axis, dtype=dtype, out=out, initial=initial, where=where)
-        return call_numpy(name, getattr(numpy, name), (a,), options | _keeping(keepdims))
-    original = a = tensor(a)
+        return call_numpy(name, getattr(numpy, name), (given,), options | _keeping(keepdims))
+    original = a
     if dtype is not None:
         a = ops.cast(a, dtype)
     mask, extreme = _mask(a, where), neutral is None
@@ -193,10 +202,11 @@ def mean(
     if type(a) is Tensor and type(axis) is not list and dtype is None and out is None and where is True:
         return _mean(a, axis, keepdims)
     _check_axis(axis)
-    if takes_foreign(a) or not is_supported(dtype):
+    given, a = a, _numbers(a)
+    if a is None or not is_supported(dtype):
         options = _options(axis=axis, dtype=dtype, out=out, where=where)
-        return call_numpy("mean", numpy.mean, (a,), options | _keeping(keepdims))
-    original = a = tensor(a)
+        return call_numpy("mean", numpy.mean, (given,), options | _keeping(keepdims))
+    original = a
     if dtype is not None:
         a = ops.cast(a, dtype)
         if a.dtype.kind != "f" and not needs_ops(a):  # NumPy sums in that dtype
@@ -303,9 +313,9 @@ def _variance(a: Tensor, axis: Any, ddof: Any, keepdims: bool, where: Any, mean:
 
 
 def _arg_reduction(name: str, op: Any, a: Any, axis: Any, out: Any, keepdims: bool) -> Any:
-    if a is None or takes_foreign(a):
-        return call_numpy(name, getattr(numpy, name), (a, axis), {"out": out} | _keeping(keepdims))
-    a = tensor(a)
+    given, a = a, _numbers(a)
+    if a is None:
+        return call_numpy(name, getattr(numpy, name), (given, axis), {"out": out} | _keeping(keepdims))
     return _finished(name, op(a, axis, keepdims), out, a, axis=axis, keepdims=keepdims)
 
 

@@ -1,4 +1,5 @@
 // x[...] and x[...] = v.
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -235,10 +236,16 @@ Tensor value_tensor(PyObject* object, DType dtype) {
     throw DTypeError(message("[setitem] a tensor of dtype ", name(dtype), " cannot hold an object of type ",
                              Py_TYPE(object)->tp_name));
   const Tensor value = to_tensor(object, "setitem");
-  // Floats in lists become whole numbers one by one: nan, and what doesn't fit, is an error.
+  // Floats in lists, and single ones, become whole numbers one by one: nan and what is far too great are errors.
   const bool checked = is_float(value.dtype()) && !is_float(dtype) && !is_bool(dtype) && !value.is_placeholder();
   if (checked && (PyList_Check(object) || PyTuple_Check(object)))
     return as_array(object, dtype_to_python(dtype), Copy::if_needed);
+  if (checked && (is_numpy_scalar(object) || (is_tensor(object) && is_number(object)))) {
+    const double number = value.item_as_double();
+    if (std::isnan(number)) throw ValueError("cannot convert float NaN to integer");
+    if (std::abs(number) >= 9223372036854775808.0)
+      raise_format(PyExc_OverflowError, "the number %s is out of bounds for %s", message(number).c_str(), name(dtype));
+  }
   return fn::cast(value, dtype);
 }
 

@@ -309,7 +309,7 @@ PyObject* copy_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=] { return wrap(in_order(handle_of(self), one_order(arguments, keywords, "|O:copy"), copy_of)); });
 }
 PyObject* shallow_copy(PyObject* self, PyObject*) {
-  return guarded([=] { return wrap(copy_of(handle_of(self))); });
+  return guarded([=] { return wrap(in_order(handle_of(self), 'K', copy_of)); });
 }
 
 PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords) {

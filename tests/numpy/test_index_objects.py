@@ -1,5 +1,6 @@
 """What else may stand in brackets: ranges, named tuples, objects with __array__; and what may not."""
 
+import copy
 from collections import namedtuple
 
 import numpy
@@ -88,3 +89,43 @@ def test_numbers_reach_numpy_as_its_scalars():
     x = np.array([1.0, 2.0])
     assert np.piecewise(5, [x[0] > 0, x[0] > 9], [1, 0]) == 1
     assert np.isscalar(x[0])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("kind", [numpy.float32, numpy.float64, lambda v: np.array([v, 1.0])[0]])
+def test_single_floats_that_are_no_whole_numbers(value, kind):
+    x = np.zeros(3, int)
+    with pytest.raises((ValueError, OverflowError)):
+        x[0] = kind(value)
+    assert x.tolist() == [0, 0, 0]
+
+
+class Ours:
+    """Its array is one of ours, as in a program whose ``np`` we are."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array([1, 2, 1])
+
+
+def test_objects_that_make_tensors():
+    assert np.bincount(Ours()).tolist() == [0, 2, 1]
+    assert np.array([Ours(), Ours()]).tolist() == [[1, 2, 1]] * 2
+    assert np.sum(Ours()) == 4
+    assert np.intersect1d(Ours(), [2]).tolist() == [2]
+
+
+def test_copies_keep_the_order_in_memory():
+    x = np.asarray(numpy.asfortranarray(numpy.ones((2, 3))))
+    for made in (copy.copy(x), copy.deepcopy(x)):
+        assert made.flags.f_contiguous
+        assert not np.shares_memory(made, x)
+
+
+def test_a_block_alone_is_copied():
+    x = np.ones((2, 2))
+    assert not np.shares_memory(np.block(x), x)
+
+
+def test_shapes_beyond_memory():
+    with pytest.raises(ValueError):
+        np.zeros(10**30)

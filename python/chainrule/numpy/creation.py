@@ -20,6 +20,7 @@ from .fallback import (
     tensor,
     to_numpy,
     to_tensors,
+    with_made_arrays,
 )
 
 ops = _core.ops
@@ -35,7 +36,11 @@ def _data(value: Any, dtype: Any, copy: Any) -> Any:
     try:
         if dtype is None or is_supported(dtype):
             return _core.asarray(value, dtype, copy=copy)
-    except (TypeError, OverflowError) as error:
+    except (TypeError, OverflowError, ValueError) as error:
+        if isinstance(error, ValueError):
+            if "__array__ method not producing" not in str(error):
+                raise
+            return _data(with_made_arrays(value), dtype, copy)
         if isinstance(value, Tensor) or (dtype is not None and isinstance(error, OverflowError)):
             raise
     if needs_ops(value):
@@ -151,7 +156,7 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
         try:
             if dtype not in FOREIGN_TYPES:
                 return _core.zeros(shape, dtype)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass  # a dtype the core lacks, more axes than it has, or an error that NumPy words
     return to_tensors(numpy.zeros(to_numpy(shape), dtype, order, device=device))
 
@@ -162,7 +167,7 @@ def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None,
         try:
             if dtype not in FOREIGN_TYPES:
                 return _core.ones(shape, dtype)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass  # a dtype the core lacks, more axes than it has, or an error that NumPy words
     return to_tensors(numpy.ones(to_numpy(shape), dtype, order, device=device))
 
@@ -173,7 +178,7 @@ def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
         try:
             if dtype not in FOREIGN_TYPES:
                 return _core.empty(shape, dtype)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             pass  # a dtype the core lacks, more axes than it has, or an error that NumPy words
     return to_tensors(numpy.empty(to_numpy(shape), dtype, order, device=device))
 

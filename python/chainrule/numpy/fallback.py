@@ -191,6 +191,17 @@ def _check_outputs(name: str, result: Any) -> None:
             )
 
 
+def with_made_arrays(value: Any) -> Any:
+    """The value with the arrays that objects' ``__array__`` makes: ours, which NumPy takes from no such method."""
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return type(value)([with_made_arrays(item) for item in value])
+    if isinstance(value, dict):
+        return {key: with_made_arrays(item) for key, item in value.items()}
+    if isinstance(value, (Tensor, numpy.ndarray, numpy.generic, type)) or not hasattr(value, "__array__"):
+        return value
+    return to_numpy(value.__array__())
+
+
 def call_numpy(name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """``function(*args, **kwargs)`` of NumPy, on the tensors' memory, its results as tensors."""
     watched = _takes_part((args, kwargs))
@@ -198,6 +209,10 @@ def call_numpy(name: str, function: Callable[..., Any], args: tuple[Any, ...], k
         return complex_tensor.call(name, args, kwargs)
     try:
         result = _core.call_numpy(function, args, kwargs)
+    except ValueError as error:
+        if "__array__ method not producing an array" not in str(error):
+            raise
+        result = _core.call_numpy(function, with_made_arrays(args), with_made_arrays(kwargs))
     except _core.TraceError:
         if complex_tensor.follows(name, args):
             return complex_tensor.call(name, args, kwargs)

@@ -67,6 +67,8 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         return result
     if getattr(out, "shape", None) != result.shape:
         raise ValueError(f"take: out must be an array of the result's shape {result.shape}")
+    if mode == "raise" and not numpy.can_cast(out.dtype, result.dtype, "safe"):
+        raise TypeError(f"Cannot cast array data from {out.dtype!r} to {result.dtype!r} according to the rule 'safe'")
     return write_out("take", result, out)
 
 

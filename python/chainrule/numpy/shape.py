@@ -409,7 +409,7 @@ def block(arrays: Any) -> Any:
             raise ValueError("List at arrays cannot be empty")
         return ops.concatenate([join(child, level + 1) for child in item], level - levels)
 
-    return join(arrays, 0)
+    return join(arrays, 0) if levels else ops.copy(join(arrays, 0))
 
 
 @native

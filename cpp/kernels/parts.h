@@ -16,6 +16,7 @@ void fill_rows(RowKernels& table);             // rows.cpp
 void fill_random(RandomKernels& table);        // random.cpp
 void fill_optimizers(OptimKernels& table);     // optim.cpp
 void fill_convolutions(ConvKernels& table);    // conv.cpp
+void fill_winograd(WinogradKernels& table);    // winograd.cpp
 void fill_pools(PoolKernels& table);           // pool.cpp
 void fill_ctc(CtcKernels& table);              // ctc.cpp
 void fill_cells(CellKernels& table);           // cell.cpp

@@ -23,6 +23,7 @@ const Kernels& table() {
     fill_random(k.random);
     fill_optimizers(k.optim);
     fill_convolutions(k.conv);
+    fill_winograd(k.winograd);
     fill_pools(k.pool);
     fill_ctc(k.ctc);
     fill_cells(k.cell);

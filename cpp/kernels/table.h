@@ -158,6 +158,16 @@ struct ConvKernels {
   int strip[2];  // columns of a packed strip
 };
 
+// ---- Winograd's convolution, float32: a 4 x 4 matrix of n channels is 16 planes, `plane` elements apart.
+struct WinogradKernels {
+  void (*input)(float* v, int64_t plane, const float* const* pixels, int64_t n);     // of 16 pixels
+  void (*kernel)(float* u, int64_t plane, const float* g, int64_t cell, int64_t n);  // of 9 cells, `cell` apart
+  // 4 pixels, of which null ones are left out; bias may be null.
+  void (*output)(float* const* y, const float* m, int64_t plane, const float* bias, bool relu, int64_t n);
+  void (*output_grad)(float* m, int64_t plane, const float* const* dy, int64_t n);  // of 4 pixels
+  void (*kernel_grad)(float* dg, int64_t cell, const float* du, int64_t plane, int64_t n);
+};
+
 // ---- pooling. Index 0: F32, 1: F64.
 // ---------------------------------------------------------------------------------- A run of positions whose windows
 // hold the same cells: position i has those at x[i * x_step + cell[t] + channel] and its result at y[i * y_step +
@@ -196,6 +206,7 @@ struct Kernels {
   RandomKernels random;
   OptimKernels optim;
   ConvKernels conv;
+  WinogradKernels winograd;
   PoolKernels pool;
   CtcKernels ctc;
   CellKernels cell;

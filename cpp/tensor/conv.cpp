@@ -485,6 +485,9 @@ ConvPlan plan_conv(const Conv& shape, ConvPart part) {
     return plan;
   }
 
+  plan.winograd = plan_winograd(s, part);
+  if (plan.winograd.used) return plan;
+
   const double flops = flops_of(s);
   const bool large = s.window_size() * (s.c_in / s.groups) * s.c_out * size_of(plan) > cache_sizes().l2 / 4;
   const double chunk = large ? std::max(flops / kLargeKernelChunks, kLeastChunkFlops)
@@ -528,6 +531,12 @@ void run_conv(const ConvPlan& plan, const void* first, const void* second, const
   if (plan.nothing) return;
   if (!plan.shape.has_bias) bias = nullptr;
   if (plan.pointwise) return run_gemm(plan.gemm, first, second, result, bias);
+  if (plan.winograd.used && plan.part == ConvPart::kernel_grad)
+    return run_winograd_kernel_grad(plan.winograd, static_cast<const float*>(first), static_cast<const float*>(second),
+                                    static_cast<float*>(result));
+  if (plan.winograd.used)
+    return run_winograd(plan.winograd, static_cast<const float*>(first), static_cast<const float*>(second),
+                        static_cast<const float*>(bias), static_cast<float*>(result));
   if (plan.part != ConvPart::kernel_grad) return run_positions(plan, first, second, bias, result);
   if (!plan.phases.empty()) return run_sums(plan, first, second, result);
   const Conv& s = plan.shape;

@@ -12,6 +12,7 @@
 #include "base/dtype.h"
 #include "kernels/table.h"
 #include "tensor/gemm.h"
+#include "tensor/winograd.h"
 
 namespace chainrule {
 
@@ -77,6 +78,7 @@ struct ConvPlan {
   bool relu;       // the activation is relu, which the tiles apply themselves
   bool pack;       // the kernel is packed first
   GemmPlan gemm;
+  WinogradPlan winograd;  // if used, the rest isn't
   std::int64_t source_length[kConvAxes], result_length[kConvAxes];
   std::int64_t source_channels, result_channels;
   std::int64_t packed_size, chunks;

@@ -51,7 +51,7 @@ def turned(kernel: Array) -> Array:
 
 
 def check(got: Array, want: Array, terms: Array) -> None:
-    """Rounding is measured by the sum of the terms' sizes; a tile shares it, at a border with results of fewer terms."""
+    """Rounding is measured by the largest sum of the terms' sizes: the results of a tile share it."""
     assert got.dtype == np.float32
     assert got.shape == want.shape
     assert np.max(np.abs(got - want)) < 4 * np.finfo("float32").eps * np.max(terms)

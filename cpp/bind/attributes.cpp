@@ -130,6 +130,7 @@ PyGetSetDef tensor_attributes[] = {
     {"flat", get_flat, set_flat, "The elements in row-major order, to read and to write: a chainrule.numpy.flatiter.",
      nullptr},
     {"base", tensor_base, nullptr, "The array whose memory a view shows; None for an array with its own.", nullptr},
+    CR_NUMPY(__array_struct__),
     CR_NUMPY(byteswap),
     CR_NUMPY(ctypes),
     CR_NUMPY(dump),

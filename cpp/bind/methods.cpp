@@ -534,6 +534,14 @@ PyObject* reduce_method(PyObject* self, PyObject*) {
   });
 }
 
+// __array_wrap__(array, context=None, return_scalar=False): what was computed from this array, as one of ours.
+PyObject* array_wrap(PyObject*, Arguments arguments, Py_ssize_t count, PyObject*) {
+  return guarded([=]() -> PyObject* {
+    if (count < 1) raise(PyExc_TypeError, "__array_wrap__() is missing the argument 'array'");
+    return is_tensor(arguments[0]) ? Py_NewRef(arguments[0]) : with_tensors(arguments[0]).release();
+  });
+}
+
 PyObject* namespace_method(PyObject*, Arguments, Py_ssize_t, PyObject*) {
   return PyImport_ImportModule("chainrule.numpy");
 }
@@ -638,6 +646,7 @@ PyMethodDef tensor_methods[] = {
     {"__reduce__", reduce_method, METH_NOARGS, nullptr},
     {"__array_namespace__", method(namespace_method), kFast, nullptr},
     {"__array__", method(tensor_array), kFast, nullptr},
+    {"__array_wrap__", method(array_wrap), kFast, nullptr},
     {"__array_ufunc__", method(tensor_array_ufunc), kParsed, nullptr},
     {"__array_function__", method(tensor_array_function), kParsed, nullptr},
     {"__dlpack__", method(tensor_dlpack), kFast, nullptr},

@@ -59,8 +59,26 @@ class flagsobj:  # noqa: N801 - NumPy's name
     ``x.flags.writeable = False`` makes the array read-only, and the views made of it from then on.
     """
 
+    __slots__ = ("_array",)
+    _array: Any
+
     def __init__(self, array: Any) -> None:
-        object.__setattr__(self, "_array", array)
+        _set_array(self, array)
+
+    @property
+    def c_contiguous(self) -> bool:
+        """Whether the elements stand in row-major order without gaps."""
+        return bool(self._array.numpy().flags.c_contiguous)
+
+    @property
+    def f_contiguous(self) -> bool:
+        """Whether the elements stand in column-major order without gaps."""
+        return bool(self._array.numpy().flags.f_contiguous)
+
+    @property
+    def writeable(self) -> bool:
+        """Whether the array may be written into; can be set."""
+        return bool(self._array.numpy().flags.writeable)
 
     def _seen(self) -> Any:
         """NumPy's flags of the same memory."""
@@ -104,6 +122,9 @@ class flagsobj:  # noqa: N801 - NumPy's name
 
     def __repr__(self) -> str:
         return repr(self._seen()).replace("OWNDATA : False", f"OWNDATA : {self.owndata}")
+
+
+_set_array = flagsobj.__dict__["_array"].__set__
 
 
 class flatiter:  # noqa: N801 - NumPy's name

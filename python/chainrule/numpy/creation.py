@@ -91,6 +91,8 @@ def array(
         array([[1., 2.],
                [3., 4.]], dtype=float32)
     """
+    if type(object) is Tensor and copy is True and dtype is None and order == "K" and not ndmin and not ndmax:
+        return object.copy("K")
     if ndmax:
         return to_tensors(numpy.array(to_numpy(object), dtype, copy=copy, order=order, ndmin=ndmin, ndmax=ndmax))
     if type(object) is Tensor and copy is True and not object.is_traced and not object.numpy().flags.c_contiguous:

@@ -207,7 +207,8 @@ def _outer(ufunc: numpy.ufunc, compute: Any, a: Any, b: Any, /, **kwargs: Any) -
         return call_numpy(f"{ufunc.__name__}.outer", ufunc.outer, (a, b), kwargs)
     b = tensor(b)
     a = tensor(a)
-    return apply_ufunc(ufunc, compute, (ops.reshape(a, a.shape + (1,) * b.ndim), b), kwargs)
+    a = ops.reshape(a, a.shape + (1,) * b.ndim)
+    return compute(a, b) if compute is not None and not kwargs else apply_ufunc(ufunc, compute, (a, b), kwargs)
 
 
 def _at(ufunc: numpy.ufunc, compute: Any, a: Any, indices: Any, b: Any = None, /) -> None:

@@ -1,4 +1,4 @@
-"""What else may stand in brackets: ranges, named tuples, objects with __array__; and what may not."""
+"""What programs pass now and then: ranges, named tuples, objects with __array__, nan for whole numbers, dates."""
 
 import copy
 from collections import namedtuple
@@ -129,3 +129,10 @@ def test_a_block_alone_is_copied():
 def test_shapes_beyond_memory():
     with pytest.raises(ValueError):
         np.zeros(10**30)
+
+
+def test_numpys_older_protocols():
+    x = np.arange(3)
+    assert type(x.__array_wrap__(numpy.ones(2))) is type(x)
+    struct = type("Struct", (), {"__array_struct__": x.__array_struct__})()
+    assert numpy.shares_memory(numpy.asarray(struct), x.numpy())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .layers.base import map_shapes
+from .layers.signatures import map_shapes
 from .naming import unique_name
 from .symbolic import Graph, KerasTensor, flatten, map_structure
 from .variables import convert_to_tensor

@@ -15,8 +15,9 @@ import numpy as np
 from chainrule import _core
 
 from . import saving, state
-from .layers.base import Layer, context, map_shapes, structure_version
+from .layers.base import Layer, context, structure_version
 from .layers.core import InputLayer, flatten_advice
+from .layers.signatures import map_shapes
 from .masking import get_mask, masks_of, set_mask
 from .registry import Registry, deserialize_keras_object, serialize_keras_object
 from .summary import print_summary
@@ -372,14 +373,13 @@ class Model(Trainer, Layer):
         """The class in configurations: "Functional" for a graph."""
         return "Functional" if type(self) is Model and self._graph is not None else type(self).__name__
 
-    def get_build_config(self) -> dict[str, Any]:
+    def get_build_config(self) -> dict[str, Any] | None:
         """What :meth:`build_from_config` needs to make the weights."""
-        shape = self.input_shape if self._graph is not None else self.__dict__.get("_build_shape")
-        return {"input_shape": shape}
+        return {"input_shape": self.input_shape} if self._graph is not None else super().get_build_config()
 
-    def build_from_config(self, config: dict[str, Any]) -> None:
+    def build_from_config(self, config: dict[str, Any] | None) -> None:
         """Makes the weights for the input shape that :meth:`get_build_config` gave."""
-        shape = config.get("input_shape")
+        shape = (config or {}).get("input_shape")
         if shape is None or self.built:
             return
         try:

@@ -194,16 +194,27 @@ def serialize_keras_object(target: Any) -> Any:
         return target.item()
     if isinstance(target, np.dtype):
         return target.name
+    if isinstance(target, slice):
+        bounds = target.start, target.stop, target.step
+        return {"class_name": "__slice__", "config": dict(zip(("start", "stop", "step"), bounds, strict=True))}
+    if target is Ellipsis:
+        return {"class_name": "__ellipsis__", "config": {}}
+    if isinstance(target, bytes):
+        return {"class_name": "__bytes__", "config": {"value": target.decode()}}
     if hasattr(target, "get_config"):
         cls = type(target)
         name = getattr(target, "_config_name", cls.__name__)
         home = next((r.module for r in _registries if r.holds(name, cls)), None)
-        return {
+        description = {
             "module": "keras.src.models.functional" if name == "Functional" else home,
             "class_name": name,
             "config": serialize_keras_object(target.get_config()),
             "registered_name": None if home else get_registered_name(cls),
         }
+        built_for = target.get_build_config() if hasattr(target, "get_build_config") else None
+        if built_for is not None:
+            description["build_config"] = serialize_keras_object(built_for)
+        return description
     if hasattr(target, "__array__"):
         values = np.asarray(target)
         return {"class_name": "__numpy__", "config": {"value": values.tolist(), "dtype": values.dtype.name}}
@@ -245,6 +256,8 @@ def deserialize_keras_object(
     if class_name == "__lambda__":
         with safe_mode_scope(safe_mode):
             return revive_lambda(inner)
+    if class_name in _LITERALS:
+        return _LITERALS[class_name](inner)
     if class_name == "__numpy__":
         return np.asarray(inner["value"], dtype=inner["dtype"])
     with custom_object_scope(custom_objects or {}):
@@ -254,7 +267,18 @@ def deserialize_keras_object(
         if not inspect.isclass(target):
             return target
         inner = _fitted(target, inner) if _is_ours(target) else dict(inner)
-        return target.from_config(inner) if hasattr(target, "from_config") else target(**inner)
+        revived = target.from_config(inner) if hasattr(target, "from_config") else target(**inner)
+        built_for = config.get("build_config")
+        if built_for and hasattr(revived, "build_from_config") and not getattr(revived, "built", True):
+            revived.build_from_config(built_for)
+        return revived
+
+
+_LITERALS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "__slice__": lambda config: slice(config["start"], config["stop"], config["step"]),
+    "__ellipsis__": lambda config: Ellipsis,
+    "__bytes__": lambda config: config["value"].encode(),
+}
 
 
 def _is_ours(target: type) -> bool:

@@ -20,7 +20,8 @@ from chainrule import _core
 from . import random
 from .activations import remember_logits
 from .data import ArrayData, Batch, BatchLoop, BatchSource
-from .layers.base import parameters_of, structure_version
+from .layers.base import structure_version
+from .layers.signatures import parameters_of
 from .symbolic import flatten
 
 _op = _core.ops

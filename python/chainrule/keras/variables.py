@@ -18,6 +18,7 @@ from chainrule import _core
 from chainrule.transforms import watch_variable
 
 from .config import floatx, is_float_dtype, standardize_dtype
+from .dtypes import result_type
 from .naming import current_scopes, unique_name
 
 _op = _core.ops
@@ -325,8 +326,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
     if isinstance(x, Variable):
         x = x.value
     if not isinstance(x, Tensor):
-        if isinstance(x, (list, tuple)):
-            x = [to_array(unwrap(item)) if isinstance(item, (Tensor, Variable)) else item for item in x]
+        if isinstance(x, (list, tuple)) and _holds_tensors(x):
+            return _stacked(x, dtype)
         try:
             values = np.asarray(x)
         except ValueError:
@@ -346,6 +347,20 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
     if dtype is not None and x.dtype != (dtype := standardize_dtype(dtype)):
         return _op.cast(x, dtype)
     return x
+
+
+def _holds_tensors(x: Any) -> bool:
+    return any(isinstance(v, (Tensor, Variable)) or isinstance(v, (list, tuple)) and _holds_tensors(v) for v in x)
+
+
+def _stacked(items: Any, dtype: Any) -> Any:
+    """A tensor of a list with tensors in it, joined so that gradients and recorded programs go through it."""
+    parts = [convert_to_tensor(item) for item in items]
+    if len(shapes := {tuple(part.shape) for part in parts}) > 1:
+        raise ValueError(f"Can't make a tensor of a list of tensors of different shapes: {sorted(shapes)}.")
+    kinds = [type(item) if type(item) in (int, float) else part.dtype for item, part in zip(items, parts, strict=True)]
+    dtype = result_type(*kinds) if dtype is None else standardize_dtype(dtype)
+    return _op.stack([part if part.dtype == dtype else _op.cast(part, dtype) for part in parts], axis=0)
 
 
 def check_numeric(values: np.ndarray, what: str) -> None:

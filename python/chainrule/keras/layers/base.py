@@ -27,6 +27,7 @@ from ..naming import snake_case, unique_name
 from ..registry import Registry
 from ..symbolic import KerasTensor, Node, any_symbolic, flatten, infer_outputs, map_structure
 from ..variables import Tensor, Variable, autocast, autocast_dtype, convert_to_tensor, values_in
+from .signatures import argument_names, default_training, is_tensors, map_shapes, parameters_of, shape_of
 
 _op = _core.ops
 
@@ -60,6 +61,7 @@ _BOOKKEEPING = frozenset(
         "_nodes",
         "_extra_losses",
         "_build_shape",
+        "_build_shapes",
         "_shape_from_data",
         "_path",
         "_first_shape",
@@ -94,38 +96,6 @@ def observe_outputs(observer: Callable[[Any, Any], None]) -> Iterator[None]:
         yield
     finally:
         context.observer = before
-
-
-@functools.cache
-def _argument_names(function: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of a method's parameters in order, without self."""
-    return tuple(inspect.signature(function).parameters)[1:]
-
-
-@functools.cache
-def parameters_of(function: Callable[..., Any]) -> tuple[frozenset[str], bool]:
-    """(names of the parameters, whether there is a ``**kwargs``)."""
-    parameters = inspect.signature(function).parameters.values()
-    return frozenset(p.name for p in parameters), any(p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-@functools.cache
-def _default_training(function: Callable[..., Any]) -> bool | None:
-    """The default of a ``call`` method's parameter ``training``, if it is a truth value."""
-    default = inspect.signature(function).parameters["training"].default
-    return default if isinstance(default, bool) else None
-
-
-def _is_tensors(x: Any) -> bool:
-    """Whether ``x`` is a tensor or a structure of nothing but tensors (symbolic ones too)."""
-    if isinstance(x, (list, tuple, dict)):
-        leaves = [leaf for leaf in flatten(x) if leaf is not None]
-        return bool(leaves) and all(isinstance(leaf, (Tensor, KerasTensor)) for leaf in leaves)
-    return isinstance(x, (Tensor, KerasTensor))
-
-
-def _shape_of(x: Any) -> Any:
-    return map_structure(lambda leaf: tuple(leaf.shape) if hasattr(leaf, "shape") else None, x)
 
 
 class Layer:
@@ -169,7 +139,7 @@ class Layer:
         if not _is_ours(cls) and all(b.__module__ == __name__ for b in cls.__mro__[1:-1]):
             cls._keeps_integers = True  # a layer of the user's own, which may look things up by its inputs
         if "build" in vars(cls) and not _is_ours(cls):
-            cls._build_by_name = len(_argument_names(vars(cls)["build"])) > 1
+            cls._build_by_name = len(argument_names(vars(cls)["build"])) > 1
         if "build" in vars(cls):
             cls.build = _marks_built(vars(cls)["build"])  # type: ignore[method-assign]
 
@@ -209,6 +179,7 @@ class Layer:
         self._extra_losses: list[Any] = []
         self._nodes: list[Node] = []
         self._build_shape: Any = None
+        self._build_shapes: dict[str, Any] | None = None  # the shapes given to a build that takes several
         self._path: str | None = None
         if batch_shape is not None:
             self._first_shape: tuple[Any, ...] | None = tuple(batch_shape)
@@ -443,12 +414,12 @@ class Layer:
     def _ensure_built(self, args: tuple[Any, ...]) -> None:
         if self.built:
             return
-        self.build(_shape_of(args[0]) if args else None)
+        self.build(shape_of(args[0]) if args else None)
         self.built = True
 
     def _shapes_for(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The shapes that ``build`` or ``compute_output_shape`` asks for: ``x_shape`` is that of the argument x."""
-        names = _argument_names(type(self).call)
+        names = argument_names(type(self).call)
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         shapes = {}
         for name, parameter in list(inspect.signature(function).parameters.items()):
@@ -461,7 +432,7 @@ class Layer:
                     f"of call, as in {names[0]}_shape; call has {', '.join(names)}."
                 )
             if given.get(argument) is not None:
-                shapes[name] = _shape_of(given[argument])
+                shapes[name] = shape_of(given[argument])
             elif parameter.default is parameter.empty:
                 shapes[name] = None
         return shapes
@@ -504,7 +475,7 @@ class Layer:
             training = context.training
         symbolic = any_symbolic([list(args), kwargs])
         if training is None and "training" in names and not symbolic:  # a graph leaves it to the call that runs it
-            training = _default_training(type(self).call)
+            training = default_training(type(self).call)
         if not symbolic:
             args = tuple(map_structure(self._convert, arg) for arg in args)
             if kwargs:
@@ -555,13 +526,13 @@ class Layer:
 
         A single tensor argument's mask goes to the parameter ``mask``; of several, that of ``x`` goes to ``x_mask``.
         """
-        names = _argument_names(type(self).call)
+        names = argument_names(type(self).call)
         if len(args) == 1 and not kwargs:
             mask = masks_of(args[0])
             return ({"mask": mask} if mask is not None and "mask" in names else {}), mask
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         options = dict(kwargs)
-        tensors = {name: value for name, value in given.items() if _is_tensors(value)}
+        tensors = {name: value for name, value in given.items() if is_tensors(value)}
         for name, value in tensors.items():
             target = "mask" if len(tensors) == 1 else f"{name}_mask"
             mask = masks_of(value)
@@ -645,10 +616,10 @@ class Layer:
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbolic outputs for symbolic inputs: by ``compute_output_shape``, else by running ``call`` on zeros."""
         if type(self).compute_output_shape is not Layer.compute_output_shape:
-            if len(_argument_names(type(self).compute_output_shape)) > 1 and not _is_ours(type(self)):
+            if len(argument_names(type(self).compute_output_shape)) > 1 and not _is_ours(type(self)):
                 shape = self.compute_output_shape(**self._shapes_for(self.compute_output_shape, args, kwargs))
             else:
-                shape = self.compute_output_shape(_shape_of(args[0]))
+                shape = self.compute_output_shape(shape_of(args[0]))
             dtype = self._output_dtype(args[0])
             return map_shapes(lambda one: KerasTensor(one, dtype), shape)
 
@@ -676,7 +647,7 @@ class Layer:
         outputs = self.compute_output_spec(
             map_shapes(lambda shape: KerasTensor(shape, self.compute_dtype), input_shape)
         )
-        return _shape_of(outputs)
+        return shape_of(outputs)
 
     def stateless_call(
         self,
@@ -748,6 +719,26 @@ class Layer:
         """A layer made with ``config``."""
         return cls(**config)
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        """What :meth:`build_from_config` needs to make the weights again; None before the layer is built.
+
+        A layer whose state doesn't follow from the shapes given to ``build`` overrides both methods; files keep it.
+        """
+        if self._build_shapes is not None:
+            return {"shapes_dict": self._build_shapes}
+        return None if self._build_shape is None else {"input_shape": self._build_shape}
+
+    def build_from_config(self, config: dict[str, Any] | None) -> None:
+        """Builds the layer as :meth:`get_build_config` of another one tells."""
+        if config and config.get("input_shape") is not None:
+            self.build(map_shapes(tuple, config["input_shape"]))
+        elif config and "shapes_dict" in config:
+            shapes = {name: map_shapes(tuple, shape) for name, shape in config["shapes_dict"].items()}
+            if set(shapes) <= set(argument_names(type(self).build)):
+                self.build(**shapes)
+            else:  # a layer of ours that needs the first shape only
+                self.build(next(iter(shapes.values())))
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
@@ -780,19 +771,11 @@ def _marks_built(build: Callable[..., None]) -> Callable[..., None]:
         finally:
             context.path = outer
         self.built = True
-        if args and self._build_shape is None:
-            self._build_shape = args[0]
+        if self._build_shape is None:
+            self._build_shape = args[0] if args else next(iter(kwargs.values()), None) if len(kwargs) < 2 else None
+            self._build_shapes = kwargs if len(kwargs) > 1 else None
 
     return wrapper
-
-
-def map_shapes(function: Callable[[Any], Any], shapes: Any) -> Any:
-    """The function applied to each shape of a nested structure of shapes."""
-    if isinstance(shapes, dict):
-        return {key: map_shapes(function, value) for key, value in shapes.items()}
-    if isinstance(shapes, (list, tuple)) and any(isinstance(item, (list, tuple, dict)) for item in shapes):
-        return type(shapes)(map_shapes(function, item) for item in shapes)
-    return function(tuple(shapes))
 
 
 registry = Registry("layer", "keras.layers", Layer)

@@ -8,7 +8,8 @@ from chainrule import _core
 
 from ..registry import deserialize_keras_object, serialize_keras_object
 from ..symbolic import KerasTensor, flatten, map_structure
-from .base import Layer, _argument_names, map_shapes, registry
+from .base import Layer, registry
+from .signatures import argument_names, map_shapes
 
 _op = _core.ops
 
@@ -87,7 +88,7 @@ class Bidirectional(Layer):
         states: list[Any] = []
         for number, inner in enumerate((self.forward_layer, self.backward_layer)):
             options: dict[str, Any] = {}
-            if "mask" in _argument_names(type(inner).call) and mask is not None:
+            if "mask" in argument_names(type(inner).call) and mask is not None:
                 options["mask"] = mask
             if initial_state is not None:
                 half = len(initial_state) // 2

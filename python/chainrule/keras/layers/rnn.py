@@ -15,7 +15,7 @@ from .. import regularizers
 from ..registry import deserialize_keras_object, serialize_keras_object
 from ..symbolic import KerasTensor, flatten, map_structure
 from ..variables import Variable
-from .base import Layer, map_shapes, registry
+from .base import Layer, registry
 from .input_spec import InputSpec
 from .rnn_cells import (
     GatedCell,
@@ -28,6 +28,7 @@ from .rnn_cells import (
     initial_state,
     output_size,
 )
+from .signatures import map_shapes
 
 _op = _core.ops
 

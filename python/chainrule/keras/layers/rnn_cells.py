@@ -15,7 +15,8 @@ from chainrule import _core
 from .. import activations, constraints, initializers, random, regularizers
 from ..registry import deserialize_keras_object, serialize_keras_object
 from ..symbolic import flatten
-from .base import Layer, _argument_names, registry
+from .base import Layer, registry
+from .signatures import argument_names
 
 _op = _core.ops
 
@@ -448,6 +449,6 @@ def initial_state(cell: Any, batch_size: int | None, dtype: Any) -> Any:
 def call_cell(cell: Any, inputs: Any, states: Any, training: bool | None) -> Any:
     """(output, new states) of one step."""
     if isinstance(cell, Layer):
-        options = {"training": training} if "training" in _argument_names(type(cell).call) else {}
+        options = {"training": training} if "training" in argument_names(type(cell).call) else {}
         return cell(inputs, states, **options)
     return (cell if callable(cell) else cell.call)(inputs, states)

@@ -8,8 +8,9 @@ from chainrule import _core
 
 from ..registry import deserialize_keras_object, serialize_keras_object
 from ..symbolic import flatten, map_structure
-from .base import Layer, _argument_names, registry
+from .base import Layer, registry
 from .core import Lambda
+from .signatures import argument_names
 
 _op = _core.ops
 
@@ -83,7 +84,7 @@ class TimeDistributed(Wrapper):
                 f"Layer {self.name!r} (TimeDistributed) got a mask of shape {tuple(mask.shape)} for inputs of shape "
                 f"{shape}: the first two axes (batch, steps) must be the same."
             )
-        if mask is not None and "mask" not in _argument_names(type(self.layer).call):
+        if mask is not None and "mask" not in argument_names(type(self.layer).call):
             mask = None
         if self._treats_rows_apart():
             rows = shape[0] * shape[1]

@@ -1,11 +1,13 @@
 #include "bind/elementwise_call.h"
 
+#include <array>
 #include <cstring>
 #include <type_traits>
 #include <utility>
 
 #include "bind/call.h"
 #include "bind/convert.h"
+#include "bind/float_errors.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
 #include "graph/tape.h"
@@ -162,6 +164,25 @@ bool compute(int opcode, DType dtype, std::uint64_t a, std::uint64_t b, std::uin
   }
 }
 
+// What numbers' arithmetic has raised; their tensors are made for a suspicion only.
+void report_errors_of_numbers(const Op& op, DType dtype, const std::uint64_t* elements, int n, std::uint64_t value) {
+  if (float_flags() == 0 && dtype != DType::F16 && !divides_integers(op, dtype)) return;
+  const auto number = [](DType type, std::uint64_t bits) {
+    Tensor tensor = Tensor::empty(type, Shape());
+    std::memcpy(tensor.data(), &bits, itemsize(type));
+    return tensor;
+  };
+  const Tensor inputs[2] = {number(dtype, elements[0]), number(dtype, elements[n - 1])};
+  report_float_errors(op, inputs, n, number(gives_bool(op) ? DType::Bool : dtype, value));
+}
+
+// Runs an op and reports its errors.
+PyObject* run(const Op& op, const Tensor* inputs, int n) {
+  Tensor result = run_op(op, inputs, n, kNoAttrs);
+  report_float_errors(op, inputs, n, result);
+  return wrap_result(std::move(result));
+}
+
 PyObject* of_numbers(const Op& op, const Scalar& a, const Scalar& b) {
   DType dtype;
   if (!meet(op, a, b, dtype)) return nullptr;
@@ -173,6 +194,7 @@ PyObject* of_numbers(const Op& op, const Scalar& a, const Scalar& b) {
     const std::int64_t steps[] = {0, 0};
     kernels().elementwise[op.opcode][index(dtype)](&result, operands, steps, 1);
   }
+  report_errors_of_numbers(op, dtype, elements, 2, result);
   return wrap_number(gives_bool(op) ? DType::Bool : dtype, result);
 }
 
@@ -182,6 +204,7 @@ PyObject* of_number(const Op& op, const Scalar& a) {
   const void* operands[] = {&a.bits};
   const std::int64_t steps[] = {0};
   kernels().elementwise[op.opcode][index(a.dtype)](&result, operands, steps, 1);
+  report_errors_of_numbers(op, a.dtype, &a.bits, 1, result);
   return wrap_number(gives_bool(op) ? DType::Bool : a.dtype, result);
 }
 
@@ -197,6 +220,11 @@ PyObject* of_tensor_and_number(const Op& op, const Tensor& x, const Scalar& scal
   if (!elementwise_native(op, dtype) || looks_at_exponents(op, dtype)) return nullptr;
   std::uint64_t element;
   if (!keeps(scalar, dtype) || !convert(scalar, dtype, element)) return nullptr;
+  const auto pair = [&] {
+    Tensor number = Tensor::empty(dtype, Shape());
+    std::memcpy(number.data(), &element, itemsize(dtype));
+    return std::array<Tensor, 2>{scalar_first ? number : x, scalar_first ? x : number};
+  };
   const bool plain = !x.is_placeholder() && !Trace::current() && !recording();
   const std::int64_t size = x.size();
   if (plain && size > 0 && size <= kElementwiseChunk && x.is_contiguous()) {
@@ -208,12 +236,13 @@ PyObject* of_tensor_and_number(const Op& op, const Tensor& x, const Scalar& scal
       std::swap(steps[0], steps[1]);
     }
     kernels().elementwise[op.opcode][index(dtype)](result.data(), operands, steps, size);
+    if (float_flags() != 0 || dtype == DType::F16 || divides_integers(op, dtype)) {
+      const auto inputs = pair();
+      report_float_errors(op, inputs.data(), 2, result);
+    }
     return wrap(std::move(result));
   }
-  Tensor number = Tensor::empty(dtype, Shape());
-  std::memcpy(number.data(), &element, itemsize(dtype));
-  const Tensor inputs[] = {scalar_first ? number : x, scalar_first ? x : number};
-  return wrap_result(run_op(op, inputs, 2, kNoAttrs));
+  return run(op, pair().data(), 2);
 }
 
 }  // namespace
@@ -259,7 +288,7 @@ PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t coun
     const Scalar a = read_scalar(arguments[0]);
     if (a.kind == Scalar::strong) return of_number(op, a);
     const Tensor& x = handle_of(arguments[0]);
-    return elementwise_native(op, x.dtype()) ? wrap_result(run_op(op, &x, 1, kNoAttrs)) : nullptr;
+    return elementwise_native(op, x.dtype()) ? run(op, &x, 1) : nullptr;
   }
   const bool tensors[2] = {Py_TYPE(arguments[0]) == &tensor_type, Py_TYPE(arguments[1]) == &tensor_type};
   if (!tensors[0] && !tensors[1]) return nullptr;
@@ -271,7 +300,7 @@ PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t coun
   const DType dtype = handle_of(arguments[0]).dtype();
   if (handle_of(arguments[1]).dtype() != dtype || !elementwise_native(op, dtype) || looks_at_exponents(op, dtype))
     return nullptr;
-  return wrap_result(run_op(op, BorrowedPair(arguments[0], arguments[1]).tensors(), 2, kNoAttrs));
+  return run(op, BorrowedPair(arguments[0], arguments[1]).tensors(), 2);
 }
 
 }  // namespace chainrule

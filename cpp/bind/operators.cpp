@@ -6,6 +6,7 @@
 
 #include "bind/call.h"
 #include "bind/elementwise_call.h"
+#include "bind/float_errors.h"
 #include "bind/interop.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
@@ -153,8 +154,10 @@ PyObject* in_place_shortly(const Op& op, PyObject* self, PyObject* other) {
     std::memcpy(number.data(), element, itemsize(x.dtype()));
   }
   const Tensor inputs[2] = {x, is_scalar ? number : handle_of(other)};
+  if (float_flags() != 0) clear_float_flags();
   if (!run_op_into(op, inputs, 2, x)) return nullptr;
   x.bump_version();
+  report_float_errors(op, inputs, 2, x);
   return Py_NewRef(self);
 }
 
@@ -176,8 +179,10 @@ PyObject* in_place(const Op& op, PyObject* self, PyObject* other) {
   Tensor inputs[2];
   if (op.opcode >= 0) {
     promote_elementwise(op, operands, 2, inputs);
+    if (float_flags() != 0) clear_float_flags();
     if (!recording() && !Trace::current() && run_op_into(op, inputs, 2, x)) {
       x.bump_version();
+      report_float_errors(op, inputs, 2, x);
       return Py_NewRef(self);
     }
   } else {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bind/call.h"
+#include "bind/float_errors.h"
 #include "ops/elementwise.h"
 #include "ops/functions.h"
 
@@ -258,7 +259,9 @@ Tensor call_elementwise(const Op& op, const Operand* operands, int n) {
   }
   Tensor inputs[3];
   promote_elementwise(op, operands, n, inputs);
-  return run_op(op, inputs, n, none);
+  Tensor result = run_op(op, inputs, n, none);
+  report_float_errors(op, inputs, n, result);
+  return result;
 }
 
 // ---- other ops

@@ -4,6 +4,7 @@
 
 #include "bind/call.h"
 #include "bind/convert.h"
+#include "bind/float_errors.h"
 #include "bind/interop.h"
 #include "bind/numpy_layout.h"
 #include "bind/operators.h"
@@ -82,8 +83,10 @@ bool call_into(const Op& op, const Operand* operands, int n, PyObject* out) {
   require_writable(target, "output array is read-only");
   Tensor inputs[3];
   promote_elementwise(op, operands, n, inputs);
+  if (float_flags() != 0) clear_float_flags();
   if (!run_op_into(op, inputs, n, target)) return false;
   target.bump_version();
+  report_float_errors(op, inputs, n, target);
   return true;
 }
 
@@ -98,6 +101,8 @@ PyObject* numpy_ufunc(const Op& op) {
   if (ufunc && Py_TYPE(ufunc.get()) != reinterpret_cast<PyTypeObject*>(type)) ufunc = Object();
   return known.emplace(&op, ufunc.release()).first->second;
 }
+
+bool warns_as_numpy() { return protocol_call != nullptr; }
 
 void set_ufunc_protocol(PyObject* call, PyObject* attribute, PyObject* own) {
   Py_XSETREF(protocol_own, Py_NewRef(own));

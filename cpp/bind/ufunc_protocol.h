@@ -14,6 +14,8 @@ void set_ufunc_protocol(PyObject* call, PyObject* attribute, PyObject* own);
 
 // NumPy's ufunc of the op's name, or null; looked up once (borrowed).
 PyObject* numpy_ufunc(const Op& op);
+// Whether errors of floating point are reported as NumPy does: chainrule.numpy is in use.
+bool warns_as_numpy();
 
 // The result of a call of an elementwise op in the manner of vectorcall; null without an error where the arguments fit
 // neither a ufunc's call nor anything the protocol knows, and the op's own parser should say what is wrong.

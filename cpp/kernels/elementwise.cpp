@@ -19,8 +19,21 @@ CR_INLINE V evaluate(const V (&x)[arity]) {
   }
 }
 
+// The rest of an array, the lanes beyond it filled with its first element: zeros might be where the op has a pole.
+template <class T>
+CR_INLINE Vec<T> load_rest(const T* p, int64_t left) {
+  return where(Vec<T>::lane_numbers() < Vec<T>(static_cast<T>(left)), Vec<T>::load(p, left), Vec<T>(p[0]));
+}
+
+// Sets the processor's flag for invalid operands.
+inline void raise_invalid() {
+  volatile float zero = 0;
+  [[maybe_unused]] volatile float quotient = zero / zero;
+}
+
 // One loop serves every mix of steps: an input of step 0 is spread over one vector, and its pointer stands still.
-template <class Op, class T, int arity>
+// `silent`: the op makes infinities and NaN without the processor noticing, so that the loop has to raise a flag.
+template <class Op, class T, int arity, bool silent>
 void loop(void* out_, const void* const* in, const int64_t* step, int64_t n) {
   constexpr int64_t kLanes = Vec<T>::kLanes;
   T* out = static_cast<T*>(out_);
@@ -36,17 +49,25 @@ void loop(void* out_, const void* const* in, const int64_t* step, int64_t n) {
     }
   }
   const T* const end = out + n / kLanes * kLanes;
+  Vec<T> spoiled(T(0));  // NaN once a result isn't finite
+  const auto finish = [&]() __attribute__((always_inline)) {
+    const Vec<T> y = evaluate<Op>(x);
+    if constexpr (silent) spoiled = spoiled + y * T(0);
+    return y;
+  };
   for (; out < end; out += kLanes) {
     for (int k = 0; k < arity; ++k) {
       x[k] = Vec<T>::load(p[k]);
       p[k] += advance[k];
     }
-    evaluate<Op>(x).store(out);
+    finish().store(out);
   }
   if (const int64_t left = n % kLanes; left > 0) {
-    for (int k = 0; k < arity; ++k) x[k] = advance[k] == 0 ? Vec<T>::load(p[k]) : Vec<T>::load(p[k], left);
-    evaluate<Op>(x).store(out, left);
+    for (int k = 0; k < arity; ++k) x[k] = advance[k] == 0 ? Vec<T>::load(p[k]) : load_rest(p[k], left);
+    finish().store(out, left);
   }
+  if constexpr (silent)
+    if (any(spoiled != spoiled)) raise_invalid();
 }
 
 // Of an instruction or two, where moving pointers would cost as much as computing: a loop of its own for each mix of
@@ -126,15 +147,31 @@ constexpr bool is_light(ElementwiseOp op) {
   }
 }
 
-template <class Op, int arity, bool light>
+constexpr bool is_silent(ElementwiseOp op) {
+  switch (op) {
+    case ElementwiseOp::power:
+    case ElementwiseOp::expm1:
+    case ElementwiseOp::log:
+    case ElementwiseOp::log2:
+    case ElementwiseOp::log10:
+    case ElementwiseOp::log1p:
+    case ElementwiseOp::arccosh:
+    case ElementwiseOp::arctanh:
+      return true;
+    default:
+      return false;
+  }
+}
+
+template <class Op, int arity, bool light, bool silent>
 void fill(Kernels& table, ElementwiseOp op) {
   ElementwiseFn* row = table.elementwise[static_cast<int>(op)];
   if constexpr (light) {
     row[index(DType::F32)] = &light_loop<Op, float, arity>;
     row[index(DType::F64)] = &light_loop<Op, double, arity>;
   } else {
-    row[index(DType::F32)] = &loop<Op, float, arity>;
-    row[index(DType::F64)] = &loop<Op, double, arity>;
+    row[index(DType::F32)] = &loop<Op, float, arity, silent>;
+    row[index(DType::F64)] = &loop<Op, double, arity, silent>;
   }
 }
 
@@ -162,7 +199,8 @@ void fill(Kernels& table, ElementwiseOp op) {
 template <class T>
 void divide_loop(void* out, const void* const* in, const int64_t* step, int64_t n) {
   const T y = *static_cast<const T*>(in[1]);
-  if (step[0] == 0 || step[1] != 0 || !simd::Divisor<T>::serves(y)) return loop<divide_op, T, 2>(out, in, step, n);
+  if (step[0] == 0 || step[1] != 0 || !simd::Divisor<T>::serves(y))
+    return loop<divide_op, T, 2, false>(out, in, step, n);
   divide_by_number(static_cast<T*>(out), static_cast<const T*>(in[0]), y, n);
 }
 
@@ -170,7 +208,7 @@ void divide_loop(void* out, const void* const* in, const int64_t* step, int64_t 
 
 void fill_float_elementwise(Kernels& table) {
 #define CR_FILL(name, arity, expression) \
-  fill<name##_op, arity, is_light(ElementwiseOp::name)>(table, ElementwiseOp::name);
+  fill<name##_op, arity, is_light(ElementwiseOp::name), is_silent(ElementwiseOp::name)>(table, ElementwiseOp::name);
 #define CR_FLOAT_SAME CR_FILL
 #define CR_NUMBER_SAME CR_FILL
 #define CR_ALL_SAME CR_FILL

@@ -40,6 +40,35 @@ void set_float_mode(std::uint64_t mode) {
 #endif
 }
 
+#if defined(__x86_64__)
+namespace {
+constexpr unsigned kFlags = kInvalidFlag | kDivisionFlag | kOverflowFlag;  // in MXCSR's places
+}
+unsigned float_flags() { return _mm_getcsr() & kFlags; }
+void clear_float_flags() { _mm_setcsr(_mm_getcsr() & ~kFlags); }
+void raise_float_flags(unsigned flags) { _mm_setcsr(_mm_getcsr() | flags); }
+#elif defined(__aarch64__)
+namespace {
+std::uint64_t status() {
+  std::uint64_t value;
+  asm volatile("mrs %0, fpsr" : "=r"(value));
+  return value;
+}
+void set_status(std::uint64_t value) { asm volatile("msr fpsr, %0" : : "r"(value)); }
+}  // namespace
+// In FPSR they are neighbours.
+unsigned float_flags() {
+  const auto value = static_cast<unsigned>(status());
+  return (value & 1) | (value & 6) << 1;
+}
+void clear_float_flags() { set_status(status() & ~std::uint64_t{7}); }
+void raise_float_flags(unsigned flags) { set_status(status() | (flags & 1) | (flags & 12) >> 1); }
+#else
+unsigned float_flags() { return 0; }
+void clear_float_flags() {}
+void raise_float_flags(unsigned) {}
+#endif
+
 FlushSubnormals::FlushSubnormals() : before_(float_mode()) { set_float_mode(before_ | kFlush); }
 
 }  // namespace chainrule

@@ -1,4 +1,5 @@
-// How the processor treats subnormal numbers (below 1.2e-38 in float32), thread by thread.
+// How the processor treats subnormal numbers (below 1.2e-38 in float32), thread by thread, and the flags in which it
+// notes errors: division by zero, overflow, invalid operands.
 // Invariants: the mode belongs to a thread; the thread pool gives its workers that of the caller for each chunk, so
 // results don't depend on who computes. IEEE 754 is the default; training steps flush, since the moments of weights
 // that no longer get a gradient decay into subnormals, and arithmetic on those takes many times as long.
@@ -11,6 +12,13 @@ namespace chainrule {
 // The control word of this thread's floating-point unit (MXCSR, FPCR); 0 where there is none that we know.
 std::uint64_t float_mode();
 void set_float_mode(std::uint64_t mode);
+
+// The errors that were noted on this thread since its flags were last cleared. The thread pool adds those of its
+// workers to the caller's.
+constexpr unsigned kInvalidFlag = 1, kDivisionFlag = 4, kOverflowFlag = 8;
+unsigned float_flags();
+void clear_float_flags();
+void raise_float_flags(unsigned flags);
 
 // While one lives, this thread takes subnormal inputs and results as zero.
 class FlushSubnormals {

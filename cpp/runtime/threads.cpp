@@ -125,6 +125,10 @@ class Pool {
     const std::int64_t mine = 1 + run_claimed(0);
     t_inside = false;
     wait_for(spans - mine);
+    if (const unsigned flags = flags_.load(std::memory_order_relaxed)) {
+      flags_.store(0, std::memory_order_relaxed);
+      raise_float_flags(flags);
+    }
 
     std::exception_ptr error;
     if (failed_.load(std::memory_order_relaxed)) {
@@ -194,6 +198,10 @@ class Pool {
       if (span < 0) break;
       if (float_mode() != mode_) set_float_mode(mode_);
       run_span(span);
+      if (const unsigned flags = float_flags(); flags != 0 && thread != 0) {
+        flags_.fetch_or(flags, std::memory_order_relaxed);  // published with the count of what is finished
+        clear_float_flags();
+      }
       ++count;
     }
     return count;
@@ -278,6 +286,7 @@ class Pool {
 
   alignas(128) std::atomic<std::int64_t> finished_{0};
   std::atomic<bool> caller_sleeps_{false};
+  std::atomic<unsigned> flags_{0};  // what the workers' arithmetic raised
   std::atomic<bool> failed_{false};
   std::int64_t failed_chunk_ = 0;
   std::exception_ptr error_;

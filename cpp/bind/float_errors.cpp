@@ -60,9 +60,36 @@ bool any_not_finite(const Tensor& result) {
   }
 }
 
-bool any_true(const Tensor& truth) {
-  const Tensor flat = contiguous(truth);
-  return flat.size() > 0 && std::memchr(flat.data(), 1, static_cast<std::size_t>(flat.size()));
+// Whether an integer among them is 0, or -1 in a signed type.
+template <class T>
+bool any_suspect(const Tensor& divisor) {
+  const Tensor flat = contiguous(divisor);
+  const T* values = flat.data_as<T>();
+  unsigned found = 0;
+  for (std::int64_t i = 0, n = flat.size(); i < n; ++i)
+    found |= static_cast<unsigned>(values[i] == T(0)) | static_cast<unsigned>(values[i] < T(0) && values[i] == T(-1));
+  return found != 0;
+}
+
+bool any_suspect(const Tensor& divisor) {
+  switch (divisor.dtype()) {
+    case DType::I8:
+      return any_suspect<std::int8_t>(divisor);
+    case DType::I16:
+      return any_suspect<std::int16_t>(divisor);
+    case DType::I32:
+      return any_suspect<std::int32_t>(divisor);
+    case DType::I64:
+      return any_suspect<std::int64_t>(divisor);
+    case DType::U8:
+      return any_suspect<std::uint8_t>(divisor);
+    case DType::U16:
+      return any_suspect<std::uint16_t>(divisor);
+    case DType::U32:
+      return any_suspect<std::uint32_t>(divisor);
+    default:
+      return any_suspect<std::uint64_t>(divisor);
+  }
 }
 
 bool shares_memory(const Tensor& a, const Tensor& b) { return a.impl()->storage == b.impl()->storage; }
@@ -112,20 +139,19 @@ void judge_float_errors(const Op& op, const Tensor* inputs, int n, const Tensor&
   clear_float_flags();
 }
 
-bool divides_integers(const Op& op, DType dtype) {
-  return !is_float(dtype) && is_any(op, {ElementwiseOp::floor_divide, ElementwiseOp::remainder, ElementwiseOp::fmod});
-}
-
 void judge_divisors(const Op& op, const Tensor* inputs, const Tensor& result) {
   const Tensor& divisor = inputs[1];
-  if (!may_err(op) || result.is_placeholder() || result.size() == 0 || shares_memory(divisor, result)) return;
+  if (result.is_placeholder() || divisor.is_placeholder() || result.size() == 0 || !may_err(op) ||
+      shares_memory(divisor, result))
+    return;
+  if (!any_suspect(divisor)) return;
   const DType dtype = divisor.dtype();
   Tensor suspects = apply(ElementwiseOp::equal, divisor, Tensor::scalar(dtype, std::int64_t{0}));
   // The least integer has no opposite; once it's overwritten, nobody knows.
   if (is_signed_integer(dtype) && !shares_memory(inputs[0], result))
     suspects = apply(ElementwiseOp::logical_or, suspects,
                      apply(ElementwiseOp::equal, divisor, Tensor::scalar(dtype, std::int64_t{-1})));
-  if (any_true(suspects)) let_numpy_compute(op, inputs, 2, suspects);
+  let_numpy_compute(op, inputs, 2, suspects);
 }
 
 }  // namespace chainrule

@@ -8,6 +8,7 @@
 // never raised in vain.
 #pragma once
 
+#include "ops/elementwise.h"
 #include "ops/op.h"
 #include "runtime/float_mode.h"
 
@@ -17,7 +18,11 @@ namespace chainrule {
 void judge_float_errors(const Op& op, const Tensor* inputs, int n, const Tensor& result);
 // The same for ops on integers whose divisor is zero.
 void judge_divisors(const Op& op, const Tensor* inputs, const Tensor& result);
-bool divides_integers(const Op& op, DType dtype);
+inline bool divides_integers(const Op& op, DType dtype) {
+  return !is_float(dtype) && (op.opcode == static_cast<int>(ElementwiseOp::floor_divide) ||
+                              op.opcode == static_cast<int>(ElementwiseOp::remainder) ||
+                              op.opcode == static_cast<int>(ElementwiseOp::fmod));
+}
 
 // After an elementwise op. The exception that numpy.errstate asks for leaves as a PythonError.
 inline void report_float_errors(const Op& op, const Tensor* inputs, int n, const Tensor& result) {

@@ -41,11 +41,7 @@ void set_float_mode(std::uint64_t mode) {
 }
 
 #if defined(__x86_64__)
-namespace {
-constexpr unsigned kFlags = kInvalidFlag | kDivisionFlag | kOverflowFlag;  // in MXCSR's places
-}
-unsigned float_flags() { return _mm_getcsr() & kFlags; }
-void clear_float_flags() { _mm_setcsr(_mm_getcsr() & ~kFlags); }
+void clear_float_flags() { _mm_setcsr(_mm_getcsr() & ~(kInvalidFlag | kDivisionFlag | kOverflowFlag)); }
 void raise_float_flags(unsigned flags) { _mm_setcsr(_mm_getcsr() | flags); }
 #elif defined(__aarch64__)
 namespace {

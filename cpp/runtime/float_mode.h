@@ -16,7 +16,13 @@ void set_float_mode(std::uint64_t mode);
 // The errors that were noted on this thread since its flags were last cleared. The thread pool adds those of its
 // workers to the caller's.
 constexpr unsigned kInvalidFlag = 1, kDivisionFlag = 4, kOverflowFlag = 8;
+#if defined(__x86_64__)
+inline unsigned float_flags() {
+  return __builtin_ia32_stmxcsr() & (kInvalidFlag | kDivisionFlag | kOverflowFlag);  // they are in MXCSR's places
+}
+#else
 unsigned float_flags();
+#endif
 void clear_float_flags();
 void raise_float_flags(unsigned flags);
 

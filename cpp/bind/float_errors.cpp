@@ -32,6 +32,19 @@ bool may_err(const Op& op) {
   return numpy_ufunc(op) != nullptr;
 }
 
+// Whether the program itself has called, or the code that spells out a ufunc's options. Our other functions choose
+// between values of which one may be infinite or NaN on purpose.
+bool called_by_program() {
+  PyObject* const globals = PyEval_GetGlobals();
+  PyObject* const name = globals ? PyDict_GetItemString(globals, "__name__") : nullptr;
+  const char* const text = name && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : nullptr;
+  if (!text) {
+    PyErr_Clear();
+    return true;
+  }
+  return std::strncmp(text, "chainrule.", 10) != 0 || std::strcmp(text, "chainrule.numpy.ufunc") == 0;
+}
+
 template <class Bits>
 bool any_not_finite(const void* values, std::int64_t n, Bits exponent) {
   const auto* bits = static_cast<const Bits*>(values);
@@ -131,6 +144,7 @@ void judge_float_errors(const Op& op, const Tensor* inputs, int n, const Tensor&
   const unsigned flags = float_flags();
   if (flags != 0) clear_float_flags();
   if (!is_float(result.dtype()) || !may_err(op) || result.is_placeholder() || !any_not_finite(result)) return;
+  if (!called_by_program()) return;
   bool overwritten = false;
   for (int i = 0; i < n; ++i) overwritten = overwritten || shares_memory(inputs[i], result);
   if (overwritten) return judge_overwritten(op, result.dtype(), flags);
@@ -144,7 +158,7 @@ void judge_divisors(const Op& op, const Tensor* inputs, const Tensor& result) {
   if (result.is_placeholder() || divisor.is_placeholder() || result.size() == 0 || !may_err(op) ||
       shares_memory(divisor, result))
     return;
-  if (!any_suspect(divisor)) return;
+  if (!any_suspect(divisor) || !called_by_program()) return;
   const DType dtype = divisor.dtype();
   Tensor suspects = apply(ElementwiseOp::equal, divisor, Tensor::scalar(dtype, std::int64_t{0}));
   // The least integer has no opposite; once it's overwritten, nobody knows.

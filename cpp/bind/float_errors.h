@@ -3,9 +3,9 @@
 // But our kernels may raise one where no element is to blame (both sides of a choice are computed). So a flag is a
 // suspicion, and NumPy is the judge: it computes the elements again whose result isn't finite, under the caller's
 // errstate, and what it says is its own. Invariants: no warning that NumPy wouldn't give; nothing while a gradient or a
-// program is recorded, and nothing unless chainrule.numpy is in use. Results that overwrite an operand leave NumPy
-// nothing to compute again: there, overflows and divisions by zero of the four basic operations are reported, which are
-// never raised in vain.
+// program is recorded, nothing of what our own Python code computes (keras, nn), and nothing unless chainrule.numpy is
+// in use. Results that overwrite an operand leave NumPy nothing to compute again: there, overflows and divisions by
+// zero of the four basic operations are reported, which are never raised in vain.
 #pragma once
 
 #include "ops/elementwise.h"

@@ -12,14 +12,12 @@ import chainrule
 import chainrule.numpy as np
 
 UNARY = (
-    "sqrt square reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh "
-    "arcsinh arccosh arctanh cbrt deg2rad rad2deg floor rint fabs absolute negative sign"
+    "sqrt square exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh "
+    "arcsinh arccosh arctanh cbrt floor rint absolute negative sign"
 )
 BINARY = (
     "add subtract multiply divide floor_divide remainder fmod power hypot arctan2 copysign maximum heaviside equal less"
 )
-# The names in the warnings of ufuncs that are made of others.
-MADE_OF = {"rad2deg": "multiply", "deg2rad": "multiply", "fabs": "absolute"}
 SIZES = (1, 3, 16, 19)  # with and without a rest of a vector
 
 
@@ -35,7 +33,6 @@ def same_warnings(name: str, *operands: Any) -> None:
     """Asserts that both warn of the same; where the result is finite NumPy's loops may warn in vain."""
     result, theirs = called(name, *operands, of=numpy)
     ours = called(name, *[np.asarray(x) for x in operands], of=np)[1]
-    theirs = {text.replace(f" in {name}", f" in {MADE_OF.get(name, name)}") for text in theirs}
     assert ours == theirs or (not ours and numpy.isfinite(result).all()), (name, operands, ours, theirs)
 
 
@@ -106,7 +103,7 @@ def test_one_element_of_many(size):
     x = numpy.ones(size, "float32")
     x[size // 3] = 0
     x[-1] = -1
-    for name in ("log", "sqrt", "reciprocal", "arccosh"):
+    for name in ("log", "sqrt", "log1p", "arccosh"):
         same_warnings(name, x)
     same_warnings("divide", numpy.ones(size, "float32"), x)
 
@@ -166,3 +163,12 @@ def test_silent_where_something_is_recorded():
         warnings.simplefilter("error")
         chainrule.grad(lambda x: np.sum(np.log(x)))(np.zeros(2))
         chainrule.jit(lambda x: 1 / x)(np.zeros(2))
+
+
+def test_silent_where_our_own_code_computes():
+    from chainrule.keras import ops
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ops.erfinv(np.asarray([-1.0, 0.5, 1.0, 2.0]))
+        assert np.isclose(np.asarray([numpy.inf]), numpy.inf).all()

@@ -107,7 +107,7 @@ class Model(Trainer, Layer):
 
     @property
     def operations(self) -> list[Any]:
-        """The layers and functions of the graph, input layers first."""
+        """The layers and functions of the graph, those farthest from the outputs first."""
         return self._require_graph("operations").operations
 
     @property

@@ -27,23 +27,27 @@ def _output_shape(layer: Any, nodes: list[Any]) -> str:
         return str(layer.batch_shape)
     if not nodes:
         return "?"
-    return ", ".join(str(tensor.shape) for tensor in nodes[0].output_tensors)
+    shapes = [str(tensor.shape) for tensor in nodes[0].output_tensors]
+    return shapes[0] if len(shapes) == 1 else f"[{', '.join(shapes)}]"
 
 
 def _rows(model: Any, expand: bool, show_trainable: bool, connected: bool, depth: int = 0) -> list[list[str]]:
     """A row for each layer: name, output shape, parameters, then what is asked for."""
     graph = getattr(model, "_graph", None)
     chain = _is_chain(model)
-    layers: list[Any] = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
-    if graph is not None and not chain:
+    layers: list[Any] = model.layers
+    if graph is not None and any(isinstance(layer, InputLayer) for layer in layers):  # not a Sequential model
         layers = graph.operations
     rows = []
     for layer in layers:
         operation = isinstance(layer, FunctionOperation)
         weights = [] if operation else layer.weights
         nodes = [n for n in graph.nodes if n.operation is layer] if graph is not None else getattr(layer, "_nodes", [])
-        kind = "".join(part.capitalize() for part in layer.function.__name__.split("_")) if operation else None
-        row = ["    " * depth + f"{layer.name} ({kind or type(layer).__name__})", _output_shape(layer, nodes)]
+        if operation:
+            kind = "".join(part.capitalize() for part in layer.function.__name__.split("_"))
+        else:
+            kind = getattr(layer, "_config_name", type(layer).__name__)
+        row = ["    " * depth + f"{layer.name} ({kind})", _output_shape(layer, nodes)]
         row.append(f"{sum(v.size for v in weights):,}" if operation or layer.built else "0 (unbuilt)")
         if show_trainable:
             row.append("Y" if weights and layer.trainable else "N" if weights else "-")
@@ -62,12 +66,18 @@ def _is_chain(model: Any) -> bool:
 
 
 def _sources(nodes: list[Any]) -> list[str]:
-    return [
-        tensor.node.operation.name if tensor.node else tensor.name
-        for node in nodes
-        for tensor in node.inputs
-        if isinstance(tensor, KerasTensor)
-    ]
+    """Where the inputs come from: ``layer[call][output]``."""
+    found = []
+    for tensor in (tensor for node in nodes for tensor in node.inputs if isinstance(tensor, KerasTensor)):
+        maker = tensor.node
+        if maker is None:
+            found.append(tensor.name)
+            continue
+        calls = [id(node) for node in getattr(maker.operation, "_nodes", [])]
+        call = calls.index(id(maker)) if id(maker) in calls else 0
+        output = next(i for i, one in enumerate(maker.output_tensors) if one is tensor)
+        found.append(f"{maker.operation.name}[{call}][{output}]")
+    return found
 
 
 def print_summary(

@@ -356,14 +356,36 @@ class Graph:
 
     @property
     def operations(self) -> list[Any]:
-        """Input layers, then the operations, each once, in order of their first use."""
-        found: dict[int, Any] = {}
-        for tensor in self.input_tensors:
-            if tensor.node is not None:
-                found.setdefault(id(tensor.node.operation), tensor.node.operation)
-        for node in self.nodes:
-            found.setdefault(id(node.operation), node.operation)
-        return list(found.values())
+        """The operations, each once, in Keras's order of layers: those farthest from the outputs first.
+
+        Of those at one distance the first is that which a walk from the outputs to the inputs meets first.
+        """
+        depths: dict[int, int] = {}  # of tensors
+        found: dict[int, tuple[int, Any]] = {}
+        ends = [t.node for t in self.input_tensors if t.node is not None]
+        for node in (*reversed(self.nodes), *ends):
+            key = id(node.operation)
+            depth = max([depths.get(id(t), 0) for t in node.output_tensors] + [found[key][0] if key in found else 0])
+            found[key] = depth, node.operation
+            for source in node.inputs:
+                depths[id(source)] = max(depths.get(id(source), 0), depth + 1)
+        met = self._first_met({id(t): node for node in (*ends, *self.nodes) for t in node.output_tensors})
+        ranked = sorted(found.items(), key=lambda item: (-item[1][0], met.get(item[0], -1)))
+        return [operation for _, (_, operation) in ranked]
+
+    def _first_met(self, makers: dict[int, Node]) -> dict[int, int]:
+        """When a depth-first walk from the outputs meets each operation."""
+        met: dict[int, int] = {}
+        done: set[int] = set()
+        stack = list(reversed(self.output_tensors))
+        while stack:
+            node = makers.get(id(stack.pop()))
+            if node is None or id(node) in done:
+                continue
+            done.add(id(node))
+            met.setdefault(id(node.operation), len(met))
+            stack.extend(reversed(node.inputs))
+        return met
 
     def run(self, tensors: list[Any]) -> Any:
         """The outputs for real (or other symbolic) input tensors, given in the order of ``input_tensors``."""

@@ -511,7 +511,7 @@ class Trainer:
                             raise
                         warnings.warn(f"{error} Training ends after {epoch} epochs.", stacklevel=2)
                         break
-                    logs = self.get_metrics_result()
+                    logs = dict(sorted(self.get_metrics_result().items()))
                     if validation is not None and is_due(validation_freq, epoch):
                         results = self.evaluate(
                             **validation,
@@ -579,7 +579,7 @@ class Trainer:
             run_hooked(loop, steps, size, hooks.on_test_batch_begin, end, lambda: self.stop_evaluating)
         else:
             run_steps(loop, steps, progress, None)
-        logs = self.get_metrics_result("test")
+        logs = dict(sorted(self.get_metrics_result("test").items()))
         hooks.on_test_end(logs)
         progress.end(count or loop.step, logs)
         if return_dict:
@@ -759,7 +759,7 @@ class Trainer:
         return self._batch_logs(return_dict, "test")
 
     def _batch_logs(self, return_dict: bool, mode: str = "train") -> Any:
-        logs = self.get_metrics_result(mode)
+        logs = dict(sorted(self.get_metrics_result(mode).items()))
         if return_dict:
             return logs
         return self._in_order(logs)

@@ -187,7 +187,7 @@ def repeat(x: Any, repeats: int, axis: Any = None) -> Any:
 def tile(x: Any, repeats: Any) -> Any:
     """The whole tensor repeated along its axes."""
     x = convert_to_tensor(x)
-    repeats = (repeats,) if isinstance(repeats, int) else tuple(repeats)
+    repeats = tuple(np.atleast_1d(np.asarray(repeats)).tolist())
     rank = builtins.max(x.ndim, len(repeats))
     x = core.reshape(x, (1,) * (rank - x.ndim) + tuple(x.shape))
     for axis, count in enumerate((1,) * (rank - len(repeats)) + repeats):

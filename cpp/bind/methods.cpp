@@ -95,7 +95,6 @@ CR_FACE_METHOD(conjugate)
 CR_FACE_METHOD(diagonal)
 CR_FACE_METHOD(dot)
 CR_FACE_METHOD(ptp)
-CR_FACE_METHOD(put)
 CR_FACE_METHOD(repeat)
 CR_FACE_METHOD(round)
 CR_FACE_METHOD(searchsorted)
@@ -471,9 +470,30 @@ PyObject* choose_method(PyObject* self, Arguments arguments, Py_ssize_t count, P
   });
 }
 
+// The function's parameters have other names.
+PyObject* put_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
+  return guarded([=]() -> PyObject* {
+    static const char* names[] = {"indices", "values", "mode", nullptr};
+    PyObject *indices, *values, *mode = nullptr;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|O:put", const_cast<char**>(names), &indices, &values,
+                                     &mode))
+      throw PythonError();
+    PyObject* const all[] = {indices, values, mode};
+    return call_face("put", self, all, mode ? 3 : 2, nullptr);
+  });
+}
+
 // The function takes the condition first.
 PyObject* compress_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
   return guarded([=]() -> PyObject* {
+    if (count < 1 && keywords) {
+      const Object function = import_attribute("chainrule.numpy", "compress");
+      const Object options = Object::steal(PyDict_New());
+      for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(keywords); ++k)
+        check(PyDict_SetItem(options.get(), PyTuple_GET_ITEM(keywords, k), arguments[k]));
+      check(PyDict_SetItemString(options.get(), "a", self));
+      return PyObject_Call(function.get(), Object::steal(PyTuple_New(0)).get(), options.get());
+    }
     if (count < 1) raise(PyExc_TypeError, "compress() is missing the argument 'condition'");
     std::vector<PyObject*> rest(arguments + 1, arguments + count + (keywords ? PyTuple_GET_SIZE(keywords) : 0));
     rest.insert(rest.begin(), self);
@@ -608,7 +628,7 @@ PyMethodDef tensor_methods[] = {
     CR_ROW(dot, kFast, "As numpy.dot."),
     CR_ROW(ptp, kFast, "ptp(axis=None, keepdims=False): greatest minus least element."),
     CR_ROW(partition, kFast, "partition(kth, axis=-1): brings the k-th smallest element to its place."),
-    CR_ROW(put, kFast, "put(indices, values, mode='raise'): sets elements by their place in row-major order."),
+    CR_ROW(put, kParsed, "put(indices, values, mode='raise'): sets elements by their place in row-major order."),
     CR_ROW(repeat, kFast, "repeat(repeats, axis=None)."),
     CR_ROW(round, kFast, "round(decimals=0)."),
     CR_ROW(searchsorted, kFast, "As numpy.searchsorted."),

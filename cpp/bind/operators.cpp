@@ -305,6 +305,21 @@ PyObject* call_python_operator(const std::string& op, PyObject* a, PyObject* b) 
   return nullptr;
 }
 
+// A whole number times a list, a tuple or text repeats that, as NumPy's numbers do.
+bool is_count(PyObject* object) {
+  if (!is_tensor(object) || !is_number(object)) return false;
+  const DType dtype = dtype_of(object);
+  return !is_float(dtype) && !is_bool(dtype) && !(object_of(object)->handle && handle_of(object).is_placeholder());
+}
+bool repeats(PyObject* object) {
+  return PyList_Check(object) || PyTuple_Check(object) || PyUnicode_Check(object) || PyBytes_Check(object);
+}
+PyObject* multiply_or_repeat(PyObject* a, PyObject* b) noexcept {
+  if (repeats(a) && is_count(b)) return PySequence_Repeat(a, PyNumber_AsSsize_t(b, PyExc_OverflowError));
+  if (repeats(b) && is_count(a)) return PySequence_Repeat(b, PyNumber_AsSsize_t(a, PyExc_OverflowError));
+  return binary<ElementwiseOp::multiply>(a, b);
+}
+
 }  // namespace
 
 PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b) {
@@ -361,7 +376,18 @@ void require_not_watched(const Tensor& x) {
                                 "under no_grad()"));
 }
 
+// No element equals None.
+PyObject* compared_with_none(PyObject* self, bool equal) {
+  return guarded([=] {
+    Tensor result = Tensor::zeros(DType::Bool, handle_of(self).shape());
+    if (!equal) std::memset(result.data(), 1, static_cast<std::size_t>(result.size()));
+    return wrap_result(std::move(result));
+  });
+}
+
 PyObject* tensor_richcompare(PyObject* a, PyObject* b, int comparison) {
+  if (b == Py_None && (comparison == Py_EQ || comparison == Py_NE) && !is_number(a) && !handle_of(a).is_placeholder())
+    return compared_with_none(a, comparison == Py_EQ);
   switch (comparison) {
     case Py_EQ:
       return binary<ElementwiseOp::equal>(a, b);
@@ -382,7 +408,7 @@ PyNumberMethods tensor_number_methods = [] {
   PyNumberMethods m = {};
   m.nb_add = binary<ElementwiseOp::add>;
   m.nb_subtract = binary<ElementwiseOp::subtract>;
-  m.nb_multiply = binary<ElementwiseOp::multiply>;
+  m.nb_multiply = multiply_or_repeat;
   m.nb_true_divide = binary<ElementwiseOp::divide>;
   m.nb_floor_divide = binary<ElementwiseOp::floor_divide>;
   m.nb_remainder = binary<ElementwiseOp::remainder>;

@@ -136,3 +136,28 @@ def test_numpys_older_protocols():
     assert type(x.__array_wrap__(numpy.ones(2))) is type(x)
     struct = type("Struct", (), {"__array_struct__": x.__array_struct__})()
     assert numpy.shares_memory(numpy.asarray(struct), x.numpy())
+
+
+def test_none_is_compared_with_each_element():
+    for module in (np, numpy):
+        x = module.ones((2, 2))
+        assert (x == None).tolist() == [[False] * 2] * 2  # noqa: E711
+        assert (x != None).tolist() == [[True] * 2] * 2  # noqa: E711
+        assert x[0, 0] != None  # noqa: E711
+
+
+def test_whole_numbers_repeat_sequences():
+    for module in (np, numpy):
+        count = module.argmax([0, 0, 5])
+        assert [0] * count == count * [0] == [0, 0]
+        assert "ab" * count == "abab"
+        assert (count * (1,)) == (1, 1)
+        assert (module.array(2) * [1, 2]).tolist() == [2, 4]
+
+
+def test_methods_take_their_arguments_by_name():
+    for module in (np, numpy):
+        x = module.arange(6.0).reshape(2, 3)
+        assert x.compress(condition=[1, 0], axis=0).tolist() == [[0, 1, 2]]
+        x.put(indices=[0], values=[5], mode="raise")
+        assert x[0, 0] == 5

@@ -136,6 +136,8 @@ void resize_tensor(PyObject* self, const Shape& shape, bool check_references) {
 PyObject* tensor_numpy_attribute(PyObject* self, void* name) {
   return guarded([=]() -> PyObject* {
     const char* const text = static_cast<const char*>(name);
+    if (dtype_of(self) == DType::BF16 && std::strncmp(text, "__", 2) == 0)  // NumPy goes on to __array__
+      raise(PyExc_AttributeError, "NumPy knows no bfloat16");
     Object array = to_numpy(self);
     if (is_number(self)) array = Object::steal(PyObject_GetItem(array.get(), Object::steal(PyTuple_New(0)).get()));
     Object attribute = Object::steal(PyObject_GetAttrString(array.get(), text));

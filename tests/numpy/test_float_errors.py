@@ -12,7 +12,7 @@ import chainrule
 import chainrule.numpy as np
 
 UNARY = (
-    "sqrt square exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh "
+    "sqrt square reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos arctan sinh cosh tanh "
     "arcsinh arccosh arctanh cbrt floor rint absolute negative sign"
 )
 BINARY = (
@@ -103,9 +103,18 @@ def test_one_element_of_many(size):
     x = numpy.ones(size, "float32")
     x[size // 3] = 0
     x[-1] = -1
-    for name in ("log", "sqrt", "log1p", "arccosh"):
+    for name in ("log", "sqrt", "reciprocal", "arccosh"):
         same_warnings(name, x)
     same_warnings("divide", numpy.ones(size, "float32"), x)
+
+
+def test_divmod():
+    for dtype in ("int32", "float64"):
+        x = np.asarray(numpy.array([1, 2], dtype))
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError, match="divide by zero"):
+            np.divmod(x, 0)
+        with np.errstate(all="raise"), pytest.raises(FloatingPointError, match="divide by zero"):
+            divmod(x, 0)
 
 
 def test_in_place():

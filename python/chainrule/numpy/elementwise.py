@@ -9,7 +9,7 @@ import numpy
 
 from .. import _core
 from .fallback import Tensor, call_numpy, exports, native, tensor
-from .ufunc import COMPLEX, Ufunc, write_out
+from .ufunc import COMPLEX, Ufunc, divide_with_remainder, reciprocal_of, write_out
 
 ops = _core.ops
 
@@ -119,13 +119,6 @@ def _complex_expm1(x: Any, /, *args: Any, **kwargs: Any) -> Any:
         return numpy.where(special, numpy.exp(x) - 1, result)[()]
 
 
-def _divmod(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
-    quotient, rest = ops.floor_divide(x1, x2), ops.remainder(x1, x2)
-    if type(quotient) is not Tensor:
-        raise TypeError("divmod of operands that are no tensors")
-    return quotient, rest
-
-
 def _positive(x: Any) -> Tensor:
     return +tensor(x)
 
@@ -135,11 +128,6 @@ def _conjugate(x: Any) -> Tensor:
     return ops.cast(x, "int8") if x.dtype.kind == "b" else ops.copy(x)
 
 
-def _reciprocal(x: Any) -> Any:
-    x = tensor(x)
-    return ops.reciprocal(x) if x.dtype.kind == "f" else call_numpy("reciprocal", numpy.reciprocal, (x,), {})
-
-
 COMPLEX["expm1"] = _complex_expm1
 float_power = Ufunc(numpy.float_power, _float_power)
 fabs = Ufunc(numpy.fabs, _fabs)
@@ -147,10 +135,10 @@ deg2rad = Ufunc(numpy.deg2rad, _scaled(math.pi / 180))
 radians = Ufunc(numpy.radians, _scaled(math.pi / 180))
 rad2deg = Ufunc(numpy.rad2deg, _scaled(180 / math.pi))
 degrees = Ufunc(numpy.degrees, _scaled(180 / math.pi))
-divmod = Ufunc(numpy.divmod, _divmod)
+divmod = Ufunc(numpy.divmod, divide_with_remainder)
 positive = Ufunc(numpy.positive, _positive)
 conjugate = conj = Ufunc(numpy.conjugate, _conjugate)
-reciprocal = Ufunc(numpy.reciprocal, _reciprocal)
+reciprocal = Ufunc(numpy.reciprocal, reciprocal_of)
 
 # ---- ufuncs computed by NumPy
 

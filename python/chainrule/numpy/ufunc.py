@@ -284,6 +284,23 @@ class Ufunc:
         return "delegated" if self.compute is None else "native"
 
 
+# Those that warn of floating-point errors: calls from other modules of ours are silent (cpp/bind/float_errors.h).
+
+
+def divide_with_remainder(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
+    """numpy.divmod."""
+    quotient, rest = ops.floor_divide(x1, x2), ops.remainder(x1, x2)
+    if type(quotient) is not Tensor:
+        raise TypeError("divmod of operands that are no tensors")
+    return quotient, rest
+
+
+def reciprocal_of(x: Any) -> Any:
+    """numpy.reciprocal, of whole numbers NumPy's own."""
+    x = tensor(x)
+    return ops.reciprocal(x) if x.dtype.kind == "f" else call_numpy("reciprocal", numpy.reciprocal, (x,), {})
+
+
 # ---- the core's elementwise ops as ufuncs
 
 

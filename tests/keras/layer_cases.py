@@ -454,6 +454,8 @@ AUGMENTATIONS: dict[str, dict[str, Any]] = {
     "RandomShear": {"x_factor": 0.2, "y_factor": 0.1},
     "RandomTranslation": {"height_factor": 0.2, "width_factor": 0.1},
     "RandomZoom": {"height_factor": 0.2},
+    "RandAugment": {"factor": 0.4, "num_ops": 2},
+    "AugMix": {"factor": 0.4, "num_chains": 2},
     "MixUp": {"alpha": 0.3},
     "CutMix": {"factor": 0.5},
 }
@@ -469,7 +471,7 @@ def augmentation(rng: Generator, name: str) -> Case:
 # ---- images, spectrograms -------------------------------------------------------------------------------------------
 
 
-@case("Resizing", "CenterCrop", "RandomCrop", "AutoContrast", "Solarization")
+@case("Resizing", "CenterCrop", "RandomCrop", "AutoContrast", "Equalization", "Solarization")
 def images(rng: Generator, name: str) -> Case:
     data_format = formats(rng) if name in ("Resizing", "CenterCrop") else "channels_last"
     x = np.abs(image(rng, 2, 3, data_format, 7)) * 60
@@ -482,6 +484,8 @@ def images(rng: Generator, name: str) -> Case:
         options["seed"] = 3
     elif name == "AutoContrast":
         options = {"value_range": (0, 255)}
+    elif name == "Equalization":
+        options = {"value_range": (0, 255), "bins": pick(rng, 256, 50)}
     elif name == "Solarization":
         options = {"threshold_factor": (0.5, 0.5), "addition_factor": 0.0, "seed": 3}
     call = {} if name in ("Resizing", "CenterCrop", "AutoContrast") else {"training": False}

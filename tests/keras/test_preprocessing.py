@@ -346,3 +346,41 @@ def test_layers_survive_pickle_and_batches_of_other_lengths():
     model = keras.Sequential([layers.Flatten()])
     outputs = [model.predict(np.ones(shape, "float32"), verbose=0).shape for shape in ((3, 5, 7), (2, 3, 4))]
     assert outputs == [(3, 35), (2, 12)]
+
+
+def test_equalization_spreads_values():
+    images = (np.random.default_rng(0).normal(100, 20, (2, 16, 16, 3))).clip(0, 255).astype("float32")
+    even = np.asarray(keras.layers.Equalization()(images, training=True))
+    for channel in range(3):
+        assert abs(even[..., channel].mean() - 127.5) < 3
+        assert (even[..., channel].min(), even[..., channel].max()) == (0, 255)
+    assert np.array_equal(keras.layers.Equalization()(images, training=False), images)
+    flat = np.full((4, 4, 3), 7, "float32")
+    assert np.array_equal(keras.layers.Equalization()(flat, training=True), flat)
+    unit = np.asarray(
+        keras.layers.Equalization((0, 1), data_format="channels_first")(
+            images.transpose(0, 3, 1, 2) / 255, training=True
+        )
+    )
+    assert np.abs(unit.transpose(0, 2, 3, 1) * 255 - even).max() < 4
+    with pytest.raises(ValueError, match="bins"):
+        keras.layers.Equalization(bins=0)
+
+
+@pytest.mark.parametrize("name", ["RandAugment", "AugMix"])
+def test_policies_change_images_within_their_range(name):
+    images = np.random.default_rng(0).random((3, 8, 9, 3)).astype("float32")
+    cls = getattr(keras.layers, name)
+    changed = [np.asarray(cls(value_range=(0, 1), factor=0.5, seed=seed)(images, training=True)) for seed in range(6)]
+    assert all(c.shape == images.shape and c.min() >= -1e-6 and c.max() <= 1 + 1e-6 for c in changed)
+    assert len({c.tobytes() for c in changed}) == 6
+    again = np.asarray(cls(value_range=(0, 1), factor=0.5, seed=2)(images, training=True))
+    assert np.array_equal(again, changed[2])
+    assert np.array_equal(cls(seed=1)(images, training=False), images)
+    data = {"images": images, "labels": np.arange(3.0), "segmentation_masks": np.ones((3, 8, 9, 1), "float32")}
+    result = cls(value_range=(0, 1), seed=1)(data, training=True)
+    assert result["images"].shape == images.shape
+    assert result["segmentation_masks"].shape == (3, 8, 9, 1)
+    assert np.array_equal(result["labels"], [0, 1, 2])
+    with pytest.raises(ValueError, match="factor"):
+        cls(factor=2.0)

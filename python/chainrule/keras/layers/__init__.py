@@ -19,6 +19,7 @@ from .bidirectional import Bidirectional
 from .colours import (
     AutoContrast,
     CutMix,
+    Equalization,
     MixUp,
     RandomBrightness,
     RandomColorDegeneration,
@@ -89,6 +90,7 @@ from .normalization import (
     UnitNormalization,
 )
 from .numerical import CategoryEncoding, Discretization, Normalization, Pipeline, Rescaling
+from .policies import AugMix, RandAugment
 from .pool import (
     AdaptiveAveragePooling1D,
     AdaptiveAveragePooling2D,
@@ -290,7 +292,10 @@ __all__ = [
     "RandomTranslation",
     "RandomZoom",
     "Resizing",
+    "AugMix",
     "AutoContrast",
+    "Equalization",
+    "RandAugment",
     "CutMix",
     "MixUp",
     "RandomBrightness",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from chainrule import _core, nn
 from .. import random
 from ..config import epsilon
 from ..ops import image
-from .augmentation import RandomImageLayer, _Sometimes, interval
+from .augmentation import ImageLayer, RandomImageLayer, _Sometimes, interval
 from .base import registry
 
 _op = _core.ops
@@ -44,7 +45,7 @@ class _Colours(RandomImageLayer):
     ) -> None:
         super().__init__(seed, data_format, **kwargs)
         self.factor = interval(type(self).__name__, "factor", factor, *self._bounds, positive=self._positive)
-        self.value_range = _checked_range(type(self).__name__, value_range)
+        self.value_range = checked_range(type(self).__name__, value_range)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return self.draw(data, self.factor, seed=seed)
@@ -53,7 +54,8 @@ class _Colours(RandomImageLayer):
         return {**super().get_config(), "factor": self.factor, "value_range": self.value_range}
 
 
-def _checked_range(where: str, value: Any) -> tuple[float, float]:
+def checked_range(where: str, value: Any) -> tuple[float, float]:
+    """(least, greatest) of the values of images; ValueError for anything else."""
     if not isinstance(value, (list, tuple)) or len(value) != 2 or not value[0] < value[1]:
         raise ValueError(f"{where}: value_range must be (least, greatest), got {value!r}.")
     return value[0], value[1]
@@ -154,7 +156,7 @@ class RandomPosterization(RandomImageLayer):
         super().__init__(seed, data_format, **kwargs)
         if not isinstance(factor, int) or isinstance(factor, bool) or not 1 <= factor <= 8:
             raise ValueError(f"RandomPosterization: factor must be an integer from 1 to 8, got {factor!r}.")
-        self.factor, self.value_range = factor, _checked_range("RandomPosterization", value_range)
+        self.factor, self.value_range = factor, checked_range("RandomPosterization", value_range)
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         step = float(2 ** (8 - self.factor))
@@ -183,7 +185,7 @@ class Solarization(RandomImageLayer):
         super().__init__(seed, **kwargs)
         self.addition_factor = interval("Solarization", "addition_factor", addition_factor, 0.0, 1.0, positive=True)
         self.threshold_factor = interval("Solarization", "threshold_factor", threshold_factor, 0.0, 1.0, positive=True)
-        self.value_range = _checked_range("Solarization", value_range)
+        self.value_range = checked_range("Solarization", value_range)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         factors = self.addition_factor, self.threshold_factor
@@ -208,7 +210,7 @@ class AutoContrast(RandomImageLayer):
 
     def __init__(self, value_range: Any = (0, 255), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.value_range = _checked_range("AutoContrast", value_range)
+        self.value_range = checked_range("AutoContrast", value_range)
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         low = _op.min(images, axis=(1, 2), keepdims=True)
@@ -219,6 +221,61 @@ class AutoContrast(RandomImageLayer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "value_range": self.value_range}
+
+
+@registry.add
+class Equalization(ImageLayer):
+    """In training, spreads the values of each channel, over the whole batch, evenly over ``value_range``.
+
+    The histogram has ``bins`` bins; a channel of one value stays as it is.
+
+    Example::
+
+        keras.layers.Equalization(value_range=(0, 1))(images, training=True)
+    """
+
+    def __init__(
+        self, value_range: Any = (0, 255), bins: int = 256, data_format: str | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+        if not isinstance(bins, int) or bins < 1:
+            raise ValueError(f"Equalization: bins must be a positive integer, got {bins!r}.")
+        self.value_range, self.bins = checked_range("Equalization", value_range), bins
+
+    def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
+        if not training:
+            return images
+        channels = images.shape[-1]
+        values = _rescaled(images, self.value_range, (0, 255))
+        last = float(self.bins - 1)
+        counted = _op.cast(_clipped(values * last / 255.0, (0, last)), "int32")
+        places = _op.cast(_clipped(values / 255.0 * last, (0, last)), "int32")  # Keras rounds the two differently
+        counts = _histograms(_op.transpose(_op.reshape(counted, (-1, channels)), (1, 0)), self.bins)
+        below = _op.cumsum(counts, axis=-1)  # (channels, bins)
+        total = below[:, -1:]
+        least = _op.min(_op.where(_op.greater(below, 0.0), below, total), axis=-1, keepdims=True)
+        spread = total - least  # 0 where all values lie in one bin
+        table = _op.rint((below - least) * 255.0 / _op.maximum(spread, 1.0))
+        firsts = chainrule.asarray(np.arange(channels, dtype="int32") * self.bins)
+        equal = _op.cast(_op.take(_op.reshape(table, (-1,)), places + firsts, axis=0), images.dtype)
+        equal = _op.where(_op.equal(_op.reshape(spread, (-1,)), 0.0), values, equal)
+        return _rescaled(equal, (0, 255), self.value_range)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "bins": self.bins, "value_range": self.value_range}
+
+
+def _histograms(places: Any, bins: int) -> Any:
+    """How often each number below ``bins`` occurs in each row: float32 of shape (rows, bins).
+
+    A number is a pair of digits, and counts of pairs are a product of two matrices of ones and zeros.
+    """
+    base = math.isqrt(bins - 1) + 1
+    digits = chainrule.asarray(np.arange(base, dtype="int32"))
+    high = _op.floor_divide(places, base)
+    pairs = [_op.cast(_op.equal(_op.expand_dims(d, -1), digits), "float32") for d in (high, places - high * base)]
+    counts = _op.matmul(_op.transpose(pairs[0], (0, 2, 1)), pairs[1])
+    return _op.reshape(counts, (places.shape[0], base * base))[:, :bins]
 
 
 @registry.add
@@ -254,7 +311,7 @@ class RandomInvert(_Sometimes):
         **kwargs: Any,
     ) -> None:
         super().__init__(factor, seed, data_format, **kwargs)
-        self.value_range = _checked_range("RandomInvert", value_range)
+        self.value_range = checked_range("RandomInvert", value_range)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return self.chosen(data, seed)
@@ -283,7 +340,7 @@ class RandomGaussianBlur(_Sometimes):
         super().__init__(factor, seed, data_format, **kwargs)
         self.kernel_size = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
         self.sigma = interval("RandomGaussianBlur", "sigma", sigma, 0.0, float("inf"), positive=True)
-        self.value_range = _checked_range("RandomGaussianBlur", value_range)
+        self.value_range = checked_range("RandomGaussianBlur", value_range)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         stream = self.generator if seed is None else seed
@@ -340,7 +397,7 @@ class RandomErasing(_Sometimes):
     ) -> None:
         super().__init__(factor, seed, data_format, **kwargs)
         self.scale = interval("RandomErasing", "scale", scale, 0.0, 1.0, positive=True)
-        self.fill_value, self.value_range = fill_value, _checked_range("RandomErasing", value_range)
+        self.fill_value, self.value_range = fill_value, checked_range("RandomErasing", value_range)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         shares = _op.sqrt(self.draw(data, self.scale, (2,), seed))
@@ -380,7 +437,7 @@ class RandomElasticTransform(_Sometimes):
         super().__init__(factor, seed, data_format, **kwargs)
         self.scale = interval("RandomElasticTransform", "scale", scale, 0.0, 1.0, positive=True)
         self.interpolation, self.fill_mode, self.fill_value = interpolation, fill_mode, fill_value
-        self.value_range = _checked_range("RandomElasticTransform", value_range)
+        self.value_range = checked_range("RandomElasticTransform", value_range)
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return self.chosen(data, seed)
@@ -483,7 +540,7 @@ class RandomColorJitter(RandomImageLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(seed, data_format, **kwargs)
-        self.value_range = _checked_range("RandomColorJitter", value_range)
+        self.value_range = checked_range("RandomColorJitter", value_range)
         self.brightness_factor, self.contrast_factor = brightness_factor, contrast_factor
         self.saturation_factor, self.hue_factor = saturation_factor, hue_factor
         self._parts = [

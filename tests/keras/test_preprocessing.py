@@ -384,3 +384,29 @@ def test_policies_change_images_within_their_range(name):
     assert np.array_equal(result["labels"], [0, 1, 2])
     with pytest.raises(ValueError, match="factor"):
         cls(factor=2.0)
+
+
+def test_masks_and_labels_of_integers_stay_integers():
+    rng = np.random.default_rng(0)
+    data = {
+        "images": rng.integers(0, 255, (2, 8, 8, 3), dtype="uint8"),
+        "labels": np.array([1, 2]),
+        "segmentation_masks": rng.integers(0, 3, (2, 8, 8, 1), dtype="uint8"),
+    }
+    for layer in (layers.RandomFlip(seed=1), layers.RandomRotation(0.2, seed=1), layers.RandomCrop(5, 5, seed=1)):
+        for training in (True, False):
+            result = layer(data, training=training)
+            kinds = [str(result[key].dtype) for key in ("images", "labels", "segmentation_masks")]
+            assert kinds == ["float32", "int64", "uint8"]
+            assert set(np.unique(result["segmentation_masks"])) <= {0, 1, 2}
+    assert str(layers.Resizing(4, 4)(data["images"]).dtype) == "uint8"
+
+
+def test_random_crop_leaves_images_outside_of_training():
+    images = np.arange(2 * 6 * 7 * 1, dtype="float32").reshape(2, 6, 7, 1)
+    layer = layers.RandomCrop(4, 3, seed=2)
+    assert np.array_equal(layer(images, training=False), images)
+    part = np.asarray(layer(images, training=True))
+    assert part.shape == (2, 4, 3, 1)
+    assert np.array_equal(np.diff(part[0, :, :, 0], axis=1), np.ones((4, 2)))
+    assert layers.RandomCrop(8, 8)(images, training=True).shape == (2, 8, 8, 1)

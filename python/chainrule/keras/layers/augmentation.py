@@ -52,6 +52,9 @@ class ImageLayer(Layer):
 
     changes_outside_training = False
     moves_pixels = False  # so that masks change exactly as images do
+    blends_masks = False  # so that masks of integers become numbers between
+    keeps_image_type = False  # whether images of integers stay so
+    _keeps_integers = True  # of masks and labels
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         if kwargs.pop("bounding_box_format", None) is not None:
@@ -90,6 +93,9 @@ class ImageLayer(Layer):
             raise ValueError(
                 f"{type(self).__name__}: images need 3 axes, or 4 with a batch; got shape {tuple(images.shape)}."
             )
+        if not self.keeps_image_type and images.dtype != self.compute_dtype:
+            images = _op.cast(images, self.compute_dtype)
+            data = {**data, "images": images} if isinstance(data, dict) else images
         if not training and not self.changes_outside_training:
             return data
         single = images.ndim == 3
@@ -103,8 +109,11 @@ class ImageLayer(Layer):
             masks = data["segmentation_masks"]
             flat = masks.ndim == images.ndim - 1  # without an axis of channels
             masks = self._inward(_op.expand_dims(masks, -1) if flat else masks, single, not flat)
+            kind = masks.dtype
+            masks = masks if kind.kind == "f" else _op.cast(masks, self.compute_dtype)
             masks = self.transform_segmentation_masks(masks, transformation, training=training)
             masks = self._outward(masks, single, not flat)
+            masks = masks if self.blends_masks or masks.dtype == kind else _op.cast(masks, kind)
             result["segmentation_masks"] = _op.squeeze(masks, axis=-1) if flat else masks
         if "labels" in data:
             labels = _op.expand_dims(data["labels"], 0) if single else data["labels"]
@@ -123,6 +132,9 @@ class ImageLayer(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
+
+    def _output_dtype(self, inputs: Any) -> str:
+        return super()._output_dtype(inputs) if self.keeps_image_type else self.compute_dtype
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "data_format": self.data_format}
@@ -154,7 +166,7 @@ class Resizing(ImageLayer):
     """
 
     changes_outside_training = True
-    _keeps_integers = True
+    keeps_image_type = True
 
     def __init__(
         self,
@@ -249,9 +261,10 @@ class CenterCrop(ImageLayer):
 
 @registry.add
 class RandomCrop(RandomImageLayer):
-    """In training a random part of (height, width), one place for the whole batch; else the middle, resized to fit."""
+    """In training a part of (height, width), one random place for the whole batch; else images stay as they are.
 
-    changes_outside_training = True
+    An image with a side not longer than the part is cut at a fixed place, and resized if the part came out smaller.
+    """
 
     def __init__(
         self, height: int, width: int, seed: Any = None, data_format: str | None = None, **kwargs: Any
@@ -261,19 +274,22 @@ class RandomCrop(RandomImageLayer):
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         h, w = data.shape[1:3]
-        if not training or h < self.height or w < self.width:
-            return None
+        if not training or h <= self.height or w <= self.width:  # the middle of the part of the same proportions
+            tall = max(min(h, int(w * self.height / self.width)), 1)
+            wide = max(min(w, int(h * self.width / self.height)), 1)
+            return [int((h - tall) / 2), int((w - wide) / 2)]
         return [
             random.randint((), 0, n - target + 1, seed=self.generator if seed is None else seed)
             for n, target in ((h, self.height), (w, self.width))
         ]
 
     def _cropped(self, x: Any, transformation: Any, interpolation: str) -> Any:
-        if transformation is None:
-            size = (self.height, self.width)
-            return image.resize(x, size, interpolation, crop_to_aspect_ratio=True, data_format="channels_last")
         for axis, start, length in zip((1, 2), transformation, (self.height, self.width), strict=True):
+            length = min(length, x.shape[axis] - start) if isinstance(start, int) else length
             x = _op.take(x, start + chainrule.asarray(np.arange(length, dtype="int32")), axis=axis)
+        size = (self.height, self.width)
+        if tuple(x.shape[1:3]) != size:
+            x = image.resize(x, size, interpolation, data_format="channels_last")
         return x
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:

@@ -483,6 +483,8 @@ class _Mixing(RandomImageLayer):
 class MixUp(_Mixing):
     """Weighted means of two images, and of their labels; weights from Beta(alpha, alpha) (Zhang and others 2018)."""
 
+    blends_masks = True
+
     def __init__(self, alpha: float = 0.2, data_format: str | None = None, seed: Any = None, **kwargs: Any) -> None:
         super().__init__(seed, data_format, **kwargs)
         if not 0 <= alpha <= 1:

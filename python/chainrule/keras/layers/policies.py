@@ -126,6 +126,8 @@ class AugMix(_Policy):
     and others 2019, arXiv:1912.02781). ``all_ops`` False leaves out brightness, degeneration, contrast and sharpness.
     """
 
+    blends_masks = True
+
     def __init__(
         self,
         value_range: Any = (0, 255),

@@ -5,6 +5,7 @@
 #include "ops/functions.h"
 #include "ops/support.h"
 #include "runtime/cpu.h"
+#include "tensor/conv_half.h"
 
 namespace chainrule {
 namespace {
@@ -141,8 +142,25 @@ void run(const Task& task, void* const* ptr) {
   run_conv(t.plan, ptr[0], ptr[1], t.inputs > 2 ? ptr[2] : nullptr, ptr[t.inputs]);
 }
 
+struct HalfConvTask {
+  HalfConvPlan plan;
+  int inputs;
+};
+
+void run_half(const Task& task, void* const* ptr) {
+  const auto& t = task.get<HalfConvTask>();
+  run_half_conv(t.plan, ptr[0], ptr[1], t.inputs > 2 ? ptr[2] : nullptr, ptr[t.inputs]);
+}
+
 void lower_part(const Call& call, Conv conv, ConvPart part, Task& task) {
   conv.dtype = call.out().dtype();
+  if (is_half(conv.dtype)) {
+    auto& t = task.params<HalfConvTask>();
+    t.plan = plan_half_conv(conv, part);
+    t.inputs = call.n_inputs;
+    task.run = run_half;
+    return;
+  }
   auto& t = task.params<ConvTask>();
   t.plan = plan_conv(conv, part);
   t.inputs = call.n_inputs;
@@ -204,6 +222,7 @@ Op conv_op(const char* name, const char* doc, std::vector<TensorParam> tensors) 
               attr_with_default("groups", AttrKind::integer, Attr::of(1))};
   op.prepare = prepare;
   op.saves_inputs = 3;
+  op.takes_half = true;
   return op;
 }
 

@@ -48,7 +48,7 @@ def operands(name: str, dtype: str) -> tuple[Any, Any, Any, dict[str, Any]]:
     lengths, _ = windows.window_views(x[1:-1], kernel[: len(strides)], strides, low, high, dilation)
     rng = np.random.default_rng(len(name))
     arrays = [rng.uniform(-1, 1, s).astype("float32") for s in (x, kernel, (x[0], *lengths, kernel[-1]))]
-    attrs = dict(strides=strides, padding_low=low, padding_high=high, dilation=dilation, groups=groups)
+    attrs = {"strides": strides, "padding_low": low, "padding_high": high, "dilation": dilation, "groups": groups}
     a, b, c = (chainrule.asarray(array).astype(dtype) for array in arrays)
     return a, b, c, attrs
 

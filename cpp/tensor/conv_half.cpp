@@ -21,6 +21,7 @@ constexpr int64_t kFewestColumns = 4;    // fewer leave most of a tile empty
 constexpr int64_t kMostStridedWork = 4;  // input gradient: zeros between the rows of g multiply the work by the strides
 // Gradient of the kernel: positions and elements of windows that are copied together; sums over parts of the positions.
 constexpr int64_t kBlockPositions = 512, kBlockElements = 1 << 19, kMostParts = 16, kMostPartElements = 1 << 23;
+constexpr int64_t kFewElements = 12;  // of a line of cells
 constexpr int64_t kSumsBytes = kDotWidth * kDotWidth * 4;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -40,6 +41,7 @@ struct Windows {
   // The pixel along an axis, or -1.
   int64_t pixel(int d, int64_t position, int64_t cell) const {
     const int64_t place = position * stride[d] - low[d] + cell * dilation[d];
+    if (spread[d] == 1) return place < length[d] ? std::max<int64_t>(place, -1) : -1;
     if (place < 0 || place % spread[d] != 0 || place / spread[d] >= length[d]) return -1;
     return place / spread[d];
   }
@@ -67,6 +69,11 @@ void copy_line(const Windows& w, const Half* line, int64_t x, Half* to) {
   if (line && w.spread[2] == 1 && w.dilation[2] == 1) {
     const int64_t from = x * w.stride[2] - w.low[2];
     const int64_t begin = std::clamp<int64_t>(-from, 0, cells), end = std::clamp(w.length[2] - from, begin, cells);
+    if (begin == 0 && end == cells && cells * n <= kFewElements) {  // less than a call costs
+      const Half* const source = line + from * n;
+      for (int64_t i = 0; i < cells * n; ++i) to[i] = source[i];
+      return;
+    }
     std::fill_n(to, begin * n, Half{0});
     if (begin < end)
       std::memcpy(to + begin * n, line + (from + begin) * n,

@@ -772,8 +772,10 @@ def _marks_built(build: Callable[..., None]) -> Callable[..., None]:
             context.path = outer
         self.built = True
         if self._build_shape is None:
-            self._build_shape = args[0] if args else next(iter(kwargs.values()), None) if len(kwargs) < 2 else None
-            self._build_shapes = kwargs if len(kwargs) > 1 else None
+            shapes = dict(zip(argument_names(type(self).build), args, strict=False)) | kwargs
+            shapes = {name: shape for name, shape in shapes.items() if shape is not None}
+            self._build_shape = next(iter(shapes.values()), None) if len(shapes) < 2 else None
+            self._build_shapes = shapes if len(shapes) > 1 else None
 
     return wrapper
 

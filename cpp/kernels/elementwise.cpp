@@ -130,6 +130,7 @@ void divide_by_number(T* out, const T* x, T y, int64_t n) {
     (Vec<T>::load(x + i, left) / y).store(out + i, left);
   }
 }
+
 constexpr bool is_light(ElementwiseOp op) {
   switch (op) {
     case ElementwiseOp::add:

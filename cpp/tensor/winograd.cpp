@@ -152,7 +152,7 @@ WinogradPlan plan_winograd(const Conv& s, ConvPart part) {
   p.block_rows = std::clamp<int64_t>(block_bytes / row_bytes, 1, rows);
   p.chunks = ceil_div(rows, p.block_rows);
   // Sums over some rows of tiles each, of the whole kernel, for its gradient.
-  p.parts = std::clamp<int64_t>(kPartialBytes / kernel_bytes, 2, std::min(kMostParts, rows));
+  p.parts = std::min({std::max<int64_t>(kPartialBytes / kernel_bytes, 2), kMostParts, rows});
   p.packed_bytes = static_cast<int64_t>(packed_b_bytes(DType::F32, p.source_channels, p.result_channels));
   p.used = true;
   return p;

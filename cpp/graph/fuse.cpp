@@ -14,16 +14,6 @@ namespace {
 // Of shorter ones, calling the kernels row by row would cost more than the memory that it saves.
 constexpr std::int64_t kLongestRow = 16384, kShortestRow = 16, kFewestRows = 8;
 
-std::vector<int> count_uses(const std::vector<Instruction>& instructions, std::size_t n_slots,
-                            const std::vector<int>& output_slots) {
-  std::vector<int> uses(n_slots, 0);
-  for (const Instruction& i : instructions)
-    for (const SlotView& operand : i.inputs)
-      if (operand.slot >= 0) ++uses[static_cast<std::size_t>(operand.slot)];
-  for (int slot : output_slots) ++uses[static_cast<std::size_t>(slot)];
-  return uses;
-}
-
 std::vector<Instruction> drop_unused(const std::vector<Instruction>& instructions, std::size_t n_slots,
                                      const std::vector<int>& output_slots) {
   std::vector<bool> live(n_slots, false);
@@ -320,6 +310,16 @@ class Grouper {
 
 }  // namespace
 
+std::vector<int> count_uses(const std::vector<Instruction>& instructions, std::size_t n_slots,
+                            const std::vector<int>& output_slots) {
+  std::vector<int> uses(n_slots, 0);
+  for (const Instruction& i : instructions)
+    for (const SlotView& operand : i.inputs)
+      if (operand.slot >= 0) ++uses[static_cast<std::size_t>(operand.slot)];
+  for (int slot : output_slots) ++uses[static_cast<std::size_t>(slot)];
+  return uses;
+}
+
 bool is_elementwise(const Instruction& instruction) {
   static const Op* const cast = find_op("cast");
   return instruction.op->opcode >= 0 || instruction.op == cast;
@@ -333,6 +333,7 @@ std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector
   list = drop_repeated(list, slots.size(), output_slots);
   move_relu_behind_pools(list, slots, output_slots);
   list = fuse_epilogues(std::move(list), slots.size(), output_slots);
+  join_updates_with_products(list, slots, output_slots);
   Grouper grouper(slots.size(), count_uses(list, slots.size(), output_slots));
   for (const Instruction& instruction : list) grouper.add(instruction);
   grouper.flush_all();

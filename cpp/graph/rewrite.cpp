@@ -3,6 +3,7 @@
 
 #include "graph/program.h"
 #include "ops/elementwise.h"
+#include "ops/optim.h"
 
 namespace chainrule {
 
@@ -22,11 +23,7 @@ void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<
                             const std::vector<int>& output_slots) {
   static const Op* const pool_grad = find_op("max_pool_grad");
   static const Op* const relu_grad = &elementwise_op(ElementwiseOp::relu_grad);
-  std::vector<int> uses(slots.size(), 0);
-  for (const Instruction& i : instructions)
-    for (const SlotView& operand : i.inputs)
-      if (operand.slot >= 0) ++uses[static_cast<std::size_t>(operand.slot)];
-  for (const int slot : output_slots) ++uses[static_cast<std::size_t>(slot)];
+  std::vector<int> uses = count_uses(instructions, slots.size(), output_slots);
 
   for (std::size_t at = 0; at < instructions.size(); ++at) {
     if (instructions[at].op != pool_grad) continue;
@@ -50,6 +47,72 @@ void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<
     instructions.insert(instructions.begin() + static_cast<std::ptrdiff_t>(at), std::move(mask));
     ++at;
   }
+}
+
+namespace {
+
+// matmul(a, b) and nothing else, with operands that stay as they are until the end of the program.
+bool is_lasting_product(const Instruction& i, const std::vector<Slot>& slots) {
+  static const Op* const product = find_op("matmul_bias_act");
+  if (i.op != product || i.attrs[0].integer >= 0 || i.attrs[1].integer >= 0 || i.inputs[2].slot >= 0) return false;
+  for (std::size_t k = 0; k < 2; ++k)
+    if (slots[static_cast<std::size_t>(i.inputs[k].slot)].kind == Slot::captured) return false;
+  const Tensor operands[] = {head_of(i.inputs[0]), head_of(i.inputs[1])};
+  return joins_update(Call{*i.op, operands, 2, i.attrs});
+}
+
+}  // namespace
+
+void join_updates_with_products(std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
+                                const std::vector<int>& output_slots) {
+  const std::vector<int> uses = count_uses(instructions, slots.size(), output_slots);
+  std::vector<int> maker(slots.size(), -1);
+  for (std::size_t at = 0; at < instructions.size(); ++at)
+    for (const SlotView& result : instructions[at].outputs)
+      maker[static_cast<std::size_t>(result.slot)] = static_cast<int>(at);
+
+  std::vector<std::vector<Instruction>> joined_at(instructions.size());
+  std::vector<bool> gone(instructions.size(), false);
+  for (std::size_t at = 0; at < instructions.size(); ++at) {
+    Instruction& update = instructions[at];
+    const Op* const joined = product_update_of(*update.op);
+    const auto count = joined ? static_cast<std::size_t>(update.attrs[0].integer) : 0;
+    if (count == 0) continue;
+    const std::size_t numbers = update.op->tensors.size() - 1, lists = (update.inputs.size() - numbers) / count;
+    const auto operand = [&](std::size_t list, std::size_t i) -> SlotView& {
+      return update.inputs[numbers + list * count + i];
+    };
+    std::vector<bool> taken(count, false);
+    for (std::size_t i = 0; i < count; ++i) {
+      const SlotView& g = operand(1, i);
+      const int from = maker[static_cast<std::size_t>(g.slot)];
+      if (from < 0 || uses[static_cast<std::size_t>(g.slot)] != 1) continue;
+      const Instruction& product = instructions[static_cast<std::size_t>(from)];
+      if (!is_whole(g) || !is_lasting_product(product, slots) || !(product.outputs[0].shape == g.shape)) continue;
+      Instruction one{joined, Attrs(update.attrs.begin() + 1, update.attrs.end()), {}, {}, product.layer};
+      one.inputs = {product.inputs[0], product.inputs[1]};
+      one.inputs.insert(one.inputs.end(), update.inputs.begin(),
+                        update.inputs.begin() + static_cast<std::ptrdiff_t>(numbers));
+      for (std::size_t list = 0; list < lists; ++list)
+        if (list != 1) one.inputs.push_back(operand(list, i));
+      joined_at[at].push_back(std::move(one));
+      taken[i] = true;
+      gone[static_cast<std::size_t>(from)] = true;
+    }
+    std::vector<SlotView> rest(update.inputs.begin(), update.inputs.begin() + static_cast<std::ptrdiff_t>(numbers));
+    for (std::size_t list = 0; list < lists; ++list)
+      for (std::size_t i = 0; i < count; ++i)
+        if (!taken[i]) rest.push_back(operand(list, i));
+    update.inputs = std::move(rest);
+    update.attrs[0] = Attr::of(static_cast<std::int64_t>(std::count(taken.begin(), taken.end(), false)));
+    gone[at] = update.attrs[0].integer == 0;
+  }
+  std::vector<Instruction> kept;
+  for (std::size_t at = 0; at < instructions.size(); ++at) {
+    for (Instruction& joined : joined_at[at]) kept.push_back(std::move(joined));
+    if (!gone[at]) kept.push_back(std::move(instructions[at]));
+  }
+  instructions = std::move(kept);
 }
 
 }  // namespace chainrule

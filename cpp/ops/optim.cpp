@@ -1,6 +1,7 @@
 // Optimizer updates: one task over all tensors of a model, in place.
-// Invariant: work is cut into pieces of kPiece elements of a tensor, pieces into chunks, by the sizes alone. The
-// learning rate and the step count are read when the task runs, so that a recorded program follows their changes.
+// Invariant: work is cut into pieces of kPiece elements of a tensor, pieces into chunks, by the sizes alone.
+#include "ops/optim.h"
+
 #include <cmath>
 
 #include "ops/support.h"
@@ -8,9 +9,128 @@
 #include "runtime/cpu.h"
 
 namespace chainrule {
-namespace {
 
-enum class Rule { sgd, adam, rmsprop };
+// ---- the rules -----------------------------------------------------------------------------------------------------
+
+std::vector<AttrParam> rule_attrs(Rule rule) {
+  const auto number = [](const char* name, double value) {
+    return attr_with_default(name, AttrKind::real, Attr::of(value));
+  };
+  const auto choice = [](const char* name) { return attr_with_default(name, AttrKind::boolean, Attr::of(false)); };
+  std::vector<AttrParam> attrs;
+  switch (rule) {
+    case Rule::sgd:
+      attrs = {number("momentum", 0), choice("nesterov")};
+      break;
+    case Rule::adam:
+      attrs = {number("beta1", 0.9), number("beta2", 0.999), number("epsilon", 1e-7), choice("amsgrad")};
+      break;
+    case Rule::rmsprop:
+      attrs = {number("rho", 0.9), number("momentum", 0), number("epsilon", 1e-7), choice("centered")};
+      break;
+  }
+  attrs.push_back(number("weight_decay", 0));
+  attrs.push_back(number("clip_value", 0));
+  return attrs;
+}
+
+int rule_states(Rule rule, const Attr* attrs) {
+  switch (rule) {
+    case Rule::sgd:
+      return attrs[0].real != 0;
+    case Rule::adam:
+      return 2 + attrs[3].truth();
+    case Rule::rmsprop:
+      return 1 + (attrs[1].real != 0) + attrs[3].truth();
+  }
+  return 0;
+}
+
+OptimRule make_rule(Rule rule, const Attr* attrs, const Tensor* numbers, DType dtype) {
+  OptimRule made{rule, OptimParams{}, float_index(dtype), numbers[0].dtype(), numbers[rule_numbers(rule) - 1].dtype()};
+  OptimParams& params = made.params;
+  params.grad_scale = 1;
+  switch (rule) {
+    case Rule::sgd:
+      params.momentum = attrs[0].real;
+      params.nesterov = attrs[1].truth();
+      break;
+    case Rule::adam:
+      params.beta1 = attrs[0].real;
+      params.beta2 = attrs[1].real;
+      params.epsilon = attrs[2].real;
+      params.amsgrad = attrs[3].truth();
+      break;
+    case Rule::rmsprop:
+      params.rho = attrs[0].real;
+      params.momentum = attrs[1].real;
+      params.epsilon = attrs[2].real;
+      params.centered = attrs[3].truth();
+      break;
+  }
+  const Attr* common = attrs + (rule == Rule::sgd ? 2 : 4);
+  params.weight_decay = common[0].real;
+  params.clip_value = common[1].real;
+  return made;
+}
+
+void check_numbers(const Call& call, int first, Rule rule) {
+  for (int i = 0; i < rule_numbers(rule); ++i)
+    if (call.in(first + i).size() != 1)
+      throw ShapeError(message("[", call.op.name, "] ", i ? "iterations" : "lr", " must be one number, got shape ",
+                               to_string(call.in(first + i).shape())));
+}
+
+void check_mutated(const Call& call, const Tensor& x, const Tensor& weight, const char* what, int number) {
+  const char* op = call.op.name;
+  if (!is_float(x.dtype()) || x.dtype() != weight.dtype())
+    throw DTypeError(message("[", op, "] all tensors must have one float dtype, ", what, " number ", number, " has ",
+                             name(x.dtype()), ", its weight ", name(weight.dtype())));
+  if (x.shape() != weight.shape())
+    throw ShapeError(message("[", op, "] ", what, " number ", number, " has shape ", to_string(x.shape()),
+                             ", its weight ", to_string(weight.shape())));
+  if (!x.is_contiguous())
+    throw ValueError(message("[", op, "] ", what, " number ", number, " is changed in place and must be contiguous"));
+  if (!x.is_writable())
+    throw ValueError(
+        message("[", op, "] ", what, " number ", number, " is changed in place but its memory is read-only"));
+}
+
+OptimParams params_now(const OptimRule& rule, void* const* numbers) {
+  const auto read = [](const void* data, DType dtype) {
+    double value = 0;
+    dispatch(dtype, [&](auto zero) { value = static_cast<double>(*static_cast<const decltype(zero)*>(data)); });
+    return value;
+  };
+  OptimParams params = rule.params;
+  params.lr = read(numbers[0], rule.lr_dtype);
+  if (rule.rule == Rule::adam) {
+    const double step = read(numbers[1], rule.iterations_dtype) + 1;
+    params.correction1 = 1 - std::pow(params.beta1, step);
+    params.correction2 = 1 - std::pow(params.beta2, step);
+  }
+  return params;
+}
+
+void update(const OptimRule& rule, const OptimParams& params, void* weight, void* const* states, const void* g,
+            std::int64_t n) {
+  const OptimKernels& table = kernels().optim;
+  switch (rule.rule) {
+    case Rule::sgd:
+      return table.sgd[rule.which](weight, states[0], g, n, &params);
+    case Rule::adam:
+      return table.adam[rule.which](weight, states[0], states[1], states[2], g, n, &params);
+    case Rule::rmsprop: {
+      void* mean = params.centered ? states[1] : nullptr;
+      void* velocity = params.momentum != 0 ? states[params.centered ? 2 : 1] : nullptr;
+      return table.rmsprop[rule.which](weight, states[0], mean, velocity, g, n, &params);
+    }
+  }
+}
+
+// ---- all tensors of a model ----------------------------------------------------------------------------------------
+
+namespace {
 
 constexpr std::int64_t kPiece = 4096;
 
@@ -20,58 +140,30 @@ struct Piece {
 };
 
 struct OptimTask {
-  Rule rule;
-  OptimParams params;
-  int which;  // of the kernels for F32 and F64
+  OptimRule rule;
   std::int64_t bytes;
   int count;       // tensors updated
-  int first_list;  // inputs before the lists: lr, iterations
-  int lists;
-  DType lr_dtype, iterations_dtype;
+  int first_list;  // inputs before the lists
+  int lists;       // weights, gradients, then the states
   std::vector<Walk> grads;
   std::vector<Piece> pieces;
   std::vector<std::size_t> chunks;  // first piece of each chunk, and the end
 };
 
-double read_number(const void* data, DType dtype) {
-  double value = 0;
-  dispatch(dtype, [&](auto zero) { value = static_cast<double>(*static_cast<const decltype(zero)*>(data)); });
-  return value;
-}
-
 void run_piece(const OptimTask& t, const OptimParams& params, void* const* ptr, const Piece& piece) {
-  const OptimKernels& table = kernels().optim;
-  void* list[5] = {};  // weights, gradients, state
-  for (int k = 0; k < t.lists; ++k) {
-    char* data = static_cast<char*>(ptr[t.first_list + k * t.count + piece.tensor]);
-    if (k != 1) list[k] = data + piece.first * t.bytes;
-    if (k == 1) list[k] = data;
-  }
+  const auto operand = [&](int list) { return static_cast<char*>(ptr[t.first_list + list * t.count + piece.tensor]); };
+  const std::int64_t offset = piece.first * t.bytes;
+  void* states[kMostStates] = {};
+  for (int list = 2; list < t.lists; ++list) states[list - 2] = operand(list) + offset;
   const Walk& walk = t.grads[static_cast<std::size_t>(piece.tensor)];
   void* scratch = walk.contiguous() ? nullptr : thread_scratch(0, kPiece * sizeof(double));
-  const void* g = read_block(walk, static_cast<std::size_t>(t.bytes), scratch, list[1], piece.first, piece.n);
-  switch (t.rule) {
-    case Rule::sgd:
-      return table.sgd[t.which](list[0], list[2], g, piece.n, &params);
-    case Rule::adam:
-      return table.adam[t.which](list[0], list[2], list[3], list[4], g, piece.n, &params);
-    case Rule::rmsprop: {
-      void* mean = params.centered ? list[3] : nullptr;
-      void* velocity = params.momentum != 0 ? list[params.centered ? 4 : 3] : nullptr;
-      return table.rmsprop[t.which](list[0], list[2], mean, velocity, g, piece.n, &params);
-    }
-  }
+  const void* g = read_block(walk, static_cast<std::size_t>(t.bytes), scratch, operand(1), piece.first, piece.n);
+  update(t.rule, params, operand(0) + offset, states, g, piece.n);
 }
 
 void run_update(const Task& task, void* const* ptr) {
   const auto& t = task.get<OptimTask>();
-  OptimParams params = t.params;
-  params.lr = read_number(ptr[0], t.lr_dtype);
-  if (t.rule == Rule::adam) {
-    const double step = read_number(ptr[1], t.iterations_dtype) + 1;
-    params.correction1 = 1 - std::pow(params.beta1, step);
-    params.correction2 = 1 - std::pow(params.beta2, step);
-  }
+  const OptimParams params = params_now(t.rule, ptr);
   const auto body = [&](std::int64_t chunk) {
     for (std::size_t i = t.chunks[static_cast<std::size_t>(chunk)]; i < t.chunks[static_cast<std::size_t>(chunk) + 1];
          ++i)
@@ -85,93 +177,56 @@ void run_update(const Task& task, void* const* ptr) {
   }
 }
 
-// ---- what a call looks like ----------------------------------------------------------------------------------------
-
-struct Layout {
-  int first_list, lists, count;
-};
-
+// attrs: count, then those of the rule.
+int count_of(const Call& call) { return static_cast<int>(call.attrs[0].integer); }
 template <Rule rule>
-Layout layout_of(const Call& call) {
-  // attrs: count, then those of the rule
-  const std::vector<Attr>& a = call.attrs;
-  Layout layout{rule == Rule::adam ? 2 : 1, 2, static_cast<int>(a[0].integer)};
-  if (rule == Rule::sgd) layout.lists += a[1].real != 0;
-  if (rule == Rule::adam) layout.lists += 2 + a[4].truth();
-  if (rule == Rule::rmsprop) layout.lists += 1 + (a[2].real != 0) + a[4].truth();
-  return layout;
+int lists_of(const Call& call) {
+  return 2 + rule_states(rule, call.attrs.data() + 1);
 }
 
 template <Rule rule>
 void infer(const Call& call, std::vector<Output>&) {
-  const Layout l = layout_of<rule>(call);
+  constexpr int first_list = rule_numbers(rule);
+  const int count = count_of(call), lists = lists_of<rule>(call);
   const char* op = call.op.name;
-  if (l.count < 0 || call.n_inputs - l.first_list != l.lists * l.count)
-    throw ValueError(message("[", op, "] ", l.count, " weights need ", l.lists,
-                             " tensors each (weight, gradient, state), ", l.lists * l.count, " in all, got ",
-                             call.n_inputs - l.first_list));
-  for (int i = 0; i < l.first_list; ++i)
-    if (call.in(i).size() != 1)
-      throw ShapeError(message("[", op, "] ", i ? "iterations" : "lr", " must be one number, got shape ",
-                               to_string(call.in(i).shape())));
-  for (int i = 0; i < l.count; ++i) {
-    const Tensor& weight = call.in(l.first_list + i);
-    for (int k = 0; k < l.lists; ++k) {
-      const Tensor& x = call.in(l.first_list + k * l.count + i);
-      const char* what = k == 0 ? "the weight" : k == 1 ? "the gradient" : "the state";
-      if (!is_float(x.dtype()) || x.dtype() != call.in(l.first_list).dtype())
-        throw DTypeError(message("[", op, "] all tensors must have one float dtype, ", what, " number ", i, " has ",
-                                 name(x.dtype()), ", weight 0 ", name(call.in(l.first_list).dtype())));
+  if (count < 0 || call.n_inputs - first_list != lists * count)
+    throw ValueError(message("[", op, "] ", count, " weights need ", lists, " tensors each (weight, gradient, state), ",
+                             lists * count, " in all, got ", call.n_inputs - first_list));
+  check_numbers(call, 0, rule);
+  for (int i = 0; i < count; ++i) {
+    const Tensor& weight = call.in(first_list + i);
+    if (weight.dtype() != call.in(first_list).dtype())
+      throw DTypeError(message("[", op, "] all tensors must have one float dtype, weight number ", i, " has ",
+                               name(weight.dtype()), ", weight 0 ", name(call.in(first_list).dtype())));
+    for (int k = 0; k < lists; ++k) {
+      const Tensor& x = call.in(first_list + k * count + i);
+      if (k != 1) {
+        check_mutated(call, x, weight, k == 0 ? "the weight" : "the state", i);
+        continue;
+      }
+      if (x.dtype() != weight.dtype())
+        throw DTypeError(message("[", op, "] all tensors must have one float dtype, the gradient number ", i, " has ",
+                                 name(x.dtype()), ", its weight ", name(weight.dtype())));
       if (x.shape() != weight.shape())
-        throw ShapeError(message("[", op, "] ", what, " number ", i, " has shape ", to_string(x.shape()),
+        throw ShapeError(message("[", op, "] the gradient number ", i, " has shape ", to_string(x.shape()),
                                  ", its weight ", to_string(weight.shape())));
-      if (k == 1) continue;
-      if (!x.is_contiguous())
-        throw ValueError(message("[", op, "] ", what, " number ", i, " is changed in place and must be contiguous"));
-      if (!x.is_writable())
-        throw ValueError(
-            message("[", op, "] ", what, " number ", i, " is changed in place but its memory is read-only"));
     }
   }
 }
 
 template <Rule rule>
 void lower(const Call& call, Task& task) {
-  const Layout l = layout_of<rule>(call);
-  const std::vector<Attr>& a = call.attrs;
   auto& t = task.params<OptimTask>();
-  t.rule = rule;
-  t.first_list = l.first_list;
-  t.lists = l.lists;
-  t.count = l.count;
-  t.lr_dtype = call.in(0).dtype();
-  t.iterations_dtype = call.in(l.first_list - 1).dtype();
-  t.params = OptimParams{};
-  t.params.grad_scale = 1;
-  if (rule == Rule::sgd) {
-    t.params.momentum = a[1].real;
-    t.params.nesterov = a[2].truth();
-  } else if (rule == Rule::adam) {
-    t.params.beta1 = a[1].real;
-    t.params.beta2 = a[2].real;
-    t.params.epsilon = a[3].real;
-    t.params.amsgrad = a[4].truth();
-  } else {
-    t.params.rho = a[1].real;
-    t.params.momentum = a[2].real;
-    t.params.epsilon = a[3].real;
-    t.params.centered = a[4].truth();
-  }
-  t.params.weight_decay = a[a.size() - 2].real;
-  t.params.clip_value = a[a.size() - 1].real;
-
-  const DType dtype = l.count ? call.in(l.first_list).dtype() : DType::F32;
-  t.which = float_index(dtype);
+  t.first_list = rule_numbers(rule);
+  t.lists = lists_of<rule>(call);
+  t.count = count_of(call);
+  const DType dtype = t.count ? call.in(t.first_list).dtype() : DType::F32;
+  t.rule = make_rule(rule, call.attrs.data() + 1, call.inputs, dtype);
   t.bytes = static_cast<std::int64_t>(itemsize(dtype));
   std::int64_t in_chunk = kPiece;  // elements of the last chunk
-  for (int i = 0; i < l.count; ++i) {
-    t.grads.push_back(make_walk(call.in(l.first_list + l.count + i)));
-    const std::int64_t size = call.in(l.first_list + i).size();
+  for (int i = 0; i < t.count; ++i) {
+    t.grads.push_back(make_walk(call.in(t.first_list + t.count + i)));
+    const std::int64_t size = call.in(t.first_list + i).size();
     for (std::int64_t first = 0; first < size; first += kPiece) {
       const std::int64_t n = std::min(kPiece, size - first);
       if (in_chunk + n > kPiece) {
@@ -186,59 +241,34 @@ void lower(const Call& call, Task& task) {
   task.run = run_update;
 }
 
-// ---- the ops -------------------------------------------------------------------------------------------------------
-
-AttrParam number(const char* name, double value) { return attr_with_default(name, AttrKind::real, Attr::of(value)); }
-AttrParam choice(const char* name) { return attr_with_default(name, AttrKind::boolean, Attr::of(false)); }
+template <Rule rule>
+Op update_op(const char* name, const char* doc) {
+  Op op;
+  op.name = name;
+  op.doc = doc;
+  op.tensors = {{"lr"}};
+  if (rule == Rule::adam) op.tensors.push_back({"iterations"});
+  op.tensors.push_back({"tensors", TensorParam::list, true});
+  op.attrs = rule_attrs(rule);
+  op.attrs.insert(op.attrs.begin(), required_attr("count", AttrKind::integer));
+  op.infer = infer<rule>;
+  op.lower = lower<rule>;
+  op.saves_inputs = 0;
+  return op;
+}
 
 bool register_all() {
-  const AttrParam count = required_attr("count", AttrKind::integer);
-  const TensorParam tensors{"tensors", TensorParam::list, true};
-
-  Op sgd;
-  sgd.name = "sgd_update";
-  sgd.doc =
-      "w -= lr g, or v = momentum v - lr g; w += v (nesterov: w += momentum v - lr g). "
-      "tensors: count weights, gradients [, velocities].";
-  sgd.tensors = {{"lr"}, tensors};
-  sgd.attrs = {count, number("momentum", 0), choice("nesterov"), number("weight_decay", 0), number("clip_value", 0)};
-  sgd.infer = infer<Rule::sgd>;
-  sgd.lower = lower<Rule::sgd>;
-  sgd.saves_inputs = 0;
-  register_op(sgd);
-
-  Op adam = sgd;
-  adam.name = "adam_update";
-  adam.doc =
+  register_op(update_op<Rule::sgd>("sgd_update",
+                                   "w -= lr g, or v = momentum v - lr g; w += v (nesterov: w += momentum v - lr g). "
+                                   "tensors: count weights, gradients [, velocities]."));
+  register_op(update_op<Rule::adam>(
+      "adam_update",
       "Adam with bias correction for step t = iterations + 1, as Keras 3. "
-      "tensors: count weights, gradients, first moments, second moments [, greatest second moments].";
-  adam.tensors = {{"lr"}, {"iterations"}, tensors};
-  adam.attrs = {count,
-                number("beta1", 0.9),
-                number("beta2", 0.999),
-                number("epsilon", 1e-7),
-                choice("amsgrad"),
-                number("weight_decay", 0),
-                number("clip_value", 0)};
-  adam.infer = infer<Rule::adam>;
-  adam.lower = lower<Rule::adam>;
-  register_op(adam);
-
-  Op rmsprop = sgd;
-  rmsprop.name = "rmsprop_update";
-  rmsprop.doc =
+      "tensors: count weights, gradients, first moments, second moments [, greatest second moments]."));
+  register_op(update_op<Rule::rmsprop>(
+      "rmsprop_update",
       "RMSprop as Keras 3 (epsilon under the root). "
-      "tensors: count weights, gradients, mean squares [, means if centered] [, velocities if momentum > 0].";
-  rmsprop.attrs = {count,
-                   number("rho", 0.9),
-                   number("momentum", 0),
-                   number("epsilon", 1e-7),
-                   choice("centered"),
-                   number("weight_decay", 0),
-                   number("clip_value", 0)};
-  rmsprop.infer = infer<Rule::rmsprop>;
-  rmsprop.lower = lower<Rule::rmsprop>;
-  register_op(rmsprop);
+      "tensors: count weights, gradients, mean squares [, means if centered] [, velocities if momentum > 0]."));
   return true;
 }
 

@@ -37,6 +37,8 @@ constexpr int64_t kShortColumn = 16;
 constexpr int64_t kSetPeriod = 4096;
 // Strips from which on it pays to pack rows of A that don't crowd the first-level cache.
 constexpr int64_t kManyStrips = 64;
+// A sum is run in parts where B has so many times the rows that all the parts of C have, and this many elements.
+constexpr int64_t kLeastRowsOfB = 4, kLargeB = 32 << 10;
 // Fewer elements than this are packed on the calling thread.
 constexpr int64_t kPackSerial = 32 << 10;
 // Products of a batch from this size on are run one after the other, by all threads together.
@@ -45,6 +47,7 @@ constexpr double kLargeFlops = 20e6;
 // Scratch slots of a thread (runtime/threads.h).
 constexpr int kSharedSlot = 0;  // on the calling thread: what all chunks read
 constexpr int kOwnSlot = 1;     // on the thread of a chunk: its rows of A
+constexpr int kPartSlot = 2;    // on the thread of a chunk: what it gives away of C
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
@@ -312,27 +315,33 @@ int64_t k_blocks_of(int64_t k, int64_t size) {
                            ceil_div(k, static_cast<int64_t>(std::sqrt(static_cast<double>(cache_sizes().l2 / size)))));
 }
 
-// Some panels at a time, so that the first-level cache still holds what is finished.
-void run_and_finish(const GemmPlan& plan, const GemmOperands& o, const GemmBlock& all) {
-  const Gemm& s = plan.shape;
-  const int64_t size = static_cast<int64_t>(itemsize(s.dtype)), height = plan.kernel->tile_rows;
-  const int64_t step = std::max<int64_t>(1, cache_sizes().l1d / 2 / (all.n * size * height)) * height;
+// Rows of so many panels of C that the first-level cache still holds them when they are finished.
+int64_t rows_at_a_time(const GemmPlan& plan, int64_t columns) {
+  const int64_t size = static_cast<int64_t>(itemsize(plan.shape.dtype)), height = plan.kernel->tile_rows;
+  return std::max<int64_t>(1, cache_sizes().l1d / 2 / (columns * size * height)) * height;
+}
+
+// Calls then(rows, first) for rows of a block that have been multiplied. `c_step`: between rows of C, or 0 where each
+// part is written over the one before.
+template <class Then>
+void run_by_rows(const GemmPlan& plan, const GemmBlock& all, int64_t c_step, const Then& then) {
+  const int64_t size = static_cast<int64_t>(itemsize(plan.shape.dtype)), step = rows_at_a_time(plan, all.n);
   for (int64_t row = 0; row < all.m; row += step) {
     GemmBlock some = all;
     some.m = std::min(step, all.m - row);
     some.a = at(all.a, row * all.a_row, size);
-    some.c = at(all.c, row * all.c_row, size);
+    some.c = at(all.c, row * c_step, size);
     if (row > 0 && all.b_store) {
       some.b = all.b_store;
       some.b_packed = true;
       some.b_store = nullptr;
     }
     plan.kernel->block(some);
-    finish(plan, o, some.c, some.m, some.n);
+    then(some, row);
   }
 }
 
-void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone) {
+void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone, const GemmTaker* taker = nullptr) {
   const Gemm& s = plan.shape;
   const GemmKernel& kernel = *plan.kernel;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype));
@@ -373,14 +382,93 @@ void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone) {
         block.b_store = plan.pack_b ? own + a_bytes : nullptr;
         block.accumulate = s.accumulate || k_block > 0;
         block.relu = plan.relu && ends;
-        if (ends && plan.finishes) {
-          run_and_finish(plan, o, block);
+        if (taker) {
+          block.c = thread_scratch(
+              kPartSlot, static_cast<std::size_t>(std::min(block.m, rows_at_a_time(plan, block.n)) * block.n * size));
+          block.c_row = block.n;
+          block.prefetch_c = false;
+          run_by_rows(plan, block, 0, [&](const GemmBlock& some, int64_t row) {
+            taker->take(taker->context, {some.c, some.c_row, rows.begin + row, some.m, columns.begin, some.n});
+          });
+        } else if (ends && plan.finishes) {
+          run_by_rows(plan, block, s.c_row,
+                      [&](const GemmBlock& some, int64_t) { finish(plan, o, some.c, some.m, some.n); });
         } else {
           kernel.block(block);
         }
       }
     }
   });
+}
+
+// ---- few rows and a long sum --------------------------------------------------------------------
+// Each part of the sum is a product of its own, and reads rows of B that no other part reads. So a core that computes a
+// part, and later the same rows of B's gradient and new values, keeps them in its caches, step after step of a
+// training. Columns would have every line of B near the borders wander between the cores.
+void run_parts(const GemmPlan& plan, const GemmOperands& o, bool alone) {
+  const Gemm& s = plan.shape;
+  const GemmKernel& kernel = *plan.kernel;
+  const int64_t size = static_cast<int64_t>(itemsize(s.dtype)), width = kernel.tile_cols, parts = plan.k_blocks;
+  const int64_t strips = ceil_div(s.n, width), most_k = ceil_div(s.k, parts);
+  const int64_t cols = alone ? 1 : std::min<int64_t>(strips, ceil_div(num_threads(), parts));
+  const auto part_bytes = static_cast<std::size_t>(s.m * s.n * size);
+  char* const sums = static_cast<char*>(
+      thread_scratch(kSharedSlot, static_cast<std::size_t>(parts) * part_bytes + GemmKernels::kPackSlackBytes));
+  const auto run_chunk = [&](int64_t chunk) {
+    const int64_t k_block = chunk / cols, first = strips * (chunk % cols) / cols,
+                  last = strips * (chunk % cols + 1) / cols;
+    const int64_t n_blocks = ceil_div((last - first) * width, plan.nc);
+    const Range ks = part(k_block, parts, s.k, 1, s.k);
+    void* const store =
+        plan.pack_b ? thread_scratch(kOwnSlot,
+                                     static_cast<std::size_t>(ceil_div(last - first, n_blocks) * width * most_k * size +
+                                                              GemmKernels::kPackSlackBytes))
+                    : nullptr;
+    for (int64_t n_block = 0; n_block < n_blocks; ++n_block) {
+      const Range columns{(first + (last - first) * n_block / n_blocks) * width,
+                          std::min((first + (last - first) * (n_block + 1) / n_blocks) * width, s.n)};
+      if (columns.begin >= columns.end) continue;
+      GemmBlock block{};
+      block.m = s.m;
+      block.n = columns.end - columns.begin;
+      block.k = ks.end - ks.begin;
+      block.a = at(o.a, ks.begin * s.a_col, size);
+      block.a_row = s.a_row;
+      block.a_col = s.a_col;
+      block.b = s.b_packed ? at(o.b, ks.begin * strips * width + columns.begin * block.k, size)
+                           : at(o.b, ks.begin * s.b_row + columns.begin * s.b_col, size);
+      block.b_row = s.b_row;
+      block.b_col = s.b_col;
+      block.b_packed = s.b_packed;
+      block.b_store = store;
+      block.c = sums + static_cast<std::size_t>(k_block) * part_bytes + columns.begin * size;
+      block.c_row = s.n;
+      kernel.block(block);
+    }
+  };
+  if (alone) {
+    for (int64_t chunk = 0; chunk < parts; ++chunk) run_chunk(chunk);
+  } else {
+    parallel_for(parts * cols, run_chunk);
+  }
+  // The sums of the parts in their order, the bias, then what a product ends with.
+  const ElementwiseFn add = kernels().elementwise[static_cast<int>(ElementwiseOp::add)][index(s.dtype)];
+  const int64_t steps[] = {1, 1};
+  for (int64_t i = 0; i < s.m; ++i) {
+    void* const row = at(o.c, i * s.c_row, size);
+    const void* total = s.accumulate ? row : nullptr;
+    const auto plus = [&](const void* x) {
+      const void* in[] = {total, x};
+      if (total) add(row, in, steps, s.n);
+      total = total ? row : x;
+    };
+    for (int64_t k_block = 0; k_block < parts; ++k_block)
+      plus(sums + static_cast<std::size_t>(k_block) * part_bytes + i * s.n * size);
+    if (o.bias) plus(o.bias);
+    const void* in[] = {row};
+    if (plan.relu) s.activation(row, in, steps, s.n);
+  }
+  finish(plan, o, o.c, s.m, s.n);
 }
 
 }  // namespace
@@ -456,6 +544,9 @@ GemmPlan plan_gemm(const Gemm& shape) {
   plan.pack_a = strips >= (s.a_row == 1 ? (s.k > 64 ? 4 : 16) : s.a_col != 1 ? 2 : crowded ? 3 : kManyStrips);
   plan.pack_b = !s.b_packed && (s.b_col != 1 || (panels >= 3 && s.k * s.n * size > cache.l1d / 2));
   plan.whole = !plan.pack_a && !plan.pack_b && plan.k_blocks == 1 && s.n <= plan.nc;
+  if ((s.b_packed || s.b_col == 1) && plan.k_blocks > 1 && kLeastRowsOfB * s.m * plan.k_blocks <= s.k &&
+      s.k * s.n >= kLargeB)
+    plan.path = GemmPath::parts;
   return plan;
 }
 
@@ -505,6 +596,8 @@ void run(const GemmPlan& plan, GemmOperands o, bool alone) {
       return run_transposed(plan, o, alone);
     case GemmPath::one_call:
       return run_one_call(plan, o);
+    case GemmPath::parts:
+      return run_parts(plan, o, alone);
     case GemmPath::blocks:
       if (alone && plan.whole) return run_one_call(plan, o);
       return run_blocks(plan, o, alone);
@@ -513,6 +606,15 @@ void run(const GemmPlan& plan, GemmOperands o, bool alone) {
 }  // namespace
 
 void run_gemm(const GemmPlan& plan, const GemmOperands& operands) { run(plan, operands, false); }
+
+bool gives_parts(const GemmPlan& plan) {
+  return plan.path == GemmPath::blocks && plan.k_blocks == 1 && !plan.finishes && !plan.shape.accumulate &&
+         !plan.shape.has_bias;
+}
+
+void run_gemm(const GemmPlan& plan, const void* a, const void* b, const GemmTaker& taker) {
+  run_blocks(plan, {a, b, nullptr}, false, &taker);
+}
 
 void run_gemm_batch(const GemmPlan& plan, int64_t batch, const GemmOperands& operands, int64_t a_step, int64_t b_step,
                     int64_t c_step) {

@@ -56,6 +56,7 @@ enum class GemmPath : std::uint8_t {
   transposed,  // C^T = B^T A^T: for a transposed B and few rows of A, which is packed, or a transposed A, few columns
                // of B
   one_call,    // small: a single block, in place, on the calling thread
+  parts,       // few rows of A, a large B and a long sum: its parts are products of their own, added up in their order
   blocks,      // the rest: a grid of rows and columns, each cut into blocks that the second-level cache holds
 };
 
@@ -76,6 +77,21 @@ void run_gemm(const GemmPlan& plan, const GemmOperands& operands);
 inline void run_gemm(const GemmPlan& plan, const void* a, const void* b, void* c, const void* bias) {
   run_gemm(plan, {a, b, c, bias});
 }
+
+// Rows [row, row + rows) and columns [column, column + columns) of C, done; `row_step` elements from row to row.
+struct GemmPart {
+  const void* data;
+  std::int64_t row_step, row, rows, column, columns;
+};
+// Somebody who takes C part by part while it is in cache, instead of having it stored. Called on the threads that
+// compute, once for each element.
+struct GemmTaker {
+  void (*take)(const void* context, const GemmPart& part);
+  const void* context;
+};
+// Whether products of this plan can be given away so.
+bool gives_parts(const GemmPlan& plan);
+void run_gemm(const GemmPlan& plan, const void* a, const void* b, const GemmTaker& taker);
 
 inline void gemm(const Gemm& shape, const void* a, const void* b, void* c, const void* bias = nullptr) {
   run_gemm(plan_gemm(shape), a, b, c, bias);

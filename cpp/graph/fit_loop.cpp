@@ -20,6 +20,7 @@ using Clock = std::chrono::steady_clock;
 // The stream of the row orders, apart from those of weights and dropout.
 constexpr std::uint64_t kShuffleStream = 0x73687566666c6500u;
 constexpr std::int64_t kGatherBytes = 1 << 15;  // a thread's share of a gather
+constexpr std::int64_t kGatherRun = 512;        // of a row, at least, where it is cut
 
 void check(const Program& program, const std::vector<Tensor>& arrays, std::int64_t batch) {
   if (program.input_specs().size() != arrays.size())
@@ -92,6 +93,31 @@ void FitLoop::shuffle_rows() {
   order_epoch_ = epoch_;
 }
 
+namespace {
+
+// Long rows are cut into columns, since that is how the products of a dense layer read them (GemmPath::parts): what one
+// core has written it will read.
+void gather(char* batch, const char* source, const std::int64_t* order, std::int64_t count, std::int64_t row_bytes) {
+  const std::int64_t pieces = std::min(count * row_bytes / kGatherBytes + 1, row_bytes / kGatherRun);
+  if (pieces > 1) {
+    parallel_for(pieces, [&](std::int64_t piece) {
+      const auto begin_of = [&](std::int64_t k) { return k == pieces ? row_bytes : row_bytes * k / pieces / 64 * 64; };
+      const std::int64_t begin = begin_of(piece), bytes = begin_of(piece + 1) - begin;
+      for (std::int64_t row = 0; row < count; ++row)
+        std::memcpy(batch + row * row_bytes + begin, source + order[row] * row_bytes + begin,
+                    static_cast<std::size_t>(bytes));
+    });
+    return;
+  }
+  const std::int64_t share = std::max<std::int64_t>(1, kGatherBytes / std::max<std::int64_t>(1, row_bytes));
+  parallel_for((count + share - 1) / share, [&](std::int64_t chunk) {
+    const std::int64_t from = chunk * share, n = std::min(share, count - from);
+    kernels().move.gather_rows(batch + from * row_bytes, source, order + from, n, row_bytes);
+  });
+}
+
+}  // namespace
+
 void FitLoop::run_step() {
   const std::int64_t first = step_ * setup_.batch_size;
   const std::int64_t count = std::min(setup_.batch_size, rows_ - first);
@@ -103,11 +129,7 @@ void FitLoop::run_step() {
       continue;
     }
     char* batch = static_cast<char*>(batches_[i].data());
-    const std::int64_t share = std::max<std::int64_t>(1, kGatherBytes / std::max<std::int64_t>(1, row_bytes_[i]));
-    parallel_for((count + share - 1) / share, [&](std::int64_t chunk) {
-      const std::int64_t from = chunk * share, n = std::min(share, count - from);
-      kernels().move.gather_rows(batch + from * row_bytes_[i], source, order_.data() + first + from, n, row_bytes_[i]);
-    });
+    gather(batch, source, order_.data() + first, count, row_bytes_[i]);
     program.bind_input(static_cast<int>(i), batch);
   }
   program.run_steps();

@@ -1,8 +1,8 @@
 // The GEMM entries of the kernel table. Owned by kernels/gemm.cpp (fills it) and tensor/gemm.cpp (the five loops).
 // Invariants: all strides are in elements. An element of C is one chain of multiply-adds over k in rising order,
 // started from 0 or from the element itself: how rows, columns and k are cut into tiles and blocks changes no bit.
-// Two exceptions, fixed by the shape alone: dot_rows runs several chains, and a product of two long vectors adds up
-// pieces.
+// Exceptions, fixed by the shape and layout alone: dot_rows runs several chains, a product of two long vectors adds up
+// pieces, and so does one of few rows with a large B (GemmPath::parts).
 #pragma once
 
 #include <stdint.h>

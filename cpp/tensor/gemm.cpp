@@ -407,6 +407,7 @@ void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone, const G
 // training. Columns would have every line of B near the borders wander between the cores.
 void run_parts(const GemmPlan& plan, const GemmOperands& o, bool alone) {
   const Gemm& s = plan.shape;
+  alone = alone || 2.0 * static_cast<double>(s.m * s.n) * static_cast<double>(s.k) < kSerialFlops;
   const GemmKernel& kernel = *plan.kernel;
   const int64_t size = static_cast<int64_t>(itemsize(s.dtype)), width = kernel.tile_cols, parts = plan.k_blocks;
   const int64_t strips = ceil_div(s.n, width), most_k = ceil_div(s.k, parts);
@@ -516,11 +517,14 @@ GemmPlan plan_gemm(const Gemm& shape) {
     return plan;
   }
   const double flops = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-  if (flops < kSerialFlops && !s.b_packed && (s.b_col == 1 || s.k == 0)) {  // too short a call for the divisions below
+  const int64_t size = wide ? 8 : 4, width = plan.kernel->tile_cols;
+  const bool in_parts = s.k * s.n >= kLargeB && kLeastRowsOfB * 2 * s.m <= s.k && k_blocks_of(s.k, size) > 1 &&
+                        kLeastRowsOfB * s.m * k_blocks_of(s.k, size) <= s.k;
+  if (flops < kSerialFlops && !in_parts && !s.b_packed &&
+      (s.b_col == 1 || s.k == 0)) {  // too short a call for the divisions below
     plan.path = GemmPath::one_call;
     return plan;
   }
-  const int64_t size = wide ? 8 : 4, width = plan.kernel->tile_cols;
   const CacheSizes& cache = cache_sizes();
   const bool few_rows = s.b_row == 1 && s.b_col != 1 && s.m <= 4 * width && s.m * s.n + s.m * s.k < s.k * s.n &&
                         round_up(s.m, width) * s.k * size <= cache.l2 / 2;
@@ -544,9 +548,7 @@ GemmPlan plan_gemm(const Gemm& shape) {
   plan.pack_a = strips >= (s.a_row == 1 ? (s.k > 64 ? 4 : 16) : s.a_col != 1 ? 2 : crowded ? 3 : kManyStrips);
   plan.pack_b = !s.b_packed && (s.b_col != 1 || (panels >= 3 && s.k * s.n * size > cache.l1d / 2));
   plan.whole = !plan.pack_a && !plan.pack_b && plan.k_blocks == 1 && s.n <= plan.nc;
-  if ((s.b_packed || s.b_col == 1) && plan.k_blocks > 1 && kLeastRowsOfB * s.m * plan.k_blocks <= s.k &&
-      s.k * s.n >= kLargeB)
-    plan.path = GemmPath::parts;
+  if (in_parts) plan.path = GemmPath::parts;
   return plan;
 }
 

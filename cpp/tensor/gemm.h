@@ -1,14 +1,14 @@
 // C = combine(act(A B + bias), D), float32 and float64: blocking, packing and threads around the micro-kernels of
 // kernels/gemm.cpp.
 // Invariants: A and B are read with any row and column strides (so every transposition is free of copies); C has unit
-// column stride and overlaps no operand. The sum over k runs in one fixed order for a shape: work is split over m and n
-// only, so the bits don't depend on the number of threads.
+// column stride and overlaps no operand. The sum over k runs in one fixed order for a shape: work is split over m and
+// n, and over k into parts that the shape alone determines, so the bits don't depend on the number of threads.
 //
 // Choose once, run often: plan_gemm(shape), then run_gemm(plan, operands) for any addresses.
 // Pack once, run often, where many products share B (weights of a recurrent layer, inference): allocate
 // packed_b_bytes(...), fill it with pack_b(...), set Gemm::b_packed in the shape that is planned, and pass the packed
 // block as `b`. It serves every m, every layout of A, and every combination of bias, accumulate and activation; the
-// bits are those of the product with B in place.
+// bits are those of the product with B in place, its rows contiguous.
 #pragma once
 
 #include <cstddef>

@@ -764,8 +764,20 @@ class ops:
         """Matrix product with NumPy's rules: vectors are rows or columns, leading axes are batches and broadcast."""
 
     @staticmethod
+    def matmul_adam_update(a: ArrayLike, b: ArrayLike, lr: ArrayLike, iterations: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-07, amsgrad: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0) -> Any:
+        """adam_update of one weight with the gradient matmul(a, b). tensors: weight, first moment, second moment [, greatest second moment]."""
+
+    @staticmethod
     def matmul_bias_act(a: ArrayLike, b: ArrayLike, bias: ArrayLike | None = None, d: ArrayLike | None = None, activation: int = -1, combine: int = -1, combine_place: int = 0) -> Tensor:
         """combine(activation(matmul(a, b) + bias), d), as programs fuse it; `activation` is a unary elementwise opcode or -1, `combine` a binary one or -1, `combine_place` which of its two arguments the product is."""
+
+    @staticmethod
+    def matmul_rmsprop_update(a: ArrayLike, b: ArrayLike, lr: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-07, centered: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0) -> Any:
+        """rmsprop_update of one weight with the gradient matmul(a, b). tensors: weight, mean square [, mean if centered] [, velocity if momentum > 0]."""
+
+    @staticmethod
+    def matmul_sgd_update(a: ArrayLike, b: ArrayLike, lr: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0) -> Any:
+        """sgd_update of one weight with the gradient matmul(a, b). tensors: weight [, velocity]."""
 
     @staticmethod
     def max(x: ArrayLike, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:

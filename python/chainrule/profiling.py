@@ -136,6 +136,8 @@ def _flops(op: str, inputs: tuple[Operand, ...], outputs: tuple[Operand, ...]) -
     name = op.partition("<")[0]
     if name in ("matmul", "matmul_bias_act"):
         return 2 * math.prod(outputs[0][1]) * shapes[0][-1]
+    if name in ("matmul_sgd_update", "matmul_adam_update", "matmul_rmsprop_update"):
+        return 2 * math.prod(shapes[0]) * shapes[1][-1]
     if name in ("conv", "conv_bias_act"):
         return 2 * math.prod(outputs[0][1]) * math.prod(shapes[1][:-1])
     if name == "conv_input_grad":

@@ -383,13 +383,16 @@ TEST(Gemm, NanAndInfinityPassThrough) {
 // Packed once, B gives the bits of B in place: for any number of rows, layout, epilogue and thread count.
 template <class T>
 void check_packed(std::int64_t n, std::int64_t k, Layout layout) {
-  const Matrix<T> b = random_matrix<T>(k, n, layout);
+  const Matrix<T> packs = random_matrix<T>(k, n, layout);
+  Matrix<T> b = random_matrix<T>(k, n, Layout::plain);
+  for (std::int64_t p = 0; p < k; ++p)
+    for (std::int64_t j = 0; j < n; ++j) b.data[p * n + j] = *packs.at(p, j);
   std::vector<unsigned char> packed(packed_b_bytes(kDType<T>, k, n) + 64);
   void* const aligned = packed.data() + (64 - reinterpret_cast<std::uintptr_t>(packed.data()) % 64) % 64;
-  pack_b(kDType<T>, k, n, b.at(0, 0), b.row, b.col, aligned);
+  pack_b(kDType<T>, k, n, packs.at(0, 0), packs.row, packs.col, aligned);
   for (std::int64_t m : {1, 2, 5, 32, 45, 300}) {
     Case t = random_case(1, 2);
-    t.m = m, t.n = n, t.k = k, t.b = layout;
+    t.m = m, t.n = n, t.k = k;
     const Matrix<T> a = random_matrix<T>(m, k, t.a), bias = random_matrix<T>(1, n, Layout::plain);
     const Matrix<T> before = random_matrix<T>(m, n + t.c_padding, Layout::plain);
     Gemm g = shape_of(t, a, b);
@@ -421,7 +424,7 @@ TEST(Gemm, PackedOnceEqualsInPlace) {
     set_isa(names[i]);
     for (int n : {1, 3}) {
       set_num_threads(n);
-      for (const auto [cols, k] : {std::array<std::int64_t, 2>{512, 128}, {33, 7}, {130, 2500}, {9, 1}}) {
+      for (const auto [cols, k] : {std::array<std::int64_t, 2>{512, 128}, {33, 7}, {130, 2500}, {70, 1500}, {9, 1}}) {
         for (Layout layout : {Layout::plain, Layout::padded_transposed, Layout::every_second}) {
           check_packed<float>(cols, k, layout);
           check_packed<double>(cols, k, layout);

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -238,4 +238,64 @@ SAMPLES["rmsprop_update"] = Samples(
     FLOATS,
     mutated=_ALL_INPUTS[1:],
     tolerance=8,
+)
+
+
+def _of_product(rule: Callable[..., tuple[Array, ...]], numbers: int) -> Callable[..., tuple[Array, ...]]:
+    """The update of one weight by the gradient a @ b, in the order of the op's inputs."""
+
+    def update(a: Array, b: Array, *inputs: Array, **attrs: Any) -> tuple[Array, ...]:
+        first, (weight, *states) = inputs[:numbers], inputs[numbers:]
+        weight, _, *states = rule(*first, weight, a @ b, *states, count=1, **attrs)
+        return weight, *states
+
+    return update
+
+
+def _product_case(states: int, *first: Any, shape: tuple[int, int, int] = (5, 3, 4), **attrs: Any) -> Case:
+    rng = generator(f"product update {states} {shape}")
+    m, k, n = shape
+    a, b = rng.uniform(-1, 1, (k, m)).T, rng.uniform(-1, 1, (k, n))
+    tensors = [rng.uniform(*((-1, 1), (0.5, 1), (0.1, 0.5), (0.5, 1))[i], (m, n)) for i in range(1 + states)]
+    return case(a, b, *(np.asarray(x) for x in first), *tensors, **attrs)
+
+
+# Weights of a few elements get a whole gradient first, larger ones their product part by part.
+_MATRIX = (300, 40, 100)
+SAMPLES["matmul_sgd_update"] = Samples(
+    _of_product(sgd_update, 1),
+    [
+        _product_case(0, 0.1),
+        _product_case(1, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01, clip_value=0.5),
+        _product_case(1, 0.1, shape=_MATRIX, momentum=0.9),
+    ],
+    _product_case(0, 0.1, shape=_MATRIX),
+    ("float32", "float64"),
+    mutated=_ALL_INPUTS[3:],
+    tolerance=16,
+)
+SAMPLES["matmul_adam_update"] = Samples(
+    _of_product(adam_update, 2),
+    [
+        _product_case(2, 0.1, 0),
+        _product_case(3, 0.01, 6, amsgrad=True, beta1=0.8, beta2=0.99, epsilon=1e-3),
+        _product_case(2, 0.1, 2, shape=_MATRIX, weight_decay=0.01, clip_value=0.5),
+    ],
+    _product_case(2, 0.1, 0, shape=_MATRIX),
+    ("float32", "float64"),
+    data=(*_ALL_INPUTS[:2], *_ALL_INPUTS[4:]),
+    mutated=_ALL_INPUTS[4:],
+    tolerance=16,
+)
+SAMPLES["matmul_rmsprop_update"] = Samples(
+    _of_product(rmsprop_update, 1),
+    [
+        _product_case(1, 0.1),
+        _product_case(3, 0.1, momentum=0.9, centered=True, weight_decay=0.01, clip_value=0.5),
+        _product_case(1, 0.1, shape=_MATRIX),
+    ],
+    _product_case(1, 0.1, shape=_MATRIX),
+    ("float32", "float64"),
+    mutated=_ALL_INPUTS[3:],
+    tolerance=16,
 )

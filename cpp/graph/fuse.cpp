@@ -35,11 +35,7 @@ std::vector<Instruction> drop_unused(const std::vector<Instruction>& instruction
 // unless it reads memory that an effect changes.
 std::vector<Instruction> drop_repeated(const std::vector<Instruction>& instructions, std::size_t n_slots,
                                        const std::vector<int>& output_slots) {
-  std::vector<bool> changes(n_slots, false);
-  for (const Instruction& i : instructions)
-    for (std::size_t k = 0; k < i.inputs.size(); ++k)
-      if (i.inputs[k].slot >= 0 && i.op->tensors[std::min(k, i.op->tensors.size() - 1)].mutated)
-        changes[static_cast<std::size_t>(i.inputs[k].slot)] = true;
+  const std::vector<bool> changes = changed_slots(instructions, n_slots);
   std::vector<int> stand_in(n_slots, -1);
   std::map<std::vector<std::int64_t>, int> seen;
   std::vector<Instruction> kept;
@@ -320,6 +316,15 @@ std::vector<int> count_uses(const std::vector<Instruction>& instructions, std::s
   return uses;
 }
 
+std::vector<bool> changed_slots(const std::vector<Instruction>& instructions, std::size_t n_slots) {
+  std::vector<bool> changes(n_slots, false);
+  for (const Instruction& i : instructions)
+    for (std::size_t k = 0; k < i.inputs.size(); ++k)
+      if (i.inputs[k].slot >= 0 && i.op->tensors[std::min(k, i.op->tensors.size() - 1)].mutated)
+        changes[static_cast<std::size_t>(i.inputs[k].slot)] = true;
+  return changes;
+}
+
 bool is_elementwise(const Instruction& instruction) {
   static const Op* const cast = find_op("cast");
   return instruction.op->opcode >= 0 || instruction.op == cast;
@@ -333,7 +338,7 @@ std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector
   list = drop_repeated(list, slots.size(), output_slots);
   move_relu_behind_pools(list, slots, output_slots);
   list = fuse_epilogues(std::move(list), slots.size(), output_slots);
-  join_updates_with_products(list, slots, output_slots);
+  join_updates_with_gradients(list, slots, output_slots);
   Grouper grouper(slots.size(), count_uses(list, slots.size(), output_slots));
   for (const Instruction& instruction : list) grouper.add(instruction);
   grouper.flush_all();

@@ -20,9 +20,9 @@ namespace chainrule {
 // Takes the gradient of relu through that of the max-pooling behind it, where there are fewer elements: the same bits.
 void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<Slot>& slots,
                             const std::vector<int>& output_slots);
-// Lets the optimizer's update of a weight take in the matrix product that is its gradient (ops/optim_product.cpp).
-void join_updates_with_products(std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
-                                const std::vector<int>& output_slots);
+// Lets the optimizer's update of a weight take in what its gradient is made of (joined_update in ops/optim.h).
+void join_updates_with_gradients(std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
+                                 const std::vector<int>& output_slots);
 
 // ---- fuse.cpp ------------------------------------------------------------------------------------------------------
 
@@ -39,6 +39,8 @@ struct Unit {
 // How often each slot is read, by instructions and as an output.
 std::vector<int> count_uses(const std::vector<Instruction>& instructions, std::size_t n_slots,
                             const std::vector<int>& output_slots);
+// Slots that some instruction writes into.
+std::vector<bool> changed_slots(const std::vector<Instruction>& instructions, std::size_t n_slots);
 // Drops what nobody needs, rewrites (which may add slots), gives matrix products their bias and activation, groups
 // elementwise runs.
 std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector<Slot>& slots,

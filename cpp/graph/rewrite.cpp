@@ -51,21 +51,24 @@ void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<
 
 namespace {
 
-// matmul(a, b) and nothing else, with operands that stay as they are until the end of the program.
-bool is_lasting_product(const Instruction& i, const std::vector<Slot>& slots) {
+// Whether the gradient can be made later, where the update is: nobody changes what it is made of in between, and it is
+// a product that gains from it, or no product.
+bool joins(const Instruction& i, const std::vector<bool>& changes) {
   static const Op* const product = find_op("matmul_bias_act");
-  if (i.op != product || i.attrs[0].integer >= 0 || i.attrs[1].integer >= 0 || i.inputs[2].slot >= 0) return false;
   for (std::size_t k = 0; k < 2; ++k)
-    if (slots[static_cast<std::size_t>(i.inputs[k].slot)].kind == Slot::captured) return false;
+    if (changes[static_cast<std::size_t>(i.inputs[k].slot)]) return false;
+  if (i.op != product) return is_whole(i.inputs[0]) && is_whole(i.inputs[1]);
+  if (i.attrs[0].integer >= 0 || i.attrs[1].integer >= 0 || i.inputs[2].slot >= 0) return false;
   const Tensor operands[] = {head_of(i.inputs[0]), head_of(i.inputs[1])};
   return joins_update(Call{*i.op, operands, 2, i.attrs});
 }
 
 }  // namespace
 
-void join_updates_with_products(std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
-                                const std::vector<int>& output_slots) {
+void join_updates_with_gradients(std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
+                                 const std::vector<int>& output_slots) {
   const std::vector<int> uses = count_uses(instructions, slots.size(), output_slots);
+  const std::vector<bool> changes = changed_slots(instructions, slots.size());
   std::vector<int> maker(slots.size(), -1);
   for (std::size_t at = 0; at < instructions.size(); ++at)
     for (const SlotView& result : instructions[at].outputs)
@@ -75,8 +78,8 @@ void join_updates_with_products(std::vector<Instruction>& instructions, const st
   std::vector<bool> gone(instructions.size(), false);
   for (std::size_t at = 0; at < instructions.size(); ++at) {
     Instruction& update = instructions[at];
-    const Op* const joined = product_update_of(*update.op);
-    const auto count = joined ? static_cast<std::size_t>(update.attrs[0].integer) : 0;
+    if (!is_update(*update.op)) continue;
+    const auto count = static_cast<std::size_t>(update.attrs[0].integer);
     if (count == 0) continue;
     const std::size_t numbers = update.op->tensors.size() - 1, lists = (update.inputs.size() - numbers) / count;
     const auto operand = [&](std::size_t list, std::size_t i) -> SlotView& {
@@ -86,11 +89,13 @@ void join_updates_with_products(std::vector<Instruction>& instructions, const st
     for (std::size_t i = 0; i < count; ++i) {
       const SlotView& g = operand(1, i);
       const int from = maker[static_cast<std::size_t>(g.slot)];
-      if (from < 0 || uses[static_cast<std::size_t>(g.slot)] != 1) continue;
-      const Instruction& product = instructions[static_cast<std::size_t>(from)];
-      if (!is_whole(g) || !is_lasting_product(product, slots) || !(product.outputs[0].shape == g.shape)) continue;
-      Instruction one{joined, Attrs(update.attrs.begin() + 1, update.attrs.end()), {}, {}, product.layer};
-      one.inputs = {product.inputs[0], product.inputs[1]};
+      if (from < 0 || uses[static_cast<std::size_t>(g.slot)] != 1 || is_half(g.dtype)) continue;
+      const Instruction& gradient = instructions[static_cast<std::size_t>(from)];
+      const Op* const joined = joined_update(*gradient.op, *update.op);
+      if (!joined || !is_whole(g) || !(gradient.outputs[0].shape == g.shape) || !joins(gradient, changes)) continue;
+      Instruction one{joined, Attrs(update.attrs.begin() + 1, update.attrs.end()), {}, {}, gradient.layer};
+      while (one.attrs.size() < joined->attrs.size()) one.attrs.push_back(gradient.attrs.back());  // the layer's name
+      one.inputs = {gradient.inputs[0], gradient.inputs[1]};
       one.inputs.insert(one.inputs.end(), update.inputs.begin(),
                         update.inputs.begin() + static_cast<std::ptrdiff_t>(numbers));
       for (std::size_t list = 0; list < lists; ++list)

@@ -2,8 +2,9 @@
 // Invariants: numbers of any type are read where they are (floats are truncated, as a cast to integers does); a
 // negative number counts from the end; one outside the table is an IndexError that names the layer. Additions to one
 // row happen in the order of the numbers, whatever the number of threads.
+#include "ops/embedding.h"
+
 #include <cstring>
-#include <string>
 
 #include "ops/functions.h"
 #include "ops/support.h"
@@ -15,14 +16,12 @@ namespace {
 constexpr std::int64_t kBlock = 1024;  // numbers read at a time
 
 struct EmbeddingTask {
-  // out[i] = row of number first + i, for i < n <= kBlock.
-  void (*read)(const EmbeddingTask& t, const void* numbers, std::int64_t first, std::int64_t n, std::int64_t* out);
+  RowNumbers numbers;
   void (*add_rows)(void* dst, const void* src, const std::int64_t* index, std::int64_t rows, std::int64_t cols);
-  std::int64_t rows, columns, count, bytes;
-  std::string layer;
+  std::int64_t columns, count, bytes;
 };
 
-[[noreturn]] void refuse(const EmbeddingTask& t, const std::string& value) {
+[[noreturn]] void refuse(const RowNumbers& t, const std::string& value) {
   throw IndexError(message("[embedding] ", t.layer.empty() ? "" : "layer '" + t.layer + "': ", "index ", value,
                            " is outside the table's range [0, ", t.rows,
                            "): give the table more rows (input_dim of the layer) or map unknown indices to one of its "
@@ -30,7 +29,7 @@ struct EmbeddingTask {
 }
 
 template <class T>
-void read_numbers(const EmbeddingTask& t, const void* numbers, std::int64_t first, std::int64_t n, std::int64_t* out) {
+void read_numbers(const RowNumbers& t, const void* numbers, std::int64_t first, std::int64_t n, std::int64_t* out) {
   const T* from = static_cast<const T*>(numbers) + first;
   for (std::int64_t i = 0; i < n; ++i) {
     if constexpr (std::is_floating_point_v<T>) {
@@ -53,7 +52,7 @@ void run_gather(const Task& task, void* const* ptr) {
     std::int64_t rows[kBlock];
     for (const std::int64_t end = first + n; first < end; first += kBlock) {
       const std::int64_t some = std::min(kBlock, end - first);
-      t.read(t, ptr[1], first, some, rows);
+      t.numbers.read(t.numbers, ptr[1], first, some, rows);
       kernels().move.gather_rows(static_cast<char*>(ptr[2]) + first * row_bytes, ptr[0], rows, some, row_bytes);
     }
   });
@@ -61,20 +60,21 @@ void run_gather(const Task& task, void* const* ptr) {
 
 void run_scatter(const Task& task, void* const* ptr) {
   const auto& t = task.get<EmbeddingTask>();
-  const std::int64_t row_bytes = t.columns * t.bytes, work = t.rows + t.count;
+  const std::int64_t row_bytes = t.columns * t.bytes, work = t.numbers.rows + t.count;
   const char* g = static_cast<const char*>(ptr[0]);
   char* out = static_cast<char*>(ptr[2]);
   // A part clears its own rows [low, high) and takes the additions to them, in order.
-  const std::int64_t parts = work * t.columns > 2 * kSerialWork ? std::clamp<std::int64_t>(t.rows, 1, 4) : 1;
-  const std::int64_t part_rows = (t.rows + parts - 1) / parts;
+  const std::int64_t parts = work * t.columns > 2 * kSerialWork ? std::clamp<std::int64_t>(t.numbers.rows, 1, 4) : 1;
+  const std::int64_t part_rows = (t.numbers.rows + parts - 1) / parts;
   for_chunks(parts, std::max<std::int64_t>(1, work * t.columns / parts), [&](std::int64_t part, std::int64_t n) {
     std::int64_t rows[kBlock];
     for (; n > 0; ++part, --n) {
-      const std::int64_t low = std::min(t.rows, part * part_rows), high = std::min(t.rows, low + part_rows);
+      const std::int64_t low = std::min(t.numbers.rows, part * part_rows),
+                         high = std::min(t.numbers.rows, low + part_rows);
       std::memset(out + low * row_bytes, 0, static_cast<std::size_t>((high - low) * row_bytes));
       for (std::int64_t first = 0; first < t.count; first += kBlock) {
         const std::int64_t some = std::min(kBlock, t.count - first);
-        t.read(t, ptr[1], first, some, rows);
+        t.numbers.read(t.numbers, ptr[1], first, some, rows);
         for (std::int64_t i = 0, end; i < some; i = end) {
           const bool mine = rows[i] >= low && rows[i] < high;
           end = i + 1;
@@ -123,13 +123,11 @@ template <bool gradient>
 void lower(const Call& call, Task& task) {
   const Tensor& table = gradient ? call.out() : call.in(0);
   auto& t = task.params<EmbeddingTask>();
-  dispatch(call.in(1).dtype(), [&](auto zero) { t.read = read_numbers<decltype(zero)>; });
+  t.numbers = row_numbers(call.in(1).dtype(), table.length(0), call.attrs.back().text);
   t.add_rows = kernels().move.scatter_add_rows[index(table.dtype())];
-  t.rows = table.length(0);
   t.columns = table.length(1);
   t.count = call.in(1).size();
   t.bytes = static_cast<std::int64_t>(itemsize(table.dtype()));
-  t.layer = call.attrs.back().text;
   task.run = gradient ? run_scatter : run_gather;
 }
 
@@ -173,4 +171,11 @@ bool register_all() {
 const bool registered = register_all();
 
 }  // namespace
+
+RowNumbers row_numbers(DType dtype, std::int64_t rows, const std::string& layer) {
+  RowNumbers numbers{rows, layer, nullptr};
+  dispatch(dtype, [&](auto zero) { numbers.read = read_numbers<decltype(zero)>; });
+  return numbers;
+}
+
 }  // namespace chainrule

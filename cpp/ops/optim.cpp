@@ -2,7 +2,10 @@
 // Invariant: work is cut into pieces of kPiece elements of a tensor, pieces into chunks, by the sizes alone.
 #include "ops/optim.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <string>
 
 #include "ops/support.h"
 #include "ops/walk.h"
@@ -126,6 +129,75 @@ void update(const OptimRule& rule, const OptimParams& params, void* weight, void
       return table.rmsprop[rule.which](weight, states[0], mean, velocity, g, n, &params);
     }
   }
+}
+
+// ---- one weight, together with what makes its gradient -------------------------------------------------------------
+
+void check_joined(const Call& call, Rule rule, const Shape& shape) {
+  const int first = first_tensor(rule), states = rule_states(rule, call.attrs.data());
+  const char* op = call.op.name;
+  if (call.n_inputs != first + 1 + states)
+    throw ValueError(message("[", op, "] expected the weight and ", states, " tensors of state, got ",
+                             call.n_inputs - first, " tensors"));
+  check_numbers(call, kFirstNumber, rule);
+  const Tensor& weight = call.in(first);
+  if (weight.shape() != shape)
+    throw ShapeError(
+        message("[", op, "] the gradient has shape ", to_string(shape), ", the weight ", to_string(weight.shape())));
+  if (is_half(weight.dtype()) || call.in(0).dtype() != weight.dtype())
+    throw DTypeError(message("[", op, "] all tensors must be float32, or all float64, got ", name(call.in(0).dtype()),
+                             " and a weight of ", name(weight.dtype())));
+  for (int i = 0; i <= states; ++i) check_mutated(call, call.in(first + i), weight, i ? "the state" : "the weight", i);
+}
+
+JoinedRule make_joined(Rule rule, const Call& call) {
+  const Tensor& weight = call.in(first_tensor(rule));
+  return {make_rule(rule, call.attrs.data(), call.inputs + kFirstNumber, weight.dtype()),
+          rule_states(rule, call.attrs.data()), weight.size()};
+}
+
+WeightUpdate::WeightUpdate(const JoinedRule& joined, void* const* ptr)
+    : joined_(joined),
+      params_(params_now(joined.rule, ptr + kFirstNumber)),
+      bytes_(joined.rule.which ? sizeof(double) : sizeof(float)),
+      weight_(static_cast<char*>(ptr[first_tensor(joined.rule.rule)])) {
+  for (int i = 0; i < joined.states; ++i) states_[i] = static_cast<char*>(ptr[first_tensor(joined.rule.rule) + 1 + i]);
+}
+
+bool WeightUpdate::changes(const void* first, const void* end) const {
+  const auto meets = [&](const char* changed) { return first < changed + joined_.size * bytes_ && changed < end; };
+  bool any = meets(weight_);
+  for (int i = 0; i < joined_.states; ++i) any = any || meets(states_[i]);
+  return any;
+}
+
+void WeightUpdate::run(std::int64_t first, const void* g, std::int64_t n) const {
+  void* states[kMostStates] = {};
+  for (int i = 0; i < joined_.states; ++i) states[i] = states_[i] + first * bytes_;
+  update(joined_.rule, params_, weight_ + first * bytes_, states, g, n);
+}
+
+Op joined_op(const char* name, const char* doc, const char* first, const char* second, Rule rule) {
+  Op op;
+  op.name = name;
+  op.doc = doc;
+  op.tensors = {{first}, {second}, {"lr"}};
+  if (rule == Rule::adam) op.tensors.push_back({"iterations"});
+  op.tensors.push_back({"tensors", TensorParam::list, true});
+  op.attrs = rule_attrs(rule);
+  op.saves_inputs = 0;
+  return op;
+}
+
+bool is_update(const Op& op) {
+  static const Op* const updates[] = {find_op("sgd_update"), find_op("adam_update"), find_op("rmsprop_update")};
+  return std::find(std::begin(updates), std::end(updates), &op) != std::end(updates);
+}
+
+const Op* joined_update(const Op& gradient, const Op& update) {
+  const std::string made = gradient.name;
+  const char* prefix = made == "matmul_bias_act" ? "matmul_" : made == "embedding_grad" ? "embedding_" : nullptr;
+  return prefix ? find_op((std::string(prefix) + update.name).c_str()) : nullptr;
 }
 
 // ---- all tensors of a model ----------------------------------------------------------------------------------------

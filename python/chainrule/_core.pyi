@@ -556,8 +556,20 @@ class ops:
         """Row indices[...] of a table (rows, columns); `layer` is named in the error for an index outside it."""
 
     @staticmethod
+    def embedding_adam_update(g: ArrayLike, indices: ArrayLike, lr: ArrayLike, iterations: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], beta1: float = 0.9, beta2: float = 0.999, epsilon: float = 1e-07, amsgrad: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0, layer: str = '') -> Any:
+        """adam_update of a table with the gradient embedding_grad(g, indices). tensors: table, first moment, second moment [, greatest second moment]."""
+
+    @staticmethod
     def embedding_grad(g: ArrayLike, indices: ArrayLike, rows: int, layer: str = '') -> Any:
         """The gradient of embedding by its table: zeros (rows, columns), row indices[...] += g[...]."""
+
+    @staticmethod
+    def embedding_rmsprop_update(g: ArrayLike, indices: ArrayLike, lr: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-07, centered: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0, layer: str = '') -> Any:
+        """rmsprop_update of a table with the gradient embedding_grad(g, indices). tensors: table, mean square [, mean if centered] [, velocity if momentum > 0]."""
+
+    @staticmethod
+    def embedding_sgd_update(g: ArrayLike, indices: ArrayLike, lr: ArrayLike, *tensors: ArrayLike | Sequence[ArrayLike], momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0, clip_value: float = 0.0, layer: str = '') -> Any:
+        """sgd_update of a table with the gradient embedding_grad(g, indices). tensors: table [, velocity]."""
 
     @staticmethod
     def equal(a: ArrayLike, b: ArrayLike) -> Tensor:

@@ -241,61 +241,78 @@ SAMPLES["rmsprop_update"] = Samples(
 )
 
 
-def _of_product(rule: Callable[..., tuple[Array, ...]], numbers: int) -> Callable[..., tuple[Array, ...]]:
-    """The update of one weight by the gradient a @ b, in the order of the op's inputs."""
+# ---- updates that take in what their gradient is made of -----------------------------------------------------------
+
+
+def _of_product(a: Array, b: Array) -> Array:
+    return a @ b
+
+
+def _of_rows(g: Array, indices: Array, like: Array) -> Array:
+    out = np.zeros_like(like)
+    np.add.at(out, indices, g)
+    return out
+
+
+def _joined(gradient: Callable[..., Array], rule: Callable[..., tuple[Array, ...]], numbers: int) -> Any:
+    """The update of one weight by a gradient made of two inputs, in the order of the op's inputs."""
 
     def update(a: Array, b: Array, *inputs: Array, **attrs: Any) -> tuple[Array, ...]:
         first, (weight, *states) = inputs[:numbers], inputs[numbers:]
-        weight, _, *states = rule(*first, weight, a @ b, *states, count=1, **attrs)
+        g = gradient(a, b) if gradient is _of_product else gradient(a, b, weight)
+        weight, _, *states = rule(*first, weight, g, *states, count=1, **attrs)
         return weight, *states
 
     return update
 
 
-def _product_case(states: int, *first: Any, shape: tuple[int, int, int] = (5, 3, 4), **attrs: Any) -> Case:
-    rng = generator(f"product update {states} {shape}")
+def _joined_case(kind: str, shape: tuple[int, int, int], states: int, *first: Any, **attrs: Any) -> Case:
+    """`shape`: of a product (m, k, n), of a table its rows, how many are looked up, its columns."""
+    rng = generator(f"{kind} update {states} {shape}")
     m, k, n = shape
-    a, b = rng.uniform(-1, 1, (k, m)).T, rng.uniform(-1, 1, (k, n))
+    if kind == "matmul":
+        pair = [rng.uniform(-1, 1, (k, m)).T, rng.uniform(-1, 1, (k, n))]
+    else:
+        pair = [rng.uniform(-1, 1, (2, k, n)), rng.integers(-m, m, (2, k))]
     tensors = [rng.uniform(*((-1, 1), (0.5, 1), (0.1, 0.5), (0.5, 1))[i], (m, n)) for i in range(1 + states)]
-    return case(a, b, *(np.asarray(x) for x in first), *tensors, **attrs)
+    return case(*pair, *(np.asarray(x) for x in first), *tensors, **attrs)
 
 
-# Weights of a few elements get a whole gradient first, larger ones their product part by part.
-_MATRIX = (300, 40, 100)
-SAMPLES["matmul_sgd_update"] = Samples(
-    _of_product(sgd_update, 1),
-    [
-        _product_case(0, 0.1),
-        _product_case(1, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01, clip_value=0.5),
-        _product_case(1, 0.1, shape=_MATRIX, momentum=0.9),
-    ],
-    _product_case(0, 0.1, shape=_MATRIX),
-    ("float32", "float64"),
-    mutated=_ALL_INPUTS[3:],
-    tolerance=16,
-)
-SAMPLES["matmul_adam_update"] = Samples(
-    _of_product(adam_update, 2),
-    [
-        _product_case(2, 0.1, 0),
-        _product_case(3, 0.01, 6, amsgrad=True, beta1=0.8, beta2=0.99, epsilon=1e-3),
-        _product_case(2, 0.1, 2, shape=_MATRIX, weight_decay=0.01, clip_value=0.5),
-    ],
-    _product_case(2, 0.1, 0, shape=_MATRIX),
-    ("float32", "float64"),
-    data=(*_ALL_INPUTS[:2], *_ALL_INPUTS[4:]),
-    mutated=_ALL_INPUTS[4:],
-    tolerance=16,
-)
-SAMPLES["matmul_rmsprop_update"] = Samples(
-    _of_product(rmsprop_update, 1),
-    [
-        _product_case(1, 0.1),
-        _product_case(3, 0.1, momentum=0.9, centered=True, weight_decay=0.01, clip_value=0.5),
-        _product_case(1, 0.1, shape=_MATRIX),
-    ],
-    _product_case(1, 0.1, shape=_MATRIX),
-    ("float32", "float64"),
-    mutated=_ALL_INPUTS[3:],
-    tolerance=16,
-)
+def _add_joined(name: str, reference: Any, data: tuple[int, ...], big: Case, *cases: Case) -> None:
+    mutated = tuple(place for place in data if place > 1)
+    SAMPLES[name] = Samples(
+        reference, list(cases), big, ("float32", "float64"), data=data, mutated=mutated, tolerance=16
+    )
+
+
+# A product of few elements is made whole before the update, a larger one part by part.
+for _kind, _gradient_of, _small, _many, _floats in (
+    ("matmul", _of_product, (5, 3, 4), (300, 40, 100), (0, 1)),
+    ("embedding", _of_rows, (5, 3, 4), (700, 40, 100), (0,)),
+):
+    _add_joined(
+        f"{_kind}_sgd_update",
+        _joined(_gradient_of, sgd_update, 1),
+        (*_floats, *_ALL_INPUTS[3:]),
+        _joined_case(_kind, _many, 0, 0.1),
+        _joined_case(_kind, _small, 0, 0.1),
+        _joined_case(_kind, _small, 1, 0.1, momentum=0.9, nesterov=True, weight_decay=0.01, clip_value=0.5),
+        _joined_case(_kind, _many, 1, 0.1, momentum=0.9),
+    )
+    _add_joined(
+        f"{_kind}_adam_update",
+        _joined(_gradient_of, adam_update, 2),
+        (*_floats, *_ALL_INPUTS[4:]),
+        _joined_case(_kind, _many, 2, 0.1, 0),
+        _joined_case(_kind, _small, 2, 0.1, 0),
+        _joined_case(_kind, _small, 3, 0.01, 6, amsgrad=True, beta1=0.8, beta2=0.99, epsilon=1e-3),
+        _joined_case(_kind, _many, 2, 0.1, 2, weight_decay=0.01, clip_value=0.5),
+    )
+    _add_joined(
+        f"{_kind}_rmsprop_update",
+        _joined(_gradient_of, rmsprop_update, 1),
+        (*_floats, *_ALL_INPUTS[3:]),
+        _joined_case(_kind, _many, 1, 0.1),
+        _joined_case(_kind, _small, 1, 0.1),
+        _joined_case(_kind, _small, 3, 0.1, momentum=0.9, centered=True, weight_decay=0.01, clip_value=0.5),
+    )

@@ -1,4 +1,4 @@
-"""Optimizer updates that take in the product which is their gradient: the bits of the product and the update apart."""
+"""Optimizer updates that take in what their gradient is made of: the bits of the gradient and the update apart."""
 
 from __future__ import annotations
 
@@ -58,6 +58,31 @@ def test_the_bits_are_those_of_eager_calls(rule: str, dtype: str) -> None:
         assert bits(again) == bits(lists)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_an_embedding_updates_its_table(rule: str) -> None:
+    first, attrs, states = RULES[rule]
+    rng = np.random.default_rng(3)
+    g = _core.asarray(rng.normal(size=(6, 50, 30)).astype("float32"))
+    numbers = _core.asarray(rng.integers(0, 900, (6, 50)) // 3 * 3)
+
+    def one_step(g: Any, numbers: Any, lists: list[Any]) -> list[Any]:
+        made = ops.embedding_grad(g, numbers, rows=1000, layer="words")
+        getattr(ops, f"{rule}_update")(0.1, *first, lists[0], made, *lists[1:], count=1, **attrs)
+        return []
+
+    start = [rng.uniform(0.5, 1, (1000, 30)).astype("float32") for _ in range(1 + states)]
+    expected = [_core.asarray(each, copy=True) for each in start]
+    one_step(g, numbers, expected)
+    again = [_core.asarray(each, copy=True) for each in start]
+    program = _core.record(lambda g, n: one_step(g, n, again), [(g.shape, "float32"), (numbers.shape, "int64")])
+    assert f"embedding_{rule}_update" in program.describe()
+    program(g, numbers)
+    assert bits(again) == bits(expected)
+    with pytest.raises(IndexError, match=r"layer 'words': index 1000 is outside the table's range \[0, 1000\)"):
+        program(g, _core.asarray(np.full((6, 50), 1000)))
+    assert bits(again) == bits(expected)  # nothing was changed before the error
+
+
 def test_a_gradient_that_is_a_result_too_stays_apart() -> None:
     x, d, lists = tensors("adam", "float32")
     expected = step("adam", x, d, lists, returned=True)
@@ -107,7 +132,7 @@ def test_operands_that_the_update_changes_itself(part: str) -> None:
 
 def test_what_does_not_fit_says_so() -> None:
     x, d, (weight, *states) = tensors("adam", "float32")
-    with pytest.raises(ValueError, match=r"matrices a \(m, k\), b \(k, n\)"):
+    with pytest.raises(ValueError, match=r"matrices a \(m, k\) and b \(k, n\)"):
         ops.matmul_adam_update(x, d, 0.1, 0, weight, *states[:2])
     with pytest.raises(TypeError, match="must be float32, or all float64"):
         ops.matmul_adam_update(ops.transpose(x), d.astype("float64"), 0.1, 0, weight, *states[:2])

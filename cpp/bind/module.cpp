@@ -94,6 +94,17 @@ void bind_ops(py::module_& m) {
 }
 
 void bind_runtime(py::module_& m) {
+  m.def(
+      "start_runtime",
+      [] {
+        kernels();
+        dot_cap();
+        num_threads();
+        memory_stats();
+      },
+      "Reads the settings of the environment and makes the thread pool and the allocator. Within their first use a "
+      "fork "
+      "by another thread could catch them half made, and its child would wait for ever.");
   m.def("num_threads", &num_threads, "How many threads an op may use.");
   m.def("set_num_threads", &set_num_threads, py::arg("n"), "Sets how many threads an op may use; n >= 1.");
   m.def("usable_cpus", &usable_cpus,

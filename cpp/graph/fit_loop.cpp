@@ -146,9 +146,9 @@ void FitLoop::finish_epoch() {
 }
 
 void FitLoop::run(std::int64_t epochs, std::int64_t max_steps, double seconds) {
-  std::unique_lock<std::mutex> full_lock, last_lock;
-  if (setup_.full) full_lock = std::unique_lock<std::mutex>(setup_.full->mutex());
-  if (setup_.last && setup_.last != setup_.full) last_lock = std::unique_lock<std::mutex>(setup_.last->mutex());
+  std::unique_lock<ForkMutex> full_lock, last_lock;
+  if (setup_.full) full_lock = std::unique_lock<ForkMutex>(setup_.full->mutex());
+  if (setup_.last && setup_.last != setup_.full) last_lock = std::unique_lock<ForkMutex>(setup_.last->mutex());
   const FlushSubnormals flush;
   std::optional<HotRegion> hot;
   if (setup_.full ? setup_.full->parallel() : setup_.last->parallel()) hot.emplace();

@@ -6,12 +6,12 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "graph/trace.h"
 #include "runtime/cpu.h"
+#include "runtime/fork.h"
 
 namespace chainrule {
 
@@ -94,7 +94,7 @@ class Program {
   // mutex().
   void bind_input(int i, const void* data);
   void run_steps();
-  std::mutex& mutex() { return mutex_; }
+  ForkMutex& mutex() { return mutex_; }
 
  private:
   void run_steps_measured();
@@ -119,7 +119,7 @@ class Program {
   bool parallel_ = false;
   bool flushes_ = false;
   const char* isa_ = kernels().isa;  // of the kernels that the tasks refer to
-  std::mutex mutex_;
+  ForkMutex mutex_;
 };
 
 // A head with an operand's shape, for lowering; it has no memory.

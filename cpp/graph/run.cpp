@@ -173,7 +173,7 @@ std::vector<Tensor> Program::run(const Tensor* inputs) {
   std::vector<Tensor> results;
   results.reserve(output_specs_.size());
   for (const Output& spec : output_specs_) results.push_back(Tensor::empty(spec.dtype, spec.shape));
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<ForkMutex> lock(mutex_);
   for (int i = 0; i < n_inputs(); ++i) bind_input(i, inputs[i].data());
   for (std::size_t k = 0; k < results.size(); ++k)
     for (const Patch& patch : output_patches_[k])

@@ -29,7 +29,7 @@ constexpr auto kYield = std::chrono::microseconds(10);    // who waits longer th
 constexpr auto kPatience = std::chrono::milliseconds(2);  // the caller waits awake this long for the last chunks
 constexpr int kMaxThreads = 1024;
 
-std::atomic<bool> g_forked{false};   // this process is a forked child: the workers stayed with the parent
+std::atomic<bool> g_forked{false};   // the workers stayed with the process that this one was forked from
 thread_local bool t_inside = false;  // this thread runs a chunk, so what it calls runs serially
 
 inline void relax() {
@@ -143,7 +143,7 @@ class Pool {
   int threads() const { return wanted_.load(std::memory_order_relaxed) + 1; }
 
   void set_threads(int n) {
-    if (g_forked.load(std::memory_order_relaxed)) {  // the lock may be held by a thread that the child doesn't have
+    if (g_forked.load(std::memory_order_relaxed)) {  // the condition variables still wait for the parent's workers
       wanted_.store(n - 1, std::memory_order_relaxed);
       return;
     }
@@ -164,6 +164,17 @@ class Pool {
     wake_up_.notify_all();
   }
   void leave_hot() { hot_.fetch_sub(1, std::memory_order_relaxed); }
+
+  // A fork holds the mutex, so that the child doesn't get it held by a thread that it hasn't got. A child of a process
+  // whose pool nobody has used yet may use its own.
+  void before_fork() { mutex_.lock(); }
+  void after_fork() { mutex_.unlock(); }
+  void after_fork_in_child() {
+    const bool used = started_.load(std::memory_order_relaxed) > 0 || owned_.load(std::memory_order_relaxed) ||
+                      hot_.load(std::memory_order_relaxed) > 0;
+    mutex_.unlock();
+    if (used) g_forked.store(true, std::memory_order_relaxed);
+  }
 
  private:
   void run_span(std::int64_t span) noexcept {
@@ -304,8 +315,10 @@ class Pool {
 Pool& pool() {
   // Never destroyed: workers may still look at it while the process ends.
   static Pool* const pool = [] {
-    pthread_atfork(nullptr, nullptr, [] { g_forked.store(true, std::memory_order_relaxed); });
-    return new Pool;
+    auto* made = new Pool;
+    pthread_atfork([] { chainrule::pool().before_fork(); }, [] { chainrule::pool().after_fork(); },
+                   [] { chainrule::pool().after_fork_in_child(); });
+    return made;
   }();
   return *pool;
 }

@@ -3,7 +3,8 @@
 // same for any thread count. Chunks are claimed as threads come free, the caller works too, and a call returns when its
 // chunks are done, not when every worker has woken: a worker put to sleep by the system delays only the chunk it holds.
 // Each thread begins with a part of its own, the same in every call of as many chunks, and helps others when it is
-// done. A nested call, a call while another Python thread owns the pool, and any call in a forked child run serially.
+// done. A nested call, a call while another Python thread owns the pool, and any call in a child forked from a process
+// that has used its pool run serially.
 #pragma once
 
 #include <cstdint>

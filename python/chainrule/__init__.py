@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from . import threadpool
+from . import _core, threadpool
 from ._core import (
     Tensor,
     TraceError,
@@ -68,6 +68,7 @@ __all__ = [
     "vjp",
 ]
 
+_core.start_runtime()  # ValueError: a variable of the environment that is no such setting
 threadpool.watch()
 
 _LAZY = ("datasets", "keras", "nn", "numpy", "plot", "tree")
@@ -81,8 +82,6 @@ def show_config() -> dict[str, Any]:
         >>> chainrule.show_config()["threads"] >= 1
         True
     """
-    from . import _core
-
     return {
         "version": __version__,
         "isa": _core.isa(),

@@ -337,6 +337,9 @@ def set_ufunc_protocol(*args: Any, **options: Any) -> Any:
 def start_profile(*args: Any, **options: Any) -> Any:
     """Starts measuring every op and step; RuntimeError if a measurement is on."""
 
+def start_runtime(*args: Any, **options: Any) -> Any:
+    """Reads the settings of the environment and makes the thread pool and the allocator. Within their first use a fork by another thread could catch them half made, and its child would wait for ever."""
+
 def stop_profile(*args: Any, **options: Any) -> Any:
     """Ends it: (op, layer, inputs, outputs, calls, seconds, bytes) for each op and operands, each a (dtype, shape)."""
 

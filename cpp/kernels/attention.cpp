@@ -20,7 +20,7 @@ int64_t visible(const AttentionRows& a, int64_t i) {
 }
 
 template <class T>
-void take_masked(T* s, const bool* mask, int64_t step, int64_t n) {
+void take_masked(T* s, const uint8_t* mask, int64_t step, int64_t n) {
   if (step == 1) {
     for (int64_t j = 0; j < n; ++j) s[j] = mask[j] ? s[j] : -kInfinity<T>;
   } else {

@@ -13,7 +13,7 @@ struct AttentionRows {
   int64_t rows, cols, row_step;
   double scale;         // of the scores
   int64_t first_limit;  // causal: row i sees the columns below first_limit + i; negative: every row sees all
-  const bool* mask;     // null, or element (i, j) at mask[i * mask_row + j * mask_col]: whether row i sees column j
+  const uint8_t* mask;  // null, or element (i, j) at mask[i * mask_row + j * mask_col]: whether row i sees column j
   int64_t mask_row, mask_col;
   const void* bias;  // null, or added to the scaled scores
   int64_t bias_row, bias_col;

@@ -43,6 +43,14 @@ void cast(void* dst_, const void* src_, int64_t n) {
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) dst[i] = cast_one<To, From>(src[i]);
 }
+// A truth value in memory that isn't ours may be any byte but 0.
+template <class To>
+void cast_from_bool(void* dst_, const void* src_, int64_t n) {
+  To* dst = static_cast<To*>(dst_);
+  const uint8_t* src = static_cast<const uint8_t*>(src_);
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) dst[i] = static_cast<To>(src[i] != 0);
+}
 template <class From>
 void cast_to_bool(void* dst_, const void* src_, int64_t n) {
   uint8_t* dst = static_cast<uint8_t*>(dst_);
@@ -56,7 +64,7 @@ void cast_same(void* dst, const void* src, int64_t n) {
 }
 
 // Pairs that move the same bits share a kernel: the sign of an integer target never matters, that of an integer source
-// only when it is widened. Truth values are bytes 0 and 1.
+// only when it is widened.
 template <class To, class From>
 constexpr CastFn cast_kernel() {
   if constexpr (!kFloat<From> && !kFloat<To> && sizeof(To) == sizeof(From)) {
@@ -69,10 +77,24 @@ constexpr CastFn cast_kernel() {
     return &cast<To, From>;
   }
 }
+void fill_casts_from_bool(MoveKernels& table) {
+  const auto set = [&](DType to, CastFn fn) { table.cast[index(to)][index(DType::Bool)] = fn; };
+  set(DType::Bool, &cast_same<1>);
+  set(DType::I8, &cast_from_bool<uint8_t>);
+  set(DType::I16, &cast_from_bool<uint16_t>);
+  set(DType::I32, &cast_from_bool<uint32_t>);
+  set(DType::I64, &cast_from_bool<uint64_t>);
+  set(DType::U8, &cast_from_bool<uint8_t>);
+  set(DType::U16, &cast_from_bool<uint16_t>);
+  set(DType::U32, &cast_from_bool<uint32_t>);
+  set(DType::U64, &cast_from_bool<uint64_t>);
+  set(DType::F32, &cast_from_bool<float>);
+  set(DType::F64, &cast_from_bool<double>);
+}
 template <class From>
 void fill_casts(MoveKernels& table, DType from) {
   const auto set = [&](DType to, CastFn fn) { table.cast[index(to)][index(from)] = fn; };
-  set(DType::Bool, from == DType::Bool ? &cast_same<1> : &cast_to_bool<From>);
+  set(DType::Bool, &cast_to_bool<From>);
   set(DType::I8, cast_kernel<int8_t, From>());
   set(DType::I16, cast_kernel<int16_t, From>());
   set(DType::I32, cast_kernel<int32_t, From>());
@@ -218,7 +240,7 @@ void scatter_add_rows(void* dst_, const void* src_, const int64_t* index, int64_
 }  // namespace
 
 void fill_moves(MoveKernels& table) {
-  fill_casts<uint8_t>(table, DType::Bool);
+  fill_casts_from_bool(table);
   fill_casts<int8_t>(table, DType::I8);
   fill_casts<int16_t>(table, DType::I16);
   fill_casts<int32_t>(table, DType::I32);

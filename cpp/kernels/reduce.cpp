@@ -312,10 +312,11 @@ struct Keep {
     return static_cast<T>(x);
   }
 };
+template <class T>
 struct Truth {
   template <class X>
-  static CR_INLINE uint8_t read(X x) {
-    return x != X(0);
+  static CR_INLINE T read(X x) {
+    return static_cast<T>(x != X(0));
   }
 };
 
@@ -333,7 +334,7 @@ void truth_row(void* out, const void* x_, int64_t n) {
   const T* x = static_cast<const T*>(x_);
   uint8_t result = Op::template identity<uint8_t>();
   for (int64_t i = 0; i < n && result == Op::template identity<uint8_t>(); i += kBlock) {
-    plain_row<Op, Truth, T, uint8_t>(&result, x + i, n - i < kBlock ? n - i : kBlock);
+    plain_row<Op, Truth<uint8_t>, T, uint8_t>(&result, x + i, n - i < kBlock ? n - i : kBlock);
   }
   *static_cast<uint8_t*>(out) = result;
 }
@@ -354,24 +355,24 @@ void plain_columns(void* out_, const void* x_, int64_t row_step, int64_t rows, i
 }
 
 // ---- positions of extremes: the first block that holds the extreme is found by values, the element in it afterwards
-template <class Op, class T>
+template <class Op, class Read, class T>
 T extreme(const T* x, int64_t n) {
   if constexpr (kFloat<T>) {
     return reduce_row<Op>(x, n);
   } else {
     T result;
-    plain_row<Op, Keep<T>, T, T>(&result, x, n);
+    plain_row<Op, Read, T, T>(&result, x, n);
     return result;
   }
 }
-template <class Op, class T>
+template <class Op, class Read, class T>
 int64_t position(const void* x_, int64_t n, void* value) {
   constexpr int64_t kBlock = 1024;
   const T* x = static_cast<const T*>(x_);
   int64_t best_block = 0;
-  T best = extreme<Op>(x, n < kBlock ? n : kBlock);
+  T best = extreme<Op, Read>(x, n < kBlock ? n : kBlock);
   for (int64_t i = kBlock; i < n && best == best; i += kBlock) {
-    const T candidate = extreme<Op>(x + i, n - i < kBlock ? n - i : kBlock);
+    const T candidate = extreme<Op, Read>(x + i, n - i < kBlock ? n - i : kBlock);
     if (!(Op::take(best, candidate) == best)) {
       best = candidate;
       best_block = i;
@@ -379,23 +380,23 @@ int64_t position(const void* x_, int64_t n, void* value) {
   }
   int64_t i = best_block;
   if (best == best) {
-    while (x[i] != best) ++i;
+    while (Read::read(x[i]) != best) ++i;
   } else {
     while (x[i] == x[i]) ++i;
   }
-  *static_cast<T*>(value) = x[i];
+  *static_cast<T*>(value) = Read::read(x[i]);
   return i;
 }
 
 // ---- the table
-template <class T>
+template <class T, class Read = Keep<T>>
 void fill_truth(ReduceKernels& table, int t) {
   table.row[static_cast<int>(ReduceOp::any)][t] = &truth_row<Any, T>;
   table.row[static_cast<int>(ReduceOp::all)][t] = &truth_row<All, T>;
-  table.columns[static_cast<int>(ReduceOp::any)][t] = &plain_columns<Any, Truth, T, uint8_t>;
-  table.columns[static_cast<int>(ReduceOp::all)][t] = &plain_columns<All, Truth, T, uint8_t>;
-  table.argmax[t] = &position<Max, T>;
-  table.argmin[t] = &position<Min, T>;
+  table.columns[static_cast<int>(ReduceOp::any)][t] = &plain_columns<Any, Truth<uint8_t>, T, uint8_t>;
+  table.columns[static_cast<int>(ReduceOp::all)][t] = &plain_columns<All, Truth<uint8_t>, T, uint8_t>;
+  table.argmax[t] = &position<Max, Read, T>;
+  table.argmin[t] = &position<Min, Read, T>;
 }
 template <class T>
 void fill_float(ReduceKernels& table, DType dtype) {
@@ -413,26 +414,25 @@ void fill_float(ReduceKernels& table, DType dtype) {
   table.deviations_row[t] = &deviations_row<T>;
   table.deviations_columns[t] = &deviations_columns<T>;
 }
-template <class T>
+template <class T, class Wide = Keep<uint64_t>, class Read = Keep<T>>
 void fill_integer(ReduceKernels& table, DType dtype) {
   const int t = index(dtype);
-  using Wide = Keep<uint64_t>;
   const auto set = [&](ReduceOp op, auto row_kernel, auto columns_kernel) {
     table.row[static_cast<int>(op)][t] = row_kernel;
     table.columns[static_cast<int>(op)][t] = columns_kernel;
   };
   set(ReduceOp::sum, &plain_row<Sum, Wide, T, uint64_t>, &plain_columns<Sum, Wide, T, uint64_t>);
   set(ReduceOp::prod, &plain_row<Product, Wide, T, uint64_t>, &plain_columns<Product, Wide, T, uint64_t>);
-  set(ReduceOp::max, &plain_row<Max, Keep<T>, T, T>, &plain_columns<Max, Keep<T>, T, T>);
-  set(ReduceOp::min, &plain_row<Min, Keep<T>, T, T>, &plain_columns<Min, Keep<T>, T, T>);
+  set(ReduceOp::max, &plain_row<Max, Read, T, T>, &plain_columns<Max, Read, T, T>);
+  set(ReduceOp::min, &plain_row<Min, Read, T, T>, &plain_columns<Min, Read, T, T>);
   set(ReduceOp::sum_squares, &plain_row<SumSquares, Wide, T, uint64_t>, &plain_columns<SumSquares, Wide, T, uint64_t>);
-  fill_truth<T>(table, t);
+  fill_truth<T, Read>(table, t);
 }
 
 }  // namespace
 
 void fill_reductions(ReduceKernels& table) {
-  fill_integer<uint8_t>(table, DType::Bool);
+  fill_integer<uint8_t, Truth<uint64_t>, Truth<uint8_t>>(table, DType::Bool);
   fill_integer<int8_t>(table, DType::I8);
   fill_integer<int16_t>(table, DType::I16);
   fill_integer<int32_t>(table, DType::I32);

@@ -18,30 +18,41 @@ struct Multiply {
   }
 };
 
+template <class A>
+struct Keep {
+  template <class T>
+  static A read(T x) {
+    return static_cast<A>(x);
+  }
+};
+struct Truth {
+  static uint64_t read(uint8_t x) { return x != 0; }
+};
+
 // Integers run in uint64_t, where overflow wraps; the bits are those of the signed result.
-template <class Op, class T, class A>
+template <class Op, class T, class A, class Read>
 void scan(void* out_, int64_t out_step, const void* x_, int64_t x_step, int64_t n) {
   A* out = static_cast<A*>(out_);
   const T* x = static_cast<const T*>(x_);
   if (n <= 0) return;
-  A running = static_cast<A>(x[0]);
+  A running = Read::read(x[0]);
   out[0] = running;
   for (int64_t i = 1; i < n; ++i) {
-    running = Op::apply(running, static_cast<A>(x[i * x_step]));
+    running = Op::apply(running, Read::read(x[i * x_step]));
     out[i * out_step] = running;
   }
 }
 
-template <class T, class A>
+template <class T, class A, class Read = Keep<A>>
 void fill(ReduceKernels& table, DType t) {
-  table.cumsum[index(t)] = &scan<Add, T, A>;
-  table.cumprod[index(t)] = &scan<Multiply, T, A>;
+  table.cumsum[index(t)] = &scan<Add, T, A, Read>;
+  table.cumprod[index(t)] = &scan<Multiply, T, A, Read>;
 }
 
 }  // namespace
 
 void fill_scans(ReduceKernels& table) {
-  fill<uint8_t, uint64_t>(table, DType::Bool);
+  fill<uint8_t, uint64_t, Truth>(table, DType::Bool);
   fill<int8_t, uint64_t>(table, DType::I8);
   fill<int16_t, uint64_t>(table, DType::I16);
   fill<int32_t, uint64_t>(table, DType::I32);

@@ -196,7 +196,7 @@ AttentionRows rows_of(const AttentionTask& t, const Tile& tile, std::int64_t b, 
   if (t.first_limit >= 0) rows.first_limit = t.first_limit + tile.first;
   const auto place = [&](const Strides& s) { return b * s[0] + h * s[1] + tile.first * s[2]; };
   if (t.has_mask) {
-    rows.mask = static_cast<const bool*>(mask) + place(t.mask);
+    rows.mask = static_cast<const std::uint8_t*>(mask) + place(t.mask);
     rows.mask_row = t.mask[2];
     rows.mask_col = t.mask[3];
   }

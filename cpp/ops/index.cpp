@@ -428,7 +428,7 @@ void lower_take_along(const Call& call, Task& task) {
 void lower_put_along(const Call& call, Task& task) {
   along_task(call, task).base = make_walk(call.in(0));
   dispatch(call.in(0).dtype(), [&](auto zero) {
-    if constexpr (!std::is_same_v<decltype(zero), bool>) task.run = run_put_along<decltype(zero)>;
+    if constexpr (!std::is_same_v<decltype(zero), Truth>) task.run = run_put_along<decltype(zero)>;
   });
 }
 

@@ -217,7 +217,7 @@ void run_plain(const Task& task, void* const* ptr) {
         const T factor = a[k * p.a_col];
         const T* line = b + k * p.b_row;
         for (std::int64_t j = 0; j < p.n; ++j) {
-          if constexpr (std::is_same_v<T, bool>) {
+          if constexpr (std::is_same_v<T, Truth>) {
             c[j] = c[j] || (factor && line[j * p.b_col]);
           } else {  // unsigned: products of whole numbers wrap around
             using U = std::make_unsigned_t<T>;

@@ -128,7 +128,7 @@ void run_forward(const Task& task, void* const* ptr) {
   f.bias = t.in(ptr, kBias);
   f.h0 = t.in(ptr, kH0);
   f.c0 = t.in(ptr, kC0);
-  f.mask = static_cast<const bool*>(t.in(ptr, kMask));
+  f.mask = static_cast<const std::uint8_t*>(t.in(ptr, kMask));
   f.states = t.out(ptr, kStates);
   f.last_h = t.out(ptr, kLastH);
   f.last_c = t.out(ptr, kLastC);
@@ -183,7 +183,7 @@ void run_grad(const Task& task, void* const* ptr) {
   b.recurrent = t.in(ptr, gRecurrent);
   b.h0 = t.in(ptr, gH0);
   b.c0 = t.in(ptr, gC0);
-  b.mask = static_cast<const bool*>(t.in(ptr, gMask));
+  b.mask = static_cast<const std::uint8_t*>(t.in(ptr, gMask));
   b.states = t.in(ptr, gStates);
   b.cells = t.in(ptr, gCells);
   b.gates = t.in(ptr, gGates);

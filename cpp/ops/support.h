@@ -119,12 +119,23 @@ void for_chunks(std::int64_t items, std::int64_t work, Body&& body) {
 
 // ---- element types -------------------------------------------------------------------------------------------------
 
+// An element of type bool. A C++ bool must be 0 or 1; memory that isn't ours may hold any byte for true.
+class Truth {
+ public:
+  Truth() = default;
+  Truth(bool value) : byte_(value) {}
+  operator bool() const { return byte_ != 0; }
+
+ private:
+  unsigned char byte_ = 0;
+};
+
 // Calls f with a value of the C++ type of t; ops have float16 and bfloat16 widened before they come here.
 template <class F>
 void dispatch(DType t, F&& f) {
   switch (t) {
     case DType::Bool:
-      return f(bool{});
+      return f(Truth{});
     case DType::I8:
       return f(std::int8_t{});
     case DType::I16:

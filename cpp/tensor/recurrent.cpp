@@ -135,7 +135,7 @@ struct Rows {
   int64_t in_chunk, chunks;
 };
 
-Rows sort_rows(const Sizes& s, const bool* mask, double flops, int64_t* memory) {
+Rows sort_rows(const Sizes& s, const std::uint8_t* mask, double flops, int64_t* memory) {
   Rows rows{memory, memory + s.batch, memory + 2 * s.batch, 0, 0, 0};
   for (int64_t n = 0; n < s.batch; ++n) {
     int64_t length = s.steps;

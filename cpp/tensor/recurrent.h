@@ -28,7 +28,7 @@ struct Recurrence {
 // bias, h0, c0 and mask may be null (no bias, zero states, all steps count). c0, cells and last_c are the LSTM's.
 struct RecurrentForward {
   const void *x, *kernel, *recurrent, *bias, *h0, *c0;
-  const bool* mask;
+  const std::uint8_t* mask;
   void *states, *cells, *gates;  // of every step; gates as in kernels/cell.h, 0 where a step doesn't count
   void *last_h, *last_c;
 };
@@ -37,7 +37,7 @@ void recurrent_forward(const Recurrence& r, const RecurrentForward& f);
 // dstates, dlast_h, dlast_c may be null (zero); so may what isn't wanted of the results.
 struct RecurrentBackward {
   const void *x, *kernel, *recurrent, *h0, *c0;
-  const bool* mask;
+  const std::uint8_t* mask;
   const void *states, *cells, *gates, *dstates, *dlast_h, *dlast_c;
   void *dx, *dkernel, *drecurrent, *dbias, *dh0, *dc0, *workspace;
 };

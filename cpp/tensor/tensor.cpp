@@ -153,7 +153,7 @@ template <class Value>
 void store(void* data, DType dtype, Value value) {
   switch (dtype) {
     case DType::Bool:
-      *static_cast<bool*>(data) = value != 0;
+      *static_cast<std::uint8_t*>(data) = value != 0;
       break;
     case DType::I8:
       *static_cast<std::int8_t*>(data) = static_cast<std::int8_t>(value);
@@ -198,7 +198,7 @@ template <class Value>
 Value load(const void* data, DType dtype) {
   switch (dtype) {
     case DType::Bool:
-      return static_cast<Value>(*static_cast<const bool*>(data));
+      return static_cast<Value>(*static_cast<const std::uint8_t*>(data) != 0);
     case DType::I8:
       return static_cast<Value>(*static_cast<const std::int8_t*>(data));
     case DType::I16:

@@ -67,7 +67,7 @@ void select(void* out, const void* const* in, const int64_t* step, int64_t n) {
     const int64_t count = walks || n < kSpread ? n : kSpread;
     CR_INDEPENDENT
     for (int64_t i = 0; i < count; ++i) {
-      const T mask = static_cast<T>(T(0) - static_cast<T>(c[i] != 0));
+      const T mask = static_cast<T>(T(0) - static_cast<T>(simd::truth(c[i])));
       y[i] = static_cast<T>((a[i] & mask) | (b[i] & static_cast<T>(~mask)));
     }
     y += count;

@@ -318,6 +318,7 @@ struct Truth {
   static CR_INLINE T read(X x) {
     return static_cast<T>(x != X(0));
   }
+  static CR_INLINE T read(uint8_t x) { return x < 1 ? x : 1; }
 };
 
 template <class Op, class Read, class T, class A>

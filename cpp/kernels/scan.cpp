@@ -43,16 +43,29 @@ void scan(void* out_, int64_t out_step, const void* x_, int64_t x_step, int64_t 
   }
 }
 
-template <class T, class A, class Read = Keep<A>>
+// Any byte but 0 is true. As a rule there are none but 0 and 1, and to see that costs less than to make them so.
+template <class Op>
+void scan_truth(void* out, int64_t out_step, const void* x_, int64_t x_step, int64_t n) {
+  const uint8_t* x = static_cast<const uint8_t*>(x_);
+  uint8_t bits = 0;
+  if (x_step == 1)
+    for (int64_t i = 0; i < n; ++i) bits |= x[i];
+  const bool plain = x_step == 1 && bits <= 1;
+  (plain ? &scan<Op, uint8_t, uint64_t, Keep<uint64_t>> : &scan<Op, uint8_t, uint64_t, Truth>)(out, out_step, x, x_step,
+                                                                                               n);
+}
+
+template <class T, class A>
 void fill(ReduceKernels& table, DType t) {
-  table.cumsum[index(t)] = &scan<Add, T, A, Read>;
-  table.cumprod[index(t)] = &scan<Multiply, T, A, Read>;
+  table.cumsum[index(t)] = &scan<Add, T, A, Keep<A>>;
+  table.cumprod[index(t)] = &scan<Multiply, T, A, Keep<A>>;
 }
 
 }  // namespace
 
 void fill_scans(ReduceKernels& table) {
-  fill<uint8_t, uint64_t, Truth>(table, DType::Bool);
+  table.cumsum[index(DType::Bool)] = &scan_truth<Add>;
+  table.cumprod[index(DType::Bool)] = &scan_truth<Multiply>;
   fill<int8_t, uint64_t>(table, DType::I8);
   fill<int16_t, uint64_t>(table, DType::I16);
   fill<int32_t, uint64_t>(table, DType::I32);

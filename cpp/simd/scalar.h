@@ -160,38 +160,35 @@ CR_INLINE Boolean isfinite(Scalar<T> a) {
 }
 
 // ---- truth values: sum is or, product is and; a shift is the truth of the shifted number
-CR_INLINE uint8_t both(uint8_t a, uint8_t b) {
-  const uint8_t least = a < b ? a : b;
-  return least != 0;
-}
+CR_INLINE uint8_t truth(uint8_t a) { return a < 1 ? a : 1; }  // a minimum, which is no dearer than the bit operation
 #define CR_BOOLEAN(declaration, value) \
   CR_INLINE Boolean declaration { return {static_cast<uint8_t>(value)}; }
-CR_BOOLEAN(operator+(Boolean a, Boolean b), (a.v | b.v) != 0)
-CR_BOOLEAN(operator*(Boolean a, Boolean b), both(a.v, b.v))
-CR_BOOLEAN(operator&(Boolean a, Boolean b), both(a.v, b.v))
-CR_BOOLEAN(operator|(Boolean a, Boolean b), (a.v | b.v) != 0)
-CR_BOOLEAN(operator^(Boolean a, Boolean b), (a.v == 0) != (b.v == 0))
-CR_BOOLEAN(operator~(Boolean a), a.v == 0)
-CR_BOOLEAN(floor(Boolean a), a.v != 0)
-CR_BOOLEAN(ceil(Boolean a), a.v != 0)
-CR_BOOLEAN(trunc(Boolean a), a.v != 0)
-CR_BOOLEAN(operator==(Boolean a, Boolean b), (a.v == 0) == (b.v == 0))
-CR_BOOLEAN(operator!=(Boolean a, Boolean b), (a.v == 0) != (b.v == 0))
-CR_BOOLEAN(operator<(Boolean a, Boolean b), (a.v != 0) < (b.v != 0))
-CR_BOOLEAN(operator<=(Boolean a, Boolean b), (a.v != 0) <= (b.v != 0))
-CR_BOOLEAN(operator>(Boolean a, Boolean b), (a.v != 0) > (b.v != 0))
-CR_BOOLEAN(operator>=(Boolean a, Boolean b), (a.v != 0) >= (b.v != 0))
-CR_BOOLEAN(logical_and(Boolean a, Boolean b), both(a.v, b.v))
-CR_BOOLEAN(logical_or(Boolean a, Boolean b), (a.v | b.v) != 0)
-CR_BOOLEAN(logical_xor(Boolean a, Boolean b), (a.v == 0) != (b.v == 0))
-CR_BOOLEAN(logical_not(Boolean a), a.v == 0)
-CR_BOOLEAN(maximum(Boolean a, Boolean b), (a.v | b.v) != 0)
-CR_BOOLEAN(minimum(Boolean a, Boolean b), both(a.v, b.v))
-CR_BOOLEAN(fmax(Boolean a, Boolean b), (a.v | b.v) != 0)
-CR_BOOLEAN(fmin(Boolean a, Boolean b), both(a.v, b.v))
-CR_BOOLEAN(absolute(Boolean a), a.v != 0)
-CR_BOOLEAN(left_shift(Boolean a, Boolean), a.v != 0)
-CR_BOOLEAN(right_shift(Boolean a, Boolean b), (a.v != 0) & (b.v == 0))
+CR_BOOLEAN(operator+(Boolean a, Boolean b), truth(a.v | b.v))
+CR_BOOLEAN(operator*(Boolean a, Boolean b), truth(a.v) & truth(b.v))
+CR_BOOLEAN(operator&(Boolean a, Boolean b), truth(a.v) & truth(b.v))
+CR_BOOLEAN(operator|(Boolean a, Boolean b), truth(a.v | b.v))
+CR_BOOLEAN(operator^(Boolean a, Boolean b), truth(a.v) ^ truth(b.v))
+CR_BOOLEAN(operator~(Boolean a), truth(a.v) ^ 1)
+CR_BOOLEAN(floor(Boolean a), truth(a.v))
+CR_BOOLEAN(ceil(Boolean a), truth(a.v))
+CR_BOOLEAN(trunc(Boolean a), truth(a.v))
+CR_BOOLEAN(operator==(Boolean a, Boolean b), truth(a.v) ^ truth(b.v) ^ 1)
+CR_BOOLEAN(operator!=(Boolean a, Boolean b), truth(a.v) ^ truth(b.v))
+CR_BOOLEAN(operator<(Boolean a, Boolean b), truth(b.v) & ~truth(a.v))
+CR_BOOLEAN(operator<=(Boolean a, Boolean b), truth(b.v) | (truth(a.v) ^ 1))
+CR_BOOLEAN(operator>(Boolean a, Boolean b), truth(a.v) & ~truth(b.v))
+CR_BOOLEAN(operator>=(Boolean a, Boolean b), truth(a.v) | (truth(b.v) ^ 1))
+CR_BOOLEAN(logical_and(Boolean a, Boolean b), truth(a.v) & truth(b.v))
+CR_BOOLEAN(logical_or(Boolean a, Boolean b), truth(a.v | b.v))
+CR_BOOLEAN(logical_xor(Boolean a, Boolean b), truth(a.v) ^ truth(b.v))
+CR_BOOLEAN(logical_not(Boolean a), truth(a.v) ^ 1)
+CR_BOOLEAN(maximum(Boolean a, Boolean b), truth(a.v | b.v))
+CR_BOOLEAN(minimum(Boolean a, Boolean b), truth(a.v) & truth(b.v))
+CR_BOOLEAN(fmax(Boolean a, Boolean b), truth(a.v | b.v))
+CR_BOOLEAN(fmin(Boolean a, Boolean b), truth(a.v) & truth(b.v))
+CR_BOOLEAN(absolute(Boolean a), truth(a.v))
+CR_BOOLEAN(left_shift(Boolean a, Boolean), truth(a.v))
+CR_BOOLEAN(right_shift(Boolean a, Boolean b), truth(a.v) & ~truth(b.v))
 #undef CR_BOOLEAN
 
 }  // namespace chainrule::CHAINRULE_ISA::simd

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <map>
 
+#include "graph/compile.h"
 #include "graph/program.h"
 #include "ops/elementwise.h"
-#include "ops/reduce.h"
 #include "ops/support.h"
 #include "ops/walk.h"
 #include "runtime/cpu.h"
@@ -25,19 +25,11 @@ constexpr std::int64_t kLeastBlock = 2048, kGreatestBlock = 8192;
 // Groups of fewer steps do little but wait for memory, and the processor's own prefetching serves them best.
 constexpr std::size_t kStepsToPrefetch = 6;
 
-struct GroupStep {
-  ElementwiseFn kernel = nullptr;      // or
-  CastFn cast = nullptr;               // or
-  RowReduction reduction;              // of the row that the block is
-  bool once = false;                   // computes one value a row
-  int arity = 0, in[3] = {}, out = 0;  // places
-  std::int64_t step[3] = {}, out_bytes = 0;
-};
-
 // Places are indices of a table of addresses: inputs, then outputs, then registers (blocks of scratch), then cells (a
 // row's single values).
 struct GroupTask {
   std::vector<GroupStep> steps;
+  std::vector<CompiledRun> compiled;            // of the steps
   std::int64_t size = 0, block = 0, chunk = 0;  // in elements; of a group with rows the block is a row
   std::int64_t register_bytes = 0;
   int n_inputs = 0, n_outputs = 0, n_registers = 0, n_cells = 0;
@@ -150,9 +142,16 @@ void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::in
       place[at] = static_cast<char*>(ptr[at]) + element * t.bytes[at];
     }
     Prefetcher prefetcher(t, place, count);
-    for (const GroupStep& step : t.steps) {
+    auto compiled = t.compiled.begin();
+    for (std::size_t at = 0; at < t.steps.size(); ++at) {
       prefetcher.fetch_some();
-      run_step(step, place, count);
+      if (compiled == t.compiled.end() || compiled->first != at) {
+        run_step(t.steps[at], place, count);
+        continue;
+      }
+      compiled->run(place, count);
+      at = compiled->last - 1;
+      ++compiled;
     }
     for (int k = t.n_inputs; k < t.first_register(); ++k) {
       const auto at = static_cast<std::size_t>(k);
@@ -299,7 +298,9 @@ class StepMaker {
     place_of_[result.slot] = step.out;
     free_registers_.insert(free_registers_.end(), freed.begin(), freed.end());
     if (member.op->opcode >= 0) {
-      step.kernel = kernels().elementwise[member.op->opcode][index(member.inputs.back().dtype)];
+      step.dtype = member.inputs.back().dtype;
+      step.opcode = member.op->opcode;
+      step.kernel = kernels().elementwise[step.opcode][index(step.dtype)];
     } else if (is_elementwise(member)) {
       step.cast = kernels().move.cast[index(result.dtype)][index(member.inputs[0].dtype)];
     } else {
@@ -355,6 +356,7 @@ void lower_group(const Unit& unit, Task& task) {
   }
   StepMaker maker(t, unit);
   maker.run();
+  t.compiled = compile_runs(t.steps, t.n_inputs, t.first_register());
   const std::int64_t live = t.n_registers + static_cast<std::int64_t>(t.streams.size());
   if (traffic < cache_sizes().l2 || t.steps.size() < kStepsToPrefetch) t.streams.clear();
 

@@ -13,8 +13,9 @@ namespace {
 constexpr int kCount = 0, kEnd = 6, kMask = 2, kPlaces = 7, kScratch = 1;
 // Addresses of arrays; rbp and r13 can't be the base of an address without a displacement, and the table goes last.
 constexpr int kArrays[VectorAssembler::kMostArrays] = {1, 8, 9, 10, 11, 3, 12, 14, 15, kPlaces};
-constexpr unsigned kNoPrefix = 0, kPrefix66 = 1, kMap0f = 1, kMap0f38 = 2;
-constexpr int kMaskVector = 15;
+constexpr unsigned kNoPrefix = 0, kPrefix66 = 1, kMap0f = 1, kMap0f38 = 2, kMap0f3a = 3;
+// Of the rest: k1 of AVX-512, whose others are free from k2 on, or a vector of AVX2.
+constexpr int kRestMask = 1, kFirstMask = 2, kMaskVector = 15;
 
 }  // namespace
 
@@ -34,14 +35,14 @@ std::shared_ptr<const MachineCode> MachineCode::load(const std::vector<std::uint
 MachineCode::~MachineCode() { munmap(memory_, bytes_); }
 
 void VectorAssembler::vector(unsigned prefix, unsigned map, bool w, unsigned opcode, int reg, int second, Operand rm,
-                             bool masked, bool zeroing) {
+                             int mask, bool zeroing) {
   const auto clear = [](int value, int bit) { return ~static_cast<unsigned>(value) >> bit & 1u; };
   const unsigned not_second = ~static_cast<unsigned>(second);
   const unsigned b = clear(rm.number, 3), x = rm.memory ? 1u : clear(rm.number, 4);
   if (wide_) {
     bytes({0x62, clear(reg, 3) << 7 | x << 6 | b << 5 | clear(reg, 4) << 4 | map,
            (w ? 0x80u : 0u) | (not_second & 15) << 3 | 4u | prefix,
-           (zeroing ? 0x80u : 0u) | 0x40u | (not_second >> 4 & 1) << 3 | (masked ? 1u : 0u)});
+           (zeroing ? 0x80u : 0u) | 0x40u | (not_second >> 4 & 1) << 3 | static_cast<unsigned>(mask)});
   } else {
     bytes({0xc4, clear(reg, 3) << 7 | 0x40u | b << 5 | map, (not_second & 15) << 3 | 4u | prefix});
   }
@@ -123,7 +124,8 @@ void VectorAssembler::load(int to, int array, bool masked) {
   if (masked && !wide_) {
     vector(kPrefix66, kMap0f38, false, doubles_ ? 0x2d : 0x2c, to, kMaskVector, from);  // vmaskmov
   } else {
-    vector(doubles_ ? kPrefix66 : kNoPrefix, kMap0f, doubles_, 0x10, to, 0, from, masked, masked);  // vmovu
+    vector(doubles_ ? kPrefix66 : kNoPrefix, kMap0f, doubles_, 0x10, to, 0, from, masked ? kRestMask : 0,
+           masked);  // vmovu
   }
 }
 
@@ -132,12 +134,28 @@ void VectorAssembler::store(int array, int from, bool masked) {
   if (masked && !wide_) {
     vector(kPrefix66, kMap0f38, false, doubles_ ? 0x2f : 0x2e, from, kMaskVector, to);
   } else {
-    vector(doubles_ ? kPrefix66 : kNoPrefix, kMap0f, doubles_, 0x11, from, 0, to, masked);
+    vector(doubles_ ? kPrefix66 : kNoPrefix, kMap0f, doubles_, 0x11, from, 0, to, masked ? kRestMask : 0);
   }
 }
 
 void VectorAssembler::compute(VectorOp op, int to, int a, int b) {
   vector(doubles_ ? kPrefix66 : kNoPrefix, kMap0f, doubles_, static_cast<unsigned>(op), to, a, {b, false, false});
+}
+
+void VectorAssembler::compare(Comparison which, int mask, int a, int b) {
+  vector(doubles_ ? kPrefix66 : kNoPrefix, kMap0f, doubles_, 0xc2, wide_ ? kFirstMask + mask : mask, a,
+         {b, false, false});
+  byte(static_cast<unsigned>(which));
+}
+
+void VectorAssembler::select(int to, int mask, int where_true, int where_false) {
+  const Operand from{where_true, false, false};
+  if (wide_) {
+    vector(kPrefix66, kMap0f38, doubles_, 0x65, to, where_false, from, kFirstMask + mask);  // vblendm
+  } else {
+    vector(kPrefix66, kMap0f3a, false, doubles_ ? 0x4b : 0x4a, to, where_false, from);  // vblendv
+    byte(static_cast<unsigned>(mask) << 4);
+  }
 }
 
 }  // namespace chainrule

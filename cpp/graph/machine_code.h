@@ -31,6 +31,7 @@ class MachineCode {
   std::size_t bytes_;
 };
 
+// The second bytes of their opcodes.
 enum class VectorOp : std::uint8_t {
   sqrt = 0x51,
   logical_and = 0x54,
@@ -38,8 +39,20 @@ enum class VectorOp : std::uint8_t {
   add = 0x58,
   multiply = 0x59,
   subtract = 0x5c,
-  divide = 0x5e
-};  // the second bytes of their opcodes
+  minimum = 0x5d,  // the second operand if either is NaN or both are zero
+  divide = 0x5e,
+  maximum = 0x5f,  // likewise
+};
+// By the numbers of the instruction; all but `unequal` and `unordered` are false for NaN.
+enum class Comparison : std::uint8_t {
+  equal = 0,
+  unordered = 3,
+  unequal = 4,
+  less = 0x11,
+  less_equal = 0x12,
+  greater_equal = 0x1d,
+  greater = 0x1e
+};
 
 // Writes the code of one MachineCode::Entry: begin(), then for vectors and again for the rest (masked) the same
 // instructions between begin_loop(), end_loop() and end().
@@ -49,6 +62,8 @@ class VectorAssembler {
 
   // Registers 0 .. registers() - 1 hold vectors, of which the arrays' addresses take none.
   int registers() const { return wide_ ? 32 : 15; }
+  // Of masks; 0 where vectors' registers serve for them.
+  int mask_registers() const { return wide_ ? 6 : 0; }
   int vector_bytes() const { return wide_ ? 64 : 32; }
   static constexpr int kMostArrays = 10;
 
@@ -65,6 +80,8 @@ class VectorAssembler {
   void load(int to, int array, bool masked);
   void store(int array, int from, bool masked);
   void compute(VectorOp op, int to, int a, int b);  // of one operand: b, and a is 0
+  void compare(Comparison which, int mask, int a, int b);
+  void select(int to, int mask, int where_true, int where_false);
 
   const std::vector<std::uint8_t>& code() const { return code_; }
 
@@ -81,8 +98,8 @@ class VectorAssembler {
     for (int i = 0; i < count; ++i) byte(static_cast<unsigned>(value >> (8 * i)) & 0xff);
   }
   // An instruction with the prefix of its vectors: EVEX for AVX-512, VEX for AVX2.
-  void vector(unsigned prefix, unsigned map, bool w, unsigned opcode, int reg, int second, Operand rm,
-              bool masked = false, bool zeroing = false);
+  void vector(unsigned prefix, unsigned map, bool w, unsigned opcode, int reg, int second, Operand rm, int mask = 0,
+              bool zeroing = false);
   void address_of_place(int to, int place);
   std::size_t jump(std::initializer_list<unsigned> opcode);
   void land(std::size_t from);

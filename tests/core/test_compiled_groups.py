@@ -53,7 +53,7 @@ def isa(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def random_program(rng: np.random.Generator, length: int) -> Any:
-    """A function of three arrays: values so far are combined at random, some also with numbers; several are returned."""
+    """A function of three arrays: what there is is combined at random, also with numbers; several are returned."""
     steps = []
     for _ in range(length):
         kind = rng.choice(["unary", "binary", "number", "where"], p=[0.25, 0.45, 0.15, 0.15])

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
     from .naming import device, name_scope
     from .optimizers import Optimizer
     from .regularizers import Regularizer
-    from .symbolic import KerasTensor
+    from .scopes import RematScope, StatelessScope, remat
+    from .symbolic import KerasTensor, Operation
     from .variables import Variable
 
 _MODULES = [
@@ -90,12 +91,16 @@ _NAMES = {
     "Loss": "losses",
     "Metric": "metrics",
     "Model": "models",
+    "Operation": "symbolic",
     "Optimizer": "optimizers",
     "Regularizer": "regularizers",
+    "RematScope": "scopes",
+    "StatelessScope": "scopes",
     "Sequential": "models",
     "Variable": "variables",
     "device": "naming",
     "name_scope": "naming",
+    "remat": "scopes",
 }
 
 __version__ = "3.15.1"  # of the interface
@@ -112,8 +117,11 @@ __all__ = [
     "Loss",
     "Metric",
     "Model",
+    "Operation",
     "Optimizer",
     "Regularizer",
+    "RematScope",
+    "StatelessScope",
     "Sequential",
     "Variable",
     "activations",
@@ -136,6 +144,7 @@ __all__ = [
     "preprocessing",
     "random",
     "regularizers",
+    "remat",
     "saving",
     "tree",
     "utils",

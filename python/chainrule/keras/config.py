@@ -182,3 +182,28 @@ def disable_traceback_filtering() -> None:
 def is_traceback_filtering_enabled() -> bool:
     """What :func:`enable_traceback_filtering` and :func:`disable_traceback_filtering` said last; no more than that."""
     return _traceback_filtering
+
+
+_flash_attention = True
+
+
+def enable_flash_attention() -> None:
+    """Accepted: attention is computed in tiles anyway, without a matrix of queries times keys."""
+    global _flash_attention
+    _flash_attention = True
+
+
+def disable_flash_attention() -> None:
+    """Accepted; the numbers are the same, so attention goes on being computed in tiles."""
+    global _flash_attention
+    _flash_attention = False
+
+
+def is_flash_attention_enabled() -> bool:
+    """What :func:`enable_flash_attention` and :func:`disable_flash_attention` said last; no more than that."""
+    return _flash_attention
+
+
+def is_nnx_enabled() -> bool:
+    """False: variables are no Flax NNX variables."""
+    return False

@@ -136,6 +136,6 @@ class FitRun:
 
     def end_epoch(self, epoch: int, logs: dict[str, Any]) -> None:
         """Callbacks and the line of the epoch."""
+        self.logs = dict(logs)  # without what callbacks add
         self.hooks.on_epoch_end(epoch, logs)
-        self.logs = logs
         self.progress.end(self.steps or self.loop.step, logs)

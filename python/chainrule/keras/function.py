@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .layers.signatures import map_shapes
-from .naming import unique_name
-from .symbolic import Graph, KerasTensor, flatten, map_structure
+from .symbolic import Graph, KerasTensor, Operation, flatten, map_structure
 from .variables import convert_to_tensor
 
 
-class Function:
+class Function(Operation):
     """The outputs as a function of the inputs, both nested structures of symbolic tensors.
 
     Raises:
@@ -24,7 +23,7 @@ class Function:
     """
 
     def __init__(self, inputs: Any, outputs: Any, name: str | None = None) -> None:
-        self.name = name or unique_name("function")
+        super().__init__(name)
         self._graph = Graph(inputs, outputs)
 
     @property
@@ -41,6 +40,16 @@ class Function:
     def operations(self) -> list[Any]:
         """The layers and functions in between, in an order that runs."""
         return list({id(node.operation): node.operation for node in self._graph.nodes}.values())
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs as given."""
+        return self._graph.inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs as given."""
+        return self._graph.outputs
 
     def __call__(self, inputs: Any) -> Any:
         """The outputs for arrays, tensors or other symbolic tensors."""

@@ -21,7 +21,7 @@ from .config import epsilon, standardize_dtype
 from .masking import get_mask, set_mask
 from .naming import snake_case, unique_name
 from .registry import Registry, deserialize_keras_object, serialize_keras_object
-from .variables import as_float, convert_to_tensor
+from .variables import Tensor, as_float, convert_to_tensor
 
 _op = _core.ops
 
@@ -531,6 +531,8 @@ class LossFunctionWrapper(Loss):
         self.fn, self._fn_kwargs = fn, kwargs
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
+        if isinstance(y_pred, Tensor):  # targets (batch,) of outputs (batch, 1) mustn't broadcast to (batch, batch)
+            y_true, y_pred = match_ranks(convert_to_tensor(y_true), y_pred)
         return self.fn(y_true, y_pred, **self._fn_kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -178,11 +178,14 @@ class Model(Trainer, Layer):
         else:
             inputs = arrays[0] if len(arrays) == 1 else arrays
         self.built = True
+        outer, context.path = context.path, context.path[:-1]  # the call adds the model's name again
         try:
             Layer.__call__(self, inputs)
         except NotImplementedError:
             self.built = False
             raise
+        finally:
+            context.path = outer
 
     def _ensure_built(self, args: tuple[Any, ...]) -> None:
         # A subclass's layers build themselves when call reaches them.

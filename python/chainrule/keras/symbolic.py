@@ -7,6 +7,7 @@ adds a :class:`Node`; :class:`Graph` orders the nodes between inputs and outputs
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -208,12 +209,101 @@ class Node:
         return node
 
 
-class FunctionOperation:
+class Operation:
+    """Something that computes tensors of tensors, and symbolic tensors of symbolic ones. Layers are such.
+
+    Subclasses define ``call``, and ``compute_output_spec`` where running ``call`` on zeros can't tell shapes and types.
+
+    Example::
+
+        class Scale(keras.Operation):
+            def __init__(self, factor, name=None):
+                super().__init__(name=name)
+                self.factor = factor
+
+            def call(self, x):
+                return x * self.factor
+    """
+
+    _init_arguments: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    _nodes: list[Node]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = object.__new__(cls)
+        object.__setattr__(made, "_init_arguments", (args, kwargs))
+        return made
+
+    def __init__(self, name: str | None = None) -> None:
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(f"{type(self).__name__}: name must be a string without '/', got {name!r}.")
+        self.name = name or unique_name(snake_case(type(self).__name__))
+        self._nodes = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Tensors for tensors and arrays, symbolic tensors if one is among the arguments."""
+        return (self.symbolic_call if any_symbolic([list(args), kwargs]) else self.call)(*args, **kwargs)
+
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """The symbolic outputs, which remember what they come from."""
+        outputs = self.compute_output_spec(*args, **kwargs)
+        self._nodes.append(Node(self, args, kwargs, outputs))
+        return outputs
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Computes the outputs."""
+        raise NotImplementedError(f"{type(self).__name__} must define call(...).")
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic tensors of the outputs' shapes and types."""
+        return infer_outputs(self.call, args, kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments. NotImplementedError where they are no plain values: then define it yourself."""
+        args, kwargs = self._init_arguments
+        bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs)
+        config = {name: value for name, value in bound.arguments.items() if name != "self"}
+        config.update(config.pop("kwargs", {}))
+        if "name" in inspect.signature(type(self).__init__).parameters:
+            config["name"] = self.name
+        plain = (str, int, float, bool, type(None), list, tuple, dict)
+        unfit = [name for name, value in config.items() if not isinstance(value, plain)]
+        if unfit:
+            raise NotImplementedError(f"{type(self).__name__} must define get_config(): {unfit} are no plain values.")
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """An operation made with ``config``."""
+        return cls(**config)
+
+    def _symbolic(self, end: str) -> Any:
+        if not self._nodes:
+            raise AttributeError(
+                f"{type(self).__name__} {self.name!r} has not been applied to symbolic inputs, so it has no {end}."
+            )
+        node = self._nodes[0]
+        if end == "output":
+            return node.outputs
+        return node.inputs[0] if len(node.inputs) == 1 else node.inputs
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of its first application."""
+        return self._symbolic("input")
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of its first application."""
+        return self._symbolic("output")
+
+
+class FunctionOperation(Operation):
     """A function of ``keras.ops`` (or an activation) used on symbolic tensors, as a node of a graph."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
         self.name = unique_name(snake_case(function.__name__))
+        self._nodes = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -230,7 +320,8 @@ def apply_function(
     ``sample(shape, dtype)`` gives values that the function is defined on.
     """
     outputs = infer_outputs(function, args, kwargs, sample)
-    Node(FunctionOperation(function), args, kwargs, outputs)
+    operation = FunctionOperation(function)
+    operation._nodes.append(Node(operation, args, kwargs, outputs))
     return outputs
 
 

@@ -51,6 +51,24 @@ def autocast(dtype: str | None) -> Iterator[None]:
         _autocast.dtype, _autocast.seen = before, kept
 
 
+class _Open(threading.local):
+    scope: Any = None  # the innermost open StatelessScope
+
+
+_open = _Open()
+
+
+def open_scope(scope: Any) -> Any:
+    """From now on variables of this thread hold the scope's values (None: their own); returns the scope before."""
+    outer, _open.scope = _open.scope, scope
+    return outer
+
+
+def current_scope() -> Any:
+    """The innermost open :class:`StatelessScope`, or None."""
+    return _open.scope
+
+
 class Variable:
     """A tensor that training changes.
 
@@ -130,6 +148,8 @@ class Variable:
     @property
     def stored(self) -> Any:
         """The tensor itself, in the variable's own type wherever it is read."""
+        if _open.scope is not None:
+            _open.scope.hold(self)
         if self.trainable:
             watch_variable(self._value)
         return self._value
@@ -157,7 +177,7 @@ class Variable:
 
     def numpy(self) -> np.ndarray:
         """The values as an ndarray of its own (float32 for bfloat16, which NumPy lacks)."""
-        return to_array(self._value).copy()
+        return to_array(self.stored).copy()
 
     def assign(self, value: Any) -> Variable:
         """Writes new values (cast to the variable's type). Raises ValueError if the shape differs."""
@@ -187,6 +207,8 @@ class Variable:
         return self
 
     def _convert(self, value: Any) -> Any:
+        if _open.scope is not None:
+            _open.scope.hold(self)
         return convert_to_tensor(value, self._value.dtype.name)
 
     def _changed(self) -> None:
@@ -194,7 +216,7 @@ class Variable:
             _autocast.seen.pop(id(self), None)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        values = to_array(self._value)
+        values = to_array(self.stored)
         if dtype is not None and values.dtype != dtype:
             return values.astype(dtype)
         return values.copy() if copy else values

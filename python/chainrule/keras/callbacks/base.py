@@ -410,11 +410,15 @@ class ModelCheckpoint(_Monitor):
             self._save(epoch, logs)
 
     def _save(self, epoch: int, logs: dict[str, Any] | None) -> None:
+        reason = ""
         if self.save_best_only:
             value = self._value(logs)  # None, and a warning: can't be told, so it is saved
             if value is not None:
                 if not self._improves(value):
+                    if self.verbose:
+                        print(f"\nEpoch {epoch + 1}: {self.monitor} did not improve from {_shown(self.best)}")
                     return
+                reason = f"{self.monitor} improved from {_shown(self.best)} to {_shown(value)}, "
                 self.best = value
         try:
             path = self.filepath.format(epoch=epoch + 1, **(logs or {}))
@@ -428,7 +432,11 @@ class ModelCheckpoint(_Monitor):
         else:
             self.model.save(path)
         if self.verbose:
-            print(f"Epoch {epoch + 1}: {'weights' if self.save_weights_only else 'model'} saved to {path}")
+            print(f"\nEpoch {epoch + 1}: {reason}saving model to {path}")
+
+
+def _shown(value: float | None) -> str:
+    return "None" if value is None else f"{value:.5f}"
 
 
 class TerminateOnNaN(Callback):

@@ -25,8 +25,8 @@ from ..masking import get_mask, masks_of, set_mask
 from ..metrics import Metric
 from ..naming import snake_case, unique_name
 from ..registry import Registry
-from ..symbolic import KerasTensor, Node, any_symbolic, flatten, infer_outputs, map_structure
-from ..variables import Tensor, Variable, autocast, autocast_dtype, convert_to_tensor, values_in
+from ..symbolic import KerasTensor, Node, Operation, any_symbolic, flatten, infer_outputs, map_structure
+from ..variables import Tensor, Variable, autocast, autocast_dtype, convert_to_tensor, current_scope, values_in
 from .signatures import argument_names, default_training, is_tensors, map_shapes, parameters_of, shape_of
 
 _op = _core.ops
@@ -98,7 +98,7 @@ def observe_outputs(observer: Callable[[Any, Any], None]) -> Iterator[None]:
         context.observer = before
 
 
-class Layer:
+class Layer(Operation):
     """Base class of layers and models.
 
     Subclasses create weights in ``__init__`` or ``build(input_shape)`` with :meth:`add_weight`, and compute in
@@ -136,7 +136,7 @@ class Layer:
         super().__init_subclass__(**kwargs)
         if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls):
             cls.supports_masking = True
-        if not _is_ours(cls) and all(b.__module__ == __name__ for b in cls.__mro__[1:-1]):
+        if not _is_ours(cls) and all(b in (Layer, Operation) for b in cls.__mro__[1:-1]):
             cls._keeps_integers = True  # a layer of the user's own, which may look things up by its inputs
         if "build" in vars(cls) and not _is_ours(cls):
             cls._build_by_name = len(argument_names(vars(cls)["build"])) > 1
@@ -250,8 +250,10 @@ class Layer:
             elif isinstance(value, (list, tuple, dict)):
                 yield from _search(value, kind)
 
-    def _flatten_layers(self, include_self: bool = True) -> list[Layer]:
-        """The layer and all below it, parents first, each once."""
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Layer]:
+        """The layer and all below it (or only the next ones), parents first, each once."""
+        if not recursive:
+            return [*([self] if include_self else []), *self._sublayers()]
         found: list[Layer] = []
         seen: set[int] = set()
         stack: list[Layer] = [self]
@@ -441,6 +443,11 @@ class Layer:
 
     def add_loss(self, loss: Any) -> None:
         """Adds scalars to the loss of the step that is being computed; to be called in ``call``."""
+        scope = current_scope()
+        if scope is not None and scope.collect_losses:
+            for one in flatten(loss):
+                scope.add_loss(one)
+            return
         self._extra_losses.extend(flatten(loss))
         context.losses = True
 
@@ -667,25 +674,26 @@ class Layer:
         updated = tensors[len(variables) - len(self.non_trainable_variables) :]
         return (outputs, updated, found) if return_losses else (outputs, updated)
 
-    # ---- symbolic ends
-
-    def _symbolic(self, end: str) -> Any:
-        if not self._nodes:
-            raise AttributeError(f"Layer {self.name!r} has not been applied to symbolic inputs, so it has no {end}.")
-        node = self._nodes[0]
-        if end == "output":
-            return node.outputs
-        return node.inputs[0] if len(node.inputs) == 1 else node.inputs
+    # ---- what Keras has and this library hasn't
 
     @property
-    def input(self) -> Any:
-        """The symbolic input of its first application."""
-        return self._symbolic("input")
+    def quantization_mode(self) -> None:
+        """None: layers are not quantised."""
+        return None
 
-    @property
-    def output(self) -> Any:
-        """The symbolic output of its first application."""
-        return self._symbolic("output")
+    def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
+        """Raises NotImplementedError: layers are not quantised."""
+        raise NotImplementedError(
+            f"Layer {self.name!r} ({type(self).__name__}): quantize() is not supported; for smaller weights and "
+            f"faster products make the model with dtype='mixed_bfloat16' or 'bfloat16'."
+        )
+
+    def add_metric(self, *args: Any, **kwargs: Any) -> None:
+        """Raises NotImplementedError, as in Keras 3: metrics are attributes that ``call`` updates."""
+        raise NotImplementedError(
+            f"Layer {self.name!r} ({type(self).__name__}): add_metric() is gone in Keras 3. Make a metric an attribute "
+            f"in __init__ (self.ratio = keras.metrics.Mean(name='ratio')) and call its update_state in call()."
+        )
 
     # ---- configuration
 
@@ -694,7 +702,8 @@ class Layer:
 
         A subclass that doesn't define it gets the arguments it was made with, if they are plain values.
         """
-        config = {"name": self.name, "trainable": self._trainable, "dtype": self._dtype_policy.name}
+        config: dict[str, Any] = {"name": self.name, "trainable": self._trainable}
+        config["dtype"] = dtype_policies.serialize(self._dtype_policy)
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         cls = type(self)

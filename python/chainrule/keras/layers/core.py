@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from chainrule import _core
 from .. import activations, constraints, initializers, ops, regularizers
 from ..config import standardize_dtype
 from ..dtype_policies import DTypePolicy
+from ..functions import safe_mode_scope
 from ..masking import set_mask
 from ..naming import unique_name
-from ..registry import deserialize_keras_object, serialize_keras_object
+from ..registry import custom_object_scope, deserialize_keras_object, serialize_keras_object
 from ..symbolic import KerasTensor, Node, flatten
 from .base import Layer, registry
 from .input_spec import InputSpec
@@ -28,6 +30,7 @@ class InputLayer(Layer):
     """The entrance of a model: a symbolic tensor of a given shape. Usually made by :func:`Input`."""
 
     _keeps_integers = True
+    sparse = ragged = False
 
     def __init__(
         self,
@@ -44,9 +47,19 @@ class InputLayer(Layer):
     ) -> None:
         if sparse or ragged:
             raise ValueError("Input: sparse and ragged inputs are not supported; use dense arrays.")
-        if input_tensor is not None:
-            raise ValueError("Input: wrapping an existing tensor is not supported; give shape=.")
         batch_shape = batch_shape or kwargs.pop("batch_input_shape", None)
+        if input_tensor is not None:
+            if not isinstance(input_tensor, KerasTensor):
+                raise ValueError(f"Input: tensor must be a KerasTensor, got {input_tensor!r}.")
+            for what, given, own in (
+                ("shape", None if shape is None else tuple(shape), input_tensor.shape[1:]),
+                ("batch_shape", None if batch_shape is None else tuple(batch_shape), input_tensor.shape),
+                ("batch_size", batch_size, input_tensor.shape[0] if input_tensor.shape else None),
+                ("dtype", None if dtype is None else standardize_dtype(dtype), input_tensor.dtype),
+            ):
+                if given is not None and given != own:
+                    raise ValueError(f"Input: {what}={given} doesn't fit the given tensor, whose {what} is {own}.")
+            shape, batch_shape, batch_size, dtype = None, input_tensor.shape, None, input_tensor.dtype
         super().__init__(name=name or unique_name("input_layer"), **kwargs)
         self.optional = bool(optional)
         if batch_shape is None:
@@ -54,8 +67,9 @@ class InputLayer(Layer):
                 raise ValueError("Input needs shape=, the shape of one sample, for instance Input((28, 28)).")
             shape = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
             batch_shape = (batch_size, *shape)
-        elif shape is not None:
-            raise ValueError(f"Input: give shape={shape} or batch_shape={batch_shape}, not both.")
+        elif shape is not None or batch_size is not None:
+            given = f"shape={shape}" if batch_size is None else f"batch_size={batch_size}"
+            raise ValueError(f"Input: give {given} or batch_shape={batch_shape}, not both.")
         batch_shape = tuple(int(n) if isinstance(n, np.integer) else n for n in batch_shape)
         for length in batch_shape:
             if length is not None and (not isinstance(length, int) or length < 0):
@@ -63,7 +77,7 @@ class InputLayer(Layer):
         self.batch_shape = tuple(batch_shape)
         self._dtype_policy = DTypePolicy(standardize_dtype(dtype))
         self._build_at_init()
-        tensor = KerasTensor(self.batch_shape, self.dtype, name=self.name)
+        tensor = KerasTensor(self.batch_shape, self.dtype, name=self.name) if input_tensor is None else input_tensor
         self._nodes.append(Node(self, (), {}, tensor))
 
     def call(self) -> None:
@@ -341,20 +355,23 @@ class Lambda(Layer):
         return KerasTensor(given if callable(self._output_shape) else (first.shape[0], *given), first.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "function": serialize_keras_object(self.function),
-            "output_shape": self._output_shape,
-            "mask": serialize_keras_object(self.mask),
-            "arguments": self.arguments,
-        }
+        config = {**super().get_config(), "function": serialize_keras_object(self.function)}
+        for name, value in (("output_shape", self._output_shape), ("mask", self.mask)):
+            if value is not None:
+                config[name] = serialize_keras_object(value)
+        return {**config, "arguments": serialize_keras_object(self.arguments)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Lambda:
-        return cls(
-            **{
-                **config,
-                "function": deserialize_keras_object(config["function"]),
-                "mask": deserialize_keras_object(config.get("mask")),
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None, safe_mode: bool | None = None
+    ) -> Lambda:
+        """A layer made with ``config``; a nameless function in it is code, read with ``safe_mode=False`` only."""
+        scope = nullcontext() if safe_mode is None else safe_mode_scope(safe_mode)
+        parts: dict[str, Any] = dict.fromkeys(("function", "output_shape", "mask", "arguments"))
+        with scope, custom_object_scope(custom_objects):
+            parts = {
+                name: deserialize_keras_object(config.get(name), safe_mode=safe_mode is not False) for name in parts
             }
-        )
+        if isinstance(parts["output_shape"], list):
+            parts["output_shape"] = tuple(parts["output_shape"])
+        return cls(**{**config, **parts})

@@ -34,6 +34,16 @@ class InputSpec:
         self.max_ndim, self.min_ndim, self.axes = max_ndim, min_ndim, axes or {}
         self.allow_last_axis_squeeze, self.name, self.optional = allow_last_axis_squeeze, name, optional
 
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        names = ("dtype", "shape", "ndim", "max_ndim", "min_ndim", "axes", "optional")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> InputSpec:
+        """A specification made with ``config``."""
+        return cls(**config)
+
     def problem(self, shape: tuple[int | None, ...]) -> str | None:
         """What is wrong with an input of that shape; None if it fits."""
         count = len(shape)

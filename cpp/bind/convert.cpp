@@ -273,6 +273,7 @@ Tensor from_numpy_scalar(PyObject* object) {
 bool is_plain_sequence(PyObject* object) { return PyList_CheckExact(object) || PyTuple_CheckExact(object); }
 
 bool contains_tensor(PyObject* sequence) {
+  const Nesting nesting;
   const Py_ssize_t length = PySequence_Fast_GET_SIZE(sequence);
   PyObject* const* items = PySequence_Fast_ITEMS(sequence);
   for (Py_ssize_t i = 0; i < length; ++i) {

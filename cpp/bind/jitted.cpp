@@ -60,6 +60,7 @@ Tensor tensor_of(PyObject* object) {
 }
 
 bool describe(PyObject* object, Place& place) {
+  const Nesting nesting;
   if (object == Py_None) {
     place.kind = Place::none;
   } else if (has_fixed_type(object)) {

@@ -50,6 +50,7 @@ Object with_arrays(PyObject* object) {
     return is_number(object) ? Object::steal(PyObject_GetItem(array.get(), Object::steal(PyTuple_New(0)).get()))
                              : array;
   }
+  const Nesting nesting;
   if (PyList_CheckExact(object) || PyTuple_CheckExact(object)) {
     const Py_ssize_t length = PySequence_Fast_GET_SIZE(object);
     Object list = Object::steal(PyList_New(length));
@@ -120,6 +121,7 @@ Object with_tensors(PyObject* object) {
     return Object::steal(scalar ? wrap_result(std::move(operand.tensor)) : wrap(std::move(operand.tensor)));
   }
   if (PyList_CheckExact(object) || PyTuple_Check(object)) {
+    const Nesting nesting;
     const Py_ssize_t length = PySequence_Fast_GET_SIZE(object);
     Object list = Object::steal(PyList_New(length));
     for (Py_ssize_t i = 0; i < length; ++i)

@@ -49,6 +49,27 @@ PyObject* trace_error_type();
 // Throws the Python exception `type` with a text.
 [[noreturn]] void raise(PyObject* type, const char* text);
 [[noreturn]] void raise_format(PyObject* type, const char* format, ...);
+// Stands in every function that goes into a container and calls itself for what it holds. Throws ValueError far beyond
+// the 64 axes of NumPy's arrays, where a list that holds itself would never end.
+class Nesting {
+ public:
+  Nesting() {
+    if (++levels() > kMost) {
+      --levels();
+      raise_format(PyExc_ValueError, "containers are nested more than %d levels deep; does one hold itself?", kMost);
+    }
+  }
+  ~Nesting() { --levels(); }
+  Nesting(const Nesting&) = delete;
+  Nesting& operator=(const Nesting&) = delete;
+
+ private:
+  static constexpr int kMost = 200;
+  static int& levels() {
+    thread_local int levels = 0;
+    return levels;
+  }
+};
 inline void check(int status) {
   if (status < 0) throw PythonError();
 }

@@ -6,6 +6,7 @@ from collections import namedtuple
 import numpy
 import pytest
 
+import chainrule
 import chainrule.numpy as np
 
 Place = namedtuple("Place", "row column")
@@ -161,3 +162,38 @@ def test_methods_take_their_arguments_by_name():
         assert x.compress(condition=[1, 0], axis=0).tolist() == [[0, 1, 2]]
         x.put(indices=[0], values=[5], mode="raise")
         assert x[0, 0] == 5
+
+
+def endless(width: int) -> list:
+    """A list that holds itself."""
+    values: list = [1.0] * (width - 1)
+    values.extend([values] * width)
+    return values
+
+
+def deep() -> list:
+    values: list = []
+    for _ in range(5000):
+        values = [values]
+    return values
+
+
+@pytest.mark.parametrize("values", [endless(1), endless(2), deep()], ids=["endless", "wide and endless", "deep"])
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.array, np.sign, np.sum, np.concatenate, np.where, np.shape, np.histogram, np.linalg.norm, np.fft.fft,
+        chainrule.Tensor, lambda values: np.add(1, values), lambda values: np.zeros(3) + values,
+        lambda values: np.zeros(3)[values], lambda values: np.zeros(3).__setitem__(0, values),
+        lambda values: np.full(3, values), lambda values: np.sign(values, casting="same_kind"),
+    ],
+)  # fmt: skip
+def test_lists_without_an_end(function, values):
+    with pytest.raises((ValueError, RecursionError)):  # in Python's own code it is the latter
+        function(values)
+
+
+@pytest.mark.parametrize("function", [chainrule.jit, chainrule.grad, lambda f: lambda x: chainrule.vjp(f, x)])
+def test_arguments_without_an_end(function):
+    with pytest.raises((ValueError, RecursionError)):
+        function(lambda x: x)(endless(1))

@@ -47,6 +47,7 @@ FOREIGN_TYPES = frozenset(
 )
 
 MAX_DIMS = 16  # of a tensor; NumPy's arrays of more axes stay NumPy's
+DEEPEST = 200  # containers within each other, as in bind/python.h
 
 
 def computes_itself(value: Any) -> bool:
@@ -80,14 +81,13 @@ def exports(names: Iterable[str]) -> list[str]:
     return sorted(name for name in names if not name.startswith("_") and (hasattr(numpy, name) or name in later))
 
 
-def leaves(value: Any) -> Iterator[Any]:
+def leaves(value: Any, level: int = 0) -> Iterator[Any]:
     """The objects in nested lists, tuples and dicts."""
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from leaves(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from leaves(item)
+    if isinstance(value, (list, tuple, dict)):
+        if level == DEEPEST:
+            raise ValueError(f"containers are nested more than {DEEPEST} levels deep; does one hold itself?")
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from leaves(item, level + 1)
     else:
         yield value
 

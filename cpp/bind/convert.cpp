@@ -244,7 +244,7 @@ std::string dtype_name_of(PyObject* object) {
     return "an unknown dtype";
   }
   const Object keep_text = Object::steal(text);
-  return std::string("dtype ") + PyUnicode_AsUTF8(text);
+  return std::string("dtype ") + utf8(text);
 }
 
 // ---- arrays

@@ -240,7 +240,7 @@ PyObject* tensor_dlpack(PyObject* self, PyObject* const* arguments, Py_ssize_t c
     if (count > 0) raise(PyExc_TypeError, "__dlpack__() takes keyword arguments only");
     PyObject *max_version = Py_None, *device = Py_None, *copy = Py_None;
     for (Py_ssize_t i = 0; keywords && i < PyTuple_GET_SIZE(keywords); ++i) {
-      const std::string name = PyUnicode_AsUTF8(PyTuple_GET_ITEM(keywords, i));
+      const std::string name = utf8(PyTuple_GET_ITEM(keywords, i));
       PyObject* value = arguments[i];
       if (name == "stream") {
         if (value != Py_None)

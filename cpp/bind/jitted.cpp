@@ -138,7 +138,7 @@ bool fits(const Place& place, PyObject* object, std::vector<Tensor>& inputs) {
 Place read_structure(PyObject* structure) {
   Place place;
   if (!PyTuple_Check(structure)) return place;
-  const char* kind = PyUnicode_AsUTF8(PyTuple_GetItem(structure, 0));
+  const char* kind = utf8(PyTuple_GetItem(structure, 0));
   if (!kind) throw PythonError();
   PyObject* extra = PyTuple_GetItem(structure, 1);
   PyObject* children = PyTuple_GetItem(structure, 2);

@@ -138,7 +138,7 @@ char memory_order(PyObject* object, char if_none) {
                                             : Object::borrow(object);
   if (!PyUnicode_Check(text.get()))
     raise_format(PyExc_TypeError, "order must be str, not %s", Py_TYPE(object)->tp_name);
-  const char* letters = PyUnicode_AsUTF8(text.get());
+  const char* letters = utf8(text.get());
   if (!letters) throw PythonError();
   const char letter = static_cast<char>(std::toupper(static_cast<unsigned char>(letters[0])));
   if (letter == '\0' || letters[1] != '\0' || !std::strchr("CFAK", letter))
@@ -337,8 +337,8 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
           PyObject_CallMethod(numpy_module(), "can_cast", "OOs", dtype_to_python(x.dtype()), target.get(), casting));
       if (allowed.get() != Py_True)
         throw DTypeError(message("Cannot cast array data from dtype('", name(x.dtype()), "') to ",
-                                 PyUnicode_AsUTF8(Object::steal(PyObject_Repr(target.get())).get()),
-                                 " according to the rule '", casting, "'"));
+                                 utf8(Object::steal(PyObject_Repr(target.get())).get()), " according to the rule '",
+                                 casting, "'"));
     }
     if (!is_our_dtype(target.get()))
       return PyObject_CallMethod(to_numpy(self).get(), "astype", "Os", target.get(), std::string(1, letter).c_str());

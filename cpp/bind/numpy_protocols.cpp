@@ -140,8 +140,7 @@ namespace {
 // The op of ours that computes what this ufunc does, or null; NumPy's ufuncs are looked up once and kept alive.
 const Op* find_op_of_ufunc(PyObject* ufunc) {
   const Object name = Object::steal(PyObject_GetAttrString(ufunc, "__name__"));
-  const char* text = PyUnicode_AsUTF8(name.get());
-  if (!text) throw PythonError();
+  const char* text = utf8(name.get());
   const Op* op = find_op(text);
   return op && (op->opcode >= 0 || std::strcmp(text, "matmul") == 0) ? op : nullptr;
 }
@@ -199,9 +198,9 @@ bool is_foreign_call(PyObject* const* inputs, Py_ssize_t count) {
 // where the ufunc is none of NumPy's own.
 Object own_function(PyObject* ufunc, PyObject* method) {
   const Object name = Object::steal(PyObject_GetAttrString(ufunc, "__name__"));
-  const Object theirs = attribute_or_none(numpy_module(), PyUnicode_AsUTF8(name.get()));
+  const Object theirs = attribute_or_none(numpy_module(), utf8(name.get()));
   if (theirs.get() != ufunc) return {};
-  Object own = import_attribute("chainrule.numpy", PyUnicode_AsUTF8(name.get()));
+  Object own = import_attribute("chainrule.numpy", utf8(name.get()));
   if (PyUnicode_CompareWithASCIIString(method, "__call__") == 0) return own;
   return Object::steal(PyObject_GetAttr(own.get(), method));
 }
@@ -238,7 +237,8 @@ PyObject* call_ufunc_as_op(const Op& op, PyObject* const* inputs, Py_ssize_t cou
 PyObject* tensor_array_ufunc(PyObject*, PyObject* arguments, PyObject* keywords) {
   return guarded([=]() -> PyObject* {
     const Py_ssize_t count = PyTuple_GET_SIZE(arguments);
-    if (count < 2) raise(PyExc_TypeError, "__array_ufunc__() needs a ufunc and a method");
+    if (count < 2 || !PyUnicode_Check(PyTuple_GET_ITEM(arguments, 1)))
+      raise(PyExc_TypeError, "__array_ufunc__() needs a ufunc and the name of a method");
     PyObject* ufunc = PyTuple_GET_ITEM(arguments, 0);
     PyObject* method = PyTuple_GET_ITEM(arguments, 1);
     PyObject* const* inputs = PySequence_Fast_ITEMS(arguments) + 2;
@@ -247,7 +247,7 @@ PyObject* tensor_array_ufunc(PyObject*, PyObject* arguments, PyObject* keywords)
         if (PyObject* result = call_shortly(*op, inputs, count - 2)) return result;
       if (is_foreign_call(inputs, count - 2)) {
         const Object name = Object::steal(PyObject_GetAttrString(ufunc, "__name__"));
-        return call_with_foreign(PyUnicode_AsUTF8(name.get()), ufunc, inputs, count - 2);
+        return call_with_foreign(utf8(name.get()), ufunc, inputs, count - 2);
       }
     }
     for (Py_ssize_t i = 0; i < count - 2; ++i)
@@ -296,13 +296,13 @@ PyObject* tensor_array_function(PyObject*, PyObject* arguments, PyObject* keywor
     // chainrule.numpy.linalg.norm.
     const Object module = Object::steal(PyObject_GetAttrString(function, "__module__"));
     const Object function_name = Object::steal(PyObject_GetAttrString(function, "__name__"));
-    const std::string path = PyUnicode_Check(module.get()) ? PyUnicode_AsUTF8(module.get()) : "";
+    const std::string path = PyUnicode_Check(module.get()) ? utf8(module.get()) : "";
     Object found;
     if (path == "numpy" || path.rfind("numpy.", 0) == 0) {
       PyObject* face = PyImport_ImportModule(("chainrule." + path).c_str());
       if (face) {
         const Object keep = Object::steal(face);
-        found = attribute_or_none(face, PyUnicode_AsUTF8(function_name.get()));
+        found = attribute_or_none(face, utf8(function_name.get()));
       } else if (PyErr_ExceptionMatches(PyExc_ImportError)) {
         PyErr_Clear();
       } else {

@@ -94,11 +94,8 @@ Attr to_attribute(const Op& op, const AttrParam& param, PyObject* object) {
       }
       case AttrKind::dtype:
         return Attr::of(dtype_from_python(object));
-      case AttrKind::text: {
-        const char* text = PyUnicode_AsUTF8(object);
-        if (!text) throw PythonError();
-        return Attr::of(std::string(text));
-      }
+      case AttrKind::text:
+        return Attr::of(std::string(utf8(object)));
       case AttrKind::none:
         break;
     }
@@ -167,10 +164,10 @@ void sort_arguments(const OpObject* self, PyObject* const* arguments, Py_ssize_t
       if (self->names[i] == name) found = i;
     for (int i = 0; i < self->n_params && found < 0; ++i)
       if (PyUnicode_Compare(self->names[i], name) == 0) found = i;
-    if (found < 0) wrong_call(op, std::string("got an unexpected keyword argument '") + PyUnicode_AsUTF8(name) + "'");
+    if (found < 0) wrong_call(op, std::string("got an unexpected keyword argument '") + utf8(name) + "'");
     PyObject* value = arguments[count + k];
     if (found == list ? out.has_list : out.values[found] != nullptr)
-      wrong_call(op, std::string("got multiple values for argument '") + PyUnicode_AsUTF8(name) + "'");
+      wrong_call(op, std::string("got multiple values for argument '") + utf8(name) + "'");
     if (found == list) {
       set_list(op, value, out);
     } else {
@@ -396,7 +393,7 @@ std::string signature_of(const Op& op) {
     if (!param.required) {
       const Object value = attribute_to_python(param.default_value);
       const Object shown = Object::steal(PyObject_Repr(value.get()));
-      text += std::string("=") + PyUnicode_AsUTF8(shown.get());
+      text += std::string("=") + utf8(shown.get());
     }
     separator = ", ";
   }

@@ -49,6 +49,13 @@ PyObject* trace_error_type();
 // Throws the Python exception `type` with a text.
 [[noreturn]] void raise(PyObject* type, const char* text);
 [[noreturn]] void raise_format(PyObject* type, const char* format, ...);
+// The characters of a str, which live as long as it does. TypeError where it is none; a lone surrogate has no UTF-8.
+inline const char* utf8(PyObject* text) {
+  const char* const characters = PyUnicode_AsUTF8(text);
+  if (!characters) throw PythonError();
+  return characters;
+}
+
 // Stands in every function that goes into a container and calls itself for what it holds. Throws ValueError far beyond
 // the 64 axes of NumPy's arrays, where a list that holds itself would never end.
 class Nesting {

@@ -15,7 +15,8 @@ typedef uint32_t Words __attribute__((vector_size(64)));
 template <class E>
 CR_INLINE Words load_along_k(const E* p, uint64_t mask) {
   Words v;
-  const auto& memory = *reinterpret_cast<const VectorOf<float>::unaligned*>(p);
+  typedef uint32_t Some __attribute__((vector_size(64), aligned(1), may_alias));
+  const auto& memory = *reinterpret_cast<const Some*>(p);
   if constexpr (sizeof(E) == 2) {
     asm("vmovdqu16 %1, %0%{%2%}%{z%}" : "=v"(v) : "m"(memory), "Yk"(static_cast<uint32_t>(mask)));
   } else {

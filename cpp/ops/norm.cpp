@@ -18,7 +18,7 @@ constexpr std::int64_t kMostChunks = 32;  // so that merging stays small
 constexpr std::int64_t kMergeWork = 8;    // to merge one part, beside an addition
 
 std::int64_t rows_of_chunk(std::int64_t rows, std::int64_t cols, std::int64_t most) {
-  return std::max({std::int64_t{1}, kChunkWork / std::max<std::int64_t>(1, cols), (rows + most - 1) / most});
+  return std::max({std::int64_t{1}, kChunkWork / std::max<std::int64_t>(1, cols), (rows - 1) / most + 1});
 }
 
 template <class Body>

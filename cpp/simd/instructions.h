@@ -27,6 +27,7 @@ typedef double F64 __attribute__((vector_size(64)));
 typedef char I8 __attribute__((vector_size(64)));
 typedef short I16 __attribute__((vector_size(64)));
 typedef int I32 __attribute__((vector_size(64)));
+typedef unsigned U32 __attribute__((vector_size(64)));
 typedef long long I64 __attribute__((vector_size(64)));
 constexpr int kCurrentRounding = 4;
 
@@ -104,7 +105,7 @@ CR_INLINE F64 mantissa(F64 x) {
 // the IBM RISC System/6000 processor", 1990). Below 2^-102 the residual would be subnormal.
 CR_INLINE F32 sqrt(F32 x) {
   constexpr int kLowest = 0x0d800000, kInfinity = 0x7f800000;
-  const I32 above = (I32)x - kLowest, span = kInfinity - kLowest - I32{};
+  const I32 above = (I32)((U32)x - kLowest), span = kInfinity - kLowest - I32{};
   constexpr int kLess = 1;
   if (__builtin_expect(__builtin_ia32_ucmpd512_mask(above, span, kLess, 0xffff) != 0xffff, 0)) {
     return __builtin_ia32_sqrtps512_mask(x, F32{}, 0xffff, kCurrentRounding);

@@ -197,3 +197,29 @@ def test_lists_without_an_end(function, values):
 def test_arguments_without_an_end(function):
     with pytest.raises((ValueError, RecursionError)):
         function(lambda x: x)(endless(1))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda text: np.ones((2, 2)).copy(order=text),
+        lambda text: np.ones((2, 2)).reshape(4, order=text),
+        lambda text: np.ones(2).tobytes(text),
+        lambda text: np.ones(2).astype("f", casting=text),
+        lambda text: np.ones(2).__dlpack__(**{text: 1}),
+        lambda text: np.ones(2).sum(**{text: 1}),
+        lambda text: np.ones(3, order=text),
+        lambda text: chainrule.nn.relu(np.ones(3), **{text: 1}),
+    ],
+)
+def test_text_that_has_no_utf8(call):
+    with pytest.raises((TypeError, ValueError)):
+        call("\ud800")
+
+
+def test_protocol_called_by_hand():
+    x = np.ones(3)
+    with pytest.raises(TypeError, match="name of a method"):
+        x.__array_ufunc__(numpy.add, x, x)
+    with pytest.raises(TypeError, match="name of a method"):
+        x.__array_ufunc__(numpy.add)

@@ -471,6 +471,15 @@ def augmentation(rng: Generator, name: str) -> Case:
 # ---- images, spectrograms -------------------------------------------------------------------------------------------
 
 
+@case("ContrastLimitedAdaptiveHistogramEqualization")
+def limited_equalization(rng: Generator, name: str) -> Case:
+    x = normal(rng, *sizes(rng, 3, 2, 20), 2)
+    x = np.abs(x) / np.abs(x).max()
+    grid = tuple(int(n) for n in rng.integers(1, 5, 2))
+    options = {"value_range": (0, 1), "clip_limit": float(rng.integers(0, 4)), "tile_grid_size": grid}
+    return plain(name, options, x, smooth=False)
+
+
 @case("Resizing", "CenterCrop", "RandomCrop", "AutoContrast", "Equalization", "Solarization")
 def images(rng: Generator, name: str) -> Case:
     data_format = formats(rng) if name in ("Resizing", "CenterCrop") else "channels_last"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -191,3 +193,24 @@ def test_what_layers_refuse():
         layer.add_metric(1.0)
     spec = keras.InputSpec(ndim=3, axes={-1: 2})
     assert keras.InputSpec.from_config(spec.get_config()).get_config() == spec.get_config()
+
+
+@pytest.mark.parametrize("rows", [1, 5, 10])
+def test_a_penalty_on_outputs_is_the_mean_over_the_batch(rows):
+    layer = layers.Activation("linear", activity_regularizer="l2")
+    layer(np.full((rows, 5), 2, "float32"))
+    assert len(layer.losses) == 1
+    np.testing.assert_allclose(layer.losses[0], 0.01 * 5 * 4, rtol=1e-6)
+
+
+def test_arguments_stand_in_the_order_of_keras():
+    loss = keras.losses.SparseCategoricalCrossentropy(True, None, "sum", -1, "named")
+    assert (loss.reduction, loss.axis, loss.name) == ("sum", -1, "named")
+    assert keras.losses.Dice("sum", "named", 1).axis == 1
+    assert layers.Conv3DTranspose(1, 2, 1, "same", "channels_first").data_format == "channels_first"
+    assert layers.RandomHue(0.1, (0, 1), "channels_first", 7).seed == 7
+    assert layers.RandomContrast(0.1, (0, 1), 7).seed == 7
+    names = list(inspect.signature(keras.optimizers.Adam).parameters)
+    assert names[:7] == ["learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad", "weight_decay", "clipnorm"]
+    with pytest.raises(ValueError, match="name='kernel'"):
+        layers.Layer().add_weight("kernel")

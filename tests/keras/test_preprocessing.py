@@ -153,6 +153,26 @@ def test_affine_and_perspective():
         ops.image.affine_transform(IMAGES, np.zeros(8), fill_mode="white")
 
 
+def test_posterization_keeps_some_bits_of_each_image():
+    x = np.arange(256, dtype="float32").reshape(1, 16, 16, 1).repeat(60, axis=0)
+    y = np.asarray(layers.RandomPosterization((2, 5), seed=1)(x))
+    kept = {len(np.unique(image)) for image in y}
+    assert kept == {4, 8, 16}
+    np.testing.assert_array_equal(layers.RandomPosterization((4, 4))(x[:1])[0], x[0] // 16 * 16)
+    assert layers.RandomPosterization(3).factor == (1.0, 3.0)
+
+
+def test_ranges_of_factors_are_those_of_keras():
+    assert layers.RandomSaturation(0.3).factor == (-0.3, 0.3)
+    assert layers.RandomColorDegeneration(0.3).factor == (-0.3, 0.3)
+    assert layers.RandomContrast(0.3).factor == (0.0, 0.3)
+    x = np.random.RandomState(0).rand(50, 8, 8, 3).astype("float32") * 255
+    spread = np.asarray(layers.RandomContrast(0.3, value_range=(-999, 999), seed=1)(x)).std(axis=(1, 2))
+    ratio = spread / x.std(axis=(1, 2))
+    assert ratio.min() >= 0.999
+    assert 1.2 < ratio.max() < 1.301
+
+
 RANDOM = [
     (layers.RandomFlip, {}),
     (layers.RandomRotation, {"factor": 0.2}),
@@ -169,7 +189,7 @@ RANDOM = [
     (layers.RandomColorJitter, {"brightness_factor": 0.2, "hue_factor": 0.2}),
     (layers.RandomGrayscale, {"factor": 1.0}),
     (layers.RandomInvert, {"factor": (1.0, 1.0)}),
-    (layers.RandomPosterization, {"factor": 3}),
+    (layers.RandomPosterization, {"factor": (3, 3)}),
     (layers.Solarization, {"addition_factor": (0.2, 0.3), "threshold_factor": 0.5}),
     (layers.RandomErasing, {"factor": (1.0, 1.0)}),
     (layers.RandomGaussianBlur, {"factor": (1.0, 1.0)}),

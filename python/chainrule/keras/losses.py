@@ -568,6 +568,9 @@ serialize = _registry.serialize
 deserialize = _registry.deserialize
 
 
+_AXIS_AFTER = {"Dice": "name", "Tversky": "name", "SparseCategoricalCrossentropy": "reduction"}
+
+
 def _loss_class(name: str, function: Callable[..., Any], default_name: str, *aliases: str) -> type[LossFunctionWrapper]:
     """A subclass of LossFunctionWrapper whose constructor takes the function's options, then reduction, name, dtype."""
     options = [p for p in inspect.signature(function).parameters.values() if p.name not in ("y_true", "y_pred")]
@@ -576,6 +579,10 @@ def _loss_class(name: str, function: Callable[..., Any], default_name: str, *ali
         inspect.Parameter("name", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default_name),
         inspect.Parameter("dtype", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None),
     ]
+    if name in _AXIS_AFTER:  # Keras's order of the arguments
+        at = next(i for i, p in enumerate(common) if p.name == _AXIS_AFTER[name])
+        common[at + 1 : at + 1] = [p for p in options if p.name == "axis"]
+        options = [p for p in options if p.name != "axis"]
     signature = inspect.Signature([p.replace(annotation=inspect.Parameter.empty) for p in (*options, *common)])
 
     def __init__(self: LossFunctionWrapper, *args: Any, **kwargs: Any) -> None:

@@ -16,6 +16,7 @@ from .augmentation import (
 )
 from .base import Layer, registry
 from .bidirectional import Bidirectional
+from .clahe import ContrastLimitedAdaptiveHistogramEqualization
 from .colours import (
     AutoContrast,
     CutMix,
@@ -187,6 +188,7 @@ __all__ = [
     "BatchNormalization",
     "Bidirectional",
     "Concatenate",
+    "ContrastLimitedAdaptiveHistogramEqualization",
     "Conv1D",
     "Conv1DTranspose",
     "Conv2D",

@@ -389,6 +389,11 @@ class Layer(Operation):
         name: str | None = None,
     ) -> Variable:
         """A new weight of that shape; floats start by ``glorot_uniform``, others at zero, unless told otherwise."""
+        if isinstance(shape, str):
+            raise ValueError(
+                f"{type(self).__name__}.add_weight: the first argument is the shape, got {shape!r}; give the name as a "
+                f"keyword argument, name={shape!r}."
+            )
         dtype = standardize_dtype(dtype or self.dtype)
         if initializer is None:
             initializer = "glorot_uniform" if is_float_dtype(dtype) else "zeros"
@@ -523,7 +528,8 @@ class Layer(Operation):
         self._mask_outputs(args, outputs, mask)
         if self.activity_regularizer is not None:
             for output in flatten(outputs):
-                self.add_loss(self.activity_regularizer(output))
+                penalty = self.activity_regularizer(output)
+                self.add_loss(penalty / max(output.shape[0], 1) if output.ndim else penalty)  # the mean over the batch
         if context.observer is not None:
             context.observer(self, outputs)
         return outputs

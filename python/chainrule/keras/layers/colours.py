@@ -23,7 +23,7 @@ def _clipped(x: Any, bounds: Any) -> Any:
     return _op.minimum(_op.maximum(x, float(bounds[0])), float(bounds[1]))
 
 
-def _rescaled(x: Any, source: Any, target: Any) -> Any:
+def rescaled(x: Any, source: Any, target: Any) -> Any:
     """Values of one range as values of another."""
     scale = (target[1] - target[0]) / (source[1] - source[0])
     return (x - float(source[0])) * scale + float(target[0])
@@ -39,8 +39,8 @@ class _Colours(RandomImageLayer):
         self,
         factor: Any,
         value_range: Any = (0, 255),
-        seed: Any = None,
         data_format: str | None = None,
+        seed: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(seed, data_format, **kwargs)
@@ -68,6 +68,9 @@ class RandomBrightness(_Colours):
     _bounds = (-1.0, 1.0)
     _positive = False
 
+    def __init__(self, factor: Any, value_range: Any = (0, 255), seed: Any = None, **kwargs: Any) -> None:
+        super().__init__(factor, value_range, seed=seed, **kwargs)
+
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         low, high = self.value_range
         return _clipped(images + transformation * float(high - low), self.value_range)
@@ -75,12 +78,15 @@ class RandomBrightness(_Colours):
 
 @registry.add
 class RandomContrast(_Colours):
-    """Multiplies distances from an image's mean, per channel, by 1 - lower to 1 + upper of ``factor``."""
+    """Multiplies distances from an image's mean, per channel, by 1 - lower to 1 + upper of ``factor``.
+
+    One number f stands for (0, f).
+    """
 
     def __init__(self, factor: Any, value_range: Any = (0, 255), seed: Any = None, **kwargs: Any) -> None:
-        super().__init__(factor, value_range, seed, **kwargs)
-        pair = isinstance(factor, (list, tuple))  # (lower, upper) in that order
-        self.factor = (float(factor[0]), float(factor[1])) if pair else (float(factor), float(factor))
+        super().__init__(factor, value_range, seed=seed, **kwargs)
+        if isinstance(factor, (list, tuple)):  # (lower, upper) in that order
+            self.factor = float(factor[0]), float(factor[1])
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         return self.draw(data, (1.0 - self.factor[0], 1.0 + self.factor[1]), seed=seed)
@@ -99,31 +105,37 @@ class RandomHue(_Colours):
         return _op.where(_op.less(self.draw(data, seed=seed), 0.5), -turns, turns)
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
-        hsv = image.rgb_to_hsv(_rescaled(images, self.value_range, (0, 1)), data_format="channels_last")
+        hsv = image.rgb_to_hsv(rescaled(images, self.value_range, (0, 1)), data_format="channels_last")
         hue = hsv[..., :1] + transformation
         hue = hue - _op.floor(hue)
         rgb = image.hsv_to_rgb(_op.concatenate([hue, hsv[..., 1:]], axis=-1), data_format="channels_last")
-        return _rescaled(_clipped(rgb, (0, 1)), (0, 1), self.value_range)
+        return rescaled(_clipped(rgb, (0, 1)), (0, 1), self.value_range)
 
 
 @registry.add
 class RandomSaturation(_Colours):
-    """Multiplies the saturation by f / (1 - f): below 0.5 paler, above stronger, 0.5 as it is."""
+    """Multiplies the saturation by f / (1 - f): 0 grey, 0.5 as it is, above stronger; one number f is (-f, f)."""
+
+    _bounds = (-1.0, 1.0)
+    _positive = False
 
     def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
         share = self.draw(data, self.factor, seed=seed)
         return share / (1.0 - share + epsilon())
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
-        hsv = image.rgb_to_hsv(_rescaled(images, self.value_range, (0, 1)), data_format="channels_last")
+        hsv = image.rgb_to_hsv(rescaled(images, self.value_range, (0, 1)), data_format="channels_last")
         strength = _clipped(hsv[..., 1:2] * transformation, (0, 1))
         hsv = _op.concatenate([hsv[..., :1], strength, hsv[..., 2:]], axis=-1)
-        return _rescaled(image.hsv_to_rgb(hsv, data_format="channels_last"), (0, 1), self.value_range)
+        return rescaled(image.hsv_to_rgb(hsv, data_format="channels_last"), (0, 1), self.value_range)
 
 
 @registry.add
 class RandomColorDegeneration(_Colours):
-    """Mixes images with their grey versions: 0 nothing, 1 grey."""
+    """Mixes images with their grey versions: 0 nothing, 1 grey, -1 stronger colours; one number f is (-f, f)."""
+
+    _bounds = (-1.0, 1.0)
+    _positive = False
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         grey = image.rgb_to_grayscale(images, data_format="channels_last")
@@ -143,25 +155,33 @@ class RandomSharpness(_Colours):
 
 @registry.add
 class RandomPosterization(RandomImageLayer):
-    """Keeps the ``factor`` highest bits of 8-bit values, 1 to 8."""
+    """Keeps so many of the highest bits of 8-bit values as ``factor`` tells, in each image.
+
+    Args:
+        factor: (least, most), from 1 to 8: a whole number below ``most`` is drawn, or it is both if they are equal.
+            One number f stands for (1, f).
+    """
 
     def __init__(
         self,
-        factor: int,
+        factor: Any,
         value_range: Any = (0, 255),
         data_format: str | None = None,
         seed: Any = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(seed, data_format, **kwargs)
-        if not isinstance(factor, int) or isinstance(factor, bool) or not 1 <= factor <= 8:
-            raise ValueError(f"RandomPosterization: factor must be an integer from 1 to 8, got {factor!r}.")
-        self.factor, self.value_range = factor, checked_range("RandomPosterization", value_range)
+        self.factor = interval("RandomPosterization", "factor", factor, 1.0, 8.0, positive=True)
+        self.value_range = checked_range("RandomPosterization", value_range)
+
+    def get_random_transformation(self, data: Any, training: bool = True, seed: Any = None) -> Any:
+        bits = _op.floor(self.draw(data, tuple(map(math.floor, self.factor)), seed=seed))
+        return _op.power(2.0, 8.0 - bits)
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
-        step = float(2 ** (8 - self.factor))
-        bytes_ = _op.floor(_rescaled(images, self.value_range, (0, 255)))
-        return _rescaled(_op.floor(bytes_ / step) * step, (0, 255), self.value_range)
+        step = transformation
+        bytes_ = _op.floor(rescaled(images, self.value_range, (0, 255)))
+        return rescaled(_op.floor(bytes_ / step) * step, (0, 255), self.value_range)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "factor": self.factor, "value_range": self.value_range}
@@ -193,9 +213,9 @@ class Solarization(RandomImageLayer):
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         addition, threshold = transformation
-        values = _clipped(_rescaled(images, self.value_range, (0, 255)) + addition, (0, 255))
+        values = _clipped(rescaled(images, self.value_range, (0, 255)) + addition, (0, 255))
         values = _op.where(_op.less(values, threshold), values, 255.0 - values)
-        return _rescaled(values, (0, 255), self.value_range)
+        return rescaled(values, (0, 255), self.value_range)
 
     def get_config(self) -> dict[str, Any]:
         names = ("addition_factor", "threshold_factor", "value_range")
@@ -217,7 +237,7 @@ class AutoContrast(RandomImageLayer):
         spread = _op.max(images, axis=(1, 2), keepdims=True) - low
         flat = _op.equal(spread, 0.0)
         stretched = (images - low) / _op.where(flat, 1.0, spread)
-        return _op.where(flat, images, _rescaled(stretched, (0, 1), self.value_range))
+        return _op.where(flat, images, rescaled(stretched, (0, 1), self.value_range))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "value_range": self.value_range}
@@ -246,11 +266,11 @@ class Equalization(ImageLayer):
         if not training:
             return images
         channels = images.shape[-1]
-        values = _rescaled(images, self.value_range, (0, 255))
+        values = rescaled(images, self.value_range, (0, 255))
         last = float(self.bins - 1)
         counted = _op.cast(_clipped(values * last / 255.0, (0, last)), "int32")
         places = _op.cast(_clipped(values / 255.0 * last, (0, last)), "int32")  # Keras rounds the two differently
-        counts = _histograms(_op.transpose(_op.reshape(counted, (-1, channels)), (1, 0)), self.bins)
+        counts = histograms(_op.transpose(_op.reshape(counted, (-1, channels)), (1, 0)), self.bins)
         below = _op.cumsum(counts, axis=-1)  # (channels, bins)
         total = below[:, -1:]
         least = _op.min(_op.where(_op.greater(below, 0.0), below, total), axis=-1, keepdims=True)
@@ -259,13 +279,13 @@ class Equalization(ImageLayer):
         firsts = chainrule.asarray(np.arange(channels, dtype="int32") * self.bins)
         equal = _op.cast(_op.take(_op.reshape(table, (-1,)), places + firsts, axis=0), images.dtype)
         equal = _op.where(_op.equal(_op.reshape(spread, (-1,)), 0.0), values, equal)
-        return _rescaled(equal, (0, 255), self.value_range)
+        return rescaled(equal, (0, 255), self.value_range)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "bins": self.bins, "value_range": self.value_range}
 
 
-def _histograms(places: Any, bins: int) -> Any:
+def histograms(places: Any, bins: int) -> Any:
     """How often each number below ``bins`` occurs in each row: float32 of shape (rows, bins).
 
     A number is a pair of digits, and counts of pairs are a product of two matrices of ones and zeros.
@@ -407,7 +427,7 @@ class RandomErasing(_Sometimes):
         stream = self.generator if seed is None else seed
         noise = random.normal((data.shape[0], 1, 1, data.shape[-1]), dtype=data.dtype.name, seed=stream)
         low, high = self.value_range
-        return erased, _clipped(_rescaled(noise, (-1, 1), (low, high)), self.value_range)
+        return erased, _clipped(rescaled(noise, (-1, 1), (low, high)), self.value_range)
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
         erased, fill = transformation

@@ -509,9 +509,25 @@ class Conv2DTranspose(_ConvTranspose):
 
 @registry.add
 class Conv3DTranspose(_ConvTranspose):
-    """Transposed convolution over volumes; see :class:`Conv2DTranspose`."""
+    """Transposed convolution over volumes; see :class:`Conv2DTranspose`.
+
+    As in Keras, ``data_format`` comes before ``output_padding`` here.
+    """
 
     rank = 3
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Any,
+        strides: Any = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        output_padding: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(filters, kernel_size, strides, padding, output_padding, data_format, *args, **kwargs)
 
 
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D

@@ -5,6 +5,7 @@ Each update mutates its slots and the weights in place with ops of the core, so 
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 import warnings
@@ -48,6 +49,19 @@ class Optimizer:
     _slot_groups: tuple[
         tuple[str, ...], ...
     ] = ()  # of what Keras makes together, variable by variable: files keep its order
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Gives constructors that hand ``*args`` on the whole list of arguments for ``inspect.signature``."""
+        super().__init_subclass__(**kwargs)
+        own = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        if any(p.kind is p.VAR_POSITIONAL for p in own):
+            named = [p for p in own if p.kind is p.POSITIONAL_OR_KEYWORD]
+            known = {p.name for p in named}
+            common = [p for p in inspect.signature(Optimizer.__init__).parameters.values() if p.name != "self"]
+            named += [p for p in common if p.name not in known and p.kind is p.POSITIONAL_OR_KEYWORD]
+            cls.__signature__ = inspect.Signature([*named, common[-1]])  # type: ignore[attr-defined]
+        else:
+            cls.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]
 
     def __init__(
         self,

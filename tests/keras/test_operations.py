@@ -214,3 +214,34 @@ def test_arguments_stand_in_the_order_of_keras():
     assert names[:7] == ["learning_rate", "beta_1", "beta_2", "epsilon", "amsgrad", "weight_decay", "clipnorm"]
     with pytest.raises(ValueError, match="name='kernel'"):
         layers.Layer().add_weight("kernel")
+
+
+def test_keywords_are_those_of_keras():
+    assert int(ops.prod(np.int32([2, 3]), dtype="int64")) == 6
+    assert ops.prod(np.float32([2, 3]), dtype="float64").dtype == "float64"
+    np.testing.assert_array_equal(ops.bitwise_and(x=np.array([3, 4]), y=np.array([1, 1])), [1, 0])
+    assert ops.left_shift(x=np.array([3]), y=np.array([1])).shape == (1,)
+    assert layers.concatenate([X, X], 0).shape == (20, 4)
+    cell = layers.SimpleRNNCell(3, "relu", False, "zeros", dropout=0.1)
+    assert (cell.use_bias, cell.dropout, type(cell.kernel_initializer).__name__) == (False, 0.1, "Zeros")
+    assert (
+        type(
+            layers.LSTMCell(2, "tanh", "sigmoid", True, "zeros", "zeros", "zeros", True, "l2").kernel_regularizer
+        ).__name__
+        == "L2"
+    )
+    assert keras.saving.serialize_keras_object(obj=layers.ReLU())["class_name"] == "ReLU"
+
+
+def test_salted_lookups():
+    words = layers.StringLookup(vocabulary=["a"], num_oov_indices=50, salt=[1, 2])
+    plain = layers.StringLookup(vocabulary=["a"], num_oov_indices=50)
+    unknown = [str(i) for i in range(40)]
+    hashed = layers.Hashing(50, salt=[1, 2])(unknown)
+    np.testing.assert_array_equal(words(unknown), hashed)
+    assert (np.asarray(words(unknown)) != np.asarray(plain(unknown))).any()
+    assert layers.StringLookup.from_config(words.get_config()).salt == [1, 2]
+    numbers = layers.IntegerLookup(vocabulary=[7], num_oov_indices=50, oov_method="farmhash", salt=[1, 2])
+    np.testing.assert_array_equal(numbers(np.arange(10, 40)), layers.Hashing(50, salt=[1, 2])(np.arange(10, 40)))
+    with pytest.raises(ValueError, match="farmhash"):
+        layers.IntegerLookup(vocabulary=[7], salt=3)

@@ -147,9 +147,9 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
     return decorate
 
 
-def get_registered_name(target: Any) -> str:
+def get_registered_name(obj: Any) -> str:
     """The ``package>name`` of a registered class or function, else its own name."""
-    return _registered_names.get(target, getattr(target, "__name__", str(target)))
+    return _registered_names.get(obj, getattr(obj, "__name__", str(obj)))
 
 
 def get_registered_object(
@@ -182,56 +182,56 @@ def custom_object_scope(custom_objects: dict[str, Any] | None) -> Iterator[None]
 # ---- any object ----------------------------------------------------------------------------------------------------
 
 
-def serialize_keras_object(target: Any) -> Any:
+def serialize_keras_object(obj: Any) -> Any:
     """A JSON-able description of an object: plain values as they are, others as a configuration dictionary."""
-    if target is None or isinstance(target, (str, bool, int, float)):
-        return target
-    if isinstance(target, (list, tuple)):
-        return [serialize_keras_object(item) for item in target]
-    if isinstance(target, dict):
-        return {key: serialize_keras_object(value) for key, value in target.items()}
-    if isinstance(target, np.generic):
-        return target.item()
-    if isinstance(target, np.dtype):
-        return target.name
-    if isinstance(target, slice):
-        bounds = target.start, target.stop, target.step
+    if obj is None or isinstance(obj, (str, bool, int, float)):
+        return obj
+    if isinstance(obj, (list, tuple)):
+        return [serialize_keras_object(item) for item in obj]
+    if isinstance(obj, dict):
+        return {key: serialize_keras_object(value) for key, value in obj.items()}
+    if isinstance(obj, np.generic):
+        return obj.item()
+    if isinstance(obj, np.dtype):
+        return obj.name
+    if isinstance(obj, slice):
+        bounds = obj.start, obj.stop, obj.step
         return {"class_name": "__slice__", "config": dict(zip(("start", "stop", "step"), bounds, strict=True))}
-    if target is Ellipsis:
+    if obj is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
-    if isinstance(target, bytes):
-        return {"class_name": "__bytes__", "config": {"value": target.decode()}}
-    if hasattr(target, "get_config"):
-        cls = type(target)
-        name = getattr(target, "_config_name", cls.__name__)
+    if isinstance(obj, bytes):
+        return {"class_name": "__bytes__", "config": {"value": obj.decode()}}
+    if hasattr(obj, "get_config"):
+        cls = type(obj)
+        name = getattr(obj, "_config_name", cls.__name__)
         home = next((r.module for r in _registries if r.holds(name, cls)), None)
         description = {
             "module": "keras.src.models.functional" if name == "Functional" else home,
             "class_name": name,
-            "config": serialize_keras_object(target.get_config()),
+            "config": serialize_keras_object(obj.get_config()),
             "registered_name": None if home else get_registered_name(cls),
         }
-        built_for = target.get_build_config() if hasattr(target, "get_build_config") else None
+        built_for = obj.get_build_config() if hasattr(obj, "get_build_config") else None
         if built_for is not None:
             description["build_config"] = serialize_keras_object(built_for)
         return description
-    if hasattr(target, "__array__"):
-        values = np.asarray(target)
+    if hasattr(obj, "__array__"):
+        values = np.asarray(obj)
         return {"class_name": "__numpy__", "config": {"value": values.tolist(), "dtype": values.dtype.name}}
-    if callable(target):
-        name = getattr(target, "__name__", None)
-        home = next((r.module for r in _registries if r.holds(name, target)), None)
+    if callable(obj):
+        name = getattr(obj, "__name__", None)
+        home = next((r.module for r in _registries if r.holds(name, obj)), None)
         if name == "<lambda>":
-            return describe_lambda(target)
+            return describe_lambda(obj)
         if name is None:
-            raise ValueError(f"{target!r} has no name to be saved under; use a function made with def.")
+            raise ValueError(f"{obj!r} has no name to be saved under; use a function made with def.")
         return {
             "module": home,
             "class_name": "function",
             "config": name,
-            "registered_name": None if home else get_registered_name(target),
+            "registered_name": None if home else get_registered_name(obj),
         }
-    raise ValueError(f"{target!r} of type {type(target).__name__} can't be described: it has no get_config().")
+    raise ValueError(f"{obj!r} of type {type(obj).__name__} can't be described: it has no get_config().")
 
 
 def deserialize_keras_object(

@@ -172,6 +172,14 @@ class _Bins(Layer):
         return {**super().get_config(), **own}
 
 
+def checked_salt(where: str, salt: Any) -> list[int]:
+    """The two numbers of the key of :func:`siphash`. ValueError for anything but an integer or two of them."""
+    pair = [salt, salt] if isinstance(salt, int) else list(salt) if isinstance(salt, (tuple, list)) else []
+    if len(pair) != 2:
+        raise ValueError(f"{where}: salt must be an integer or two of them, got {salt!r}.")
+    return pair
+
+
 def _values(x: Any) -> np.ndarray:
     from .lookup import _array
 
@@ -205,9 +213,7 @@ class Hashing(_Bins):
     ) -> None:
         super().__init__(num_bins, output_mode, sparse, OUTPUT_MODES, kwargs)
         if salt is not None:
-            salt = [salt, salt] if isinstance(salt, int) else list(salt) if isinstance(salt, (tuple, list)) else []
-            if len(salt) != 2:
-                raise ValueError(f"Hashing: salt must be an integer or two of them, got {salt!r}.")
+            salt = checked_salt("Hashing", salt)
         self.mask_value, self.salt = mask_value, salt
 
     def call(self, inputs: Any) -> Any:

@@ -16,7 +16,7 @@ from ..config import floatx
 from ..symbolic import KerasTensor
 from ..variables import Tensor, Variable
 from .base import Layer, registry
-from .hashing import fingerprint64
+from .hashing import checked_salt, fingerprint64, siphash
 from .numerical import batches, encode, encoded_shape
 
 _op = _core.ops
@@ -330,10 +330,12 @@ class StringLookup(_Vocabulary):
         sparse: bool = False,
         encoding: str = "utf-8",
         name: str | None = None,
+        salt: Any = None,
         **kwargs: Any,
     ) -> None:
-        kwargs.pop("vocabulary_dtype", None)
-        self.encoding = encoding
+        for saved in ("vocabulary_dtype", "oov_method"):
+            kwargs.pop(saved, None)
+        self.encoding, self.salt = encoding, None if salt is None else checked_salt("StringLookup", salt)
         super().__init__(
             max_tokens, num_oov_indices, mask_token, oov_token, vocabulary, idf_weights, invert, output_mode, sparse,
             pad_to_max_tokens, name, **kwargs,
@@ -343,14 +345,15 @@ class StringLookup(_Vocabulary):
         return value.decode(self.encoding) if isinstance(value, bytes) else str(value)
 
     def _hash(self, token: str) -> int:
-        return fingerprint64(token.encode(self.encoding))
+        text = token.encode(self.encoding)
+        return fingerprint64(text) if self.salt is None else siphash(text, (self.salt[0], self.salt[1]))
 
     def _words(self, flat: np.ndarray, shape: tuple[int, ...]) -> Any:
         words: Any = flat.reshape(shape)
         return words
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "encoding": self.encoding}
+        return {**super().get_config(), "encoding": self.encoding, "salt": self.salt}
 
 
 @registry.add
@@ -370,9 +373,16 @@ class IntegerLookup(_Vocabulary):
         output_mode: str = "int",
         sparse: bool = False,
         pad_to_max_tokens: bool = False,
+        oov_method: str = "floormod",
+        salt: Any = None,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if oov_method not in ("floormod", "farmhash"):
+            raise ValueError(f"IntegerLookup: oov_method must be 'floormod' or 'farmhash', got {oov_method!r}.")
+        if salt is not None and oov_method != "farmhash":
+            raise ValueError(f"IntegerLookup: a salt needs oov_method='farmhash', got {oov_method!r}.")
+        self.oov_method, self.salt = oov_method, None if salt is None else checked_salt("IntegerLookup", salt)
         if vocabulary_dtype not in ("int64", "int32"):
             raise ValueError(f"IntegerLookup: vocabulary_dtype must be 'int64' or 'int32', got {vocabulary_dtype!r}.")
         self.vocabulary_dtype = vocabulary_dtype
@@ -385,13 +395,17 @@ class IntegerLookup(_Vocabulary):
         return int(value)
 
     def _hash(self, token: int) -> int:
-        return token
+        if self.oov_method == "floormod":
+            return token
+        text = str(token).encode()
+        return fingerprint64(text) if self.salt is None else siphash(text, (self.salt[0], self.salt[1]))
 
     def _words(self, flat: np.ndarray, shape: tuple[int, ...]) -> Any:
         return chainrule.asarray(flat.astype(self.vocabulary_dtype).reshape(shape))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "vocabulary_dtype": self.vocabulary_dtype}
+        own = {name: getattr(self, name) for name in ("vocabulary_dtype", "oov_method", "salt")}
+        return {**super().get_config(), **own}
 
 
 _PUNCTUATION = re.compile(r"[!\"#$%&()\*\+,\-\./:;<=>?@\[\\\]^_`{|}~']")

@@ -254,4 +254,8 @@ def _function(cls: type[_Merge], name: str) -> Any:
 
 add, subtract, multiply = _function(Add, "add"), _function(Subtract, "subtract"), _function(Multiply, "multiply")
 average, maximum, minimum = _function(Average, "average"), _function(Maximum, "maximum"), _function(Minimum, "minimum")
-concatenate = _function(Concatenate, "concatenate")
+
+
+def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
+    """``Concatenate(axis)(inputs)``: the inputs side by side along an axis."""
+    return Concatenate(axis=axis, **kwargs)(inputs)

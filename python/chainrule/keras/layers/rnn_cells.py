@@ -204,8 +204,8 @@ class SimpleRNNCell(GatedCell):
 
     parts = 1
 
-    def __init__(self, units: int, activation: Any = "tanh", **kwargs: Any) -> None:
-        super().__init__(units, activation, **kwargs)
+    def __init__(self, units: int, activation: Any = "tanh", use_bias: bool = True, *args: Any, **kwargs: Any) -> None:
+        super().__init__(units, activation, "sigmoid", use_bias, *args, **kwargs)
 
     @property
     def has_default_activations(self) -> bool:
@@ -241,6 +241,7 @@ class LSTMCell(GatedCell):
         recurrent_initializer: Any = "orthogonal",
         bias_initializer: Any = "zeros",
         unit_forget_bias: bool = True,
+        *args: Any,
         **kwargs: Any,
     ) -> None:
         super().__init__(
@@ -251,6 +252,7 @@ class LSTMCell(GatedCell):
             kernel_initializer,
             recurrent_initializer,
             bias_initializer,
+            *args,
             **kwargs,
         )
         self.unit_forget_bias = unit_forget_bias

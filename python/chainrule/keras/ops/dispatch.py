@@ -90,6 +90,11 @@ def binary(name: str, function: Callable[..., Any], floats: bool = False) -> Cal
     return _named(name, lambda x1, x2: function(*as_pair(x1, x2)), function)
 
 
+def bitwise(name: str, function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    """``name(x, y)``: a bitwise op of the core on two operands."""
+    return _named(name, lambda x, y: function(*as_pair(x, y)), function)
+
+
 def reduction(name: str, function: Callable[..., Any], floats: bool = False) -> Callable[..., Any]:
     """``name(x, axis=None, keepdims=False)``: a reduction of the core; with ``floats`` integers become floatx."""
 

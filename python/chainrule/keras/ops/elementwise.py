@@ -6,7 +6,7 @@ import builtins
 from typing import Any
 
 from ..variables import convert_to_tensor
-from .dispatch import as_pair, as_real, as_tensor, binary, core, floating, symbolic, unary
+from .dispatch import as_pair, as_real, as_tensor, binary, bitwise, core, floating, symbolic, unary
 
 abs = unary("abs", core.absolute)
 absolute = unary("absolute", core.absolute)
@@ -73,11 +73,11 @@ logaddexp = binary("logaddexp", core.logaddexp, floats=True)
 arctan2 = binary("arctan2", core.arctan2, floats=True)
 copysign = binary("copysign", core.copysign, floats=True)
 power = binary("power", core.power)
-bitwise_and = binary("bitwise_and", core.bitwise_and)
-bitwise_or = binary("bitwise_or", core.bitwise_or)
-bitwise_xor = binary("bitwise_xor", core.bitwise_xor)
-left_shift = binary("left_shift", core.left_shift)
-right_shift = binary("right_shift", core.right_shift)
+bitwise_and = bitwise("bitwise_and", core.bitwise_and)
+bitwise_or = bitwise("bitwise_or", core.bitwise_or)
+bitwise_xor = bitwise("bitwise_xor", core.bitwise_xor)
+left_shift = bitwise("left_shift", core.left_shift)
+right_shift = bitwise("right_shift", core.right_shift)
 mod = binary("mod", core.remainder)
 bitwise_left_shift = left_shift
 bitwise_right_shift = right_shift

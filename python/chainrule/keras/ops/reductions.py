@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..config import standardize_dtype
 from ..variables import convert_to_tensor
 from .dispatch import as_pair, as_real, as_tensor, core, reduction, symbolic
 
@@ -29,12 +30,19 @@ def _total(function: Callable[..., Any]) -> Callable[..., Any]:
 
 sum = reduction("sum", _total(core.sum))
 mean = reduction("mean", core.mean, floats=True)
-prod = reduction("prod", _total(core.prod))
+_prod = reduction("prod", _total(core.prod))
 amax = reduction("amax", core.max)
 amin = reduction("amin", core.min)
 any = reduction("any", core.any)
 all = reduction("all", core.all)
 logsumexp = reduction("logsumexp", core.logsumexp, floats=True)
+
+
+@symbolic
+def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """The product along the axis (all axes by default), of the values in the type ``dtype``, if it is given."""
+    x = convert_to_tensor(x)
+    return _prod(x if dtype is None else core.cast(x, standardize_dtype(dtype)), axis, keepdims)
 
 
 @symbolic

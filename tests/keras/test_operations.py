@@ -245,3 +245,27 @@ def test_salted_lookups():
     np.testing.assert_array_equal(numbers(np.arange(10, 40)), layers.Hashing(50, salt=[1, 2])(np.arange(10, 40)))
     with pytest.raises(ValueError, match="farmhash"):
         layers.IntegerLookup(vocabulary=[7], salt=3)
+
+
+def test_mistakes_in_models_are_told():
+    x = keras.Input((4,))
+    with pytest.raises(ValueError, match=r"\['same'\] are used more than once"):
+        keras.Model(x, layers.Dense(1, name="same")(layers.Dense(1, name="same")(x)))
+
+    class Forgetful(layers.Layer):
+        def __init__(self):
+            self.units = 3
+
+    with pytest.raises(RuntimeError, match=r"super\(\).__init__\(\)"):
+        Forgetful()(X)
+    with pytest.raises(TypeError, match=r"keras\.ops\.log"):
+        np.log(x)
+    model = keras.Model(x, np.float32([1, 2, 3, 4]) * x - np.ones(4, "float32"))
+    np.testing.assert_allclose(model(X), X * [1, 2, 3, 4] - 1, rtol=1e-6)
+    assert (np.zeros(4) < x).shape == (None, 4)
+
+
+def test_the_history_of_a_fit_without_callbacks_is_sorted():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
+    model.compile("sgd", "mse", metrics=[keras.metrics.MeanAbsoluteError(name="a")])
+    assert list(model.fit(X, X[:, :1], verbose=0).history) == ["a", "loss"]

@@ -108,10 +108,12 @@ class FitRun:
             table = np.asarray(loop.take_history())
             column = 0
             history = self.model.history
+            columns = {}
             for name, metric in metrics:
                 width = len(metric.variables)
-                history.history[name] = metric.results(table[:, column : column + width]).tolist()
+                columns[name] = metric.results(table[:, column : column + width]).tolist()
                 column += width
+            history.history.update(sorted(columns.items()))
             history.epoch = list(range(len(table)))
         self.logs = {name: values[-1] for name, values in history.history.items() if values}
 

@@ -73,7 +73,15 @@ class Model(Trainer, Layer):
     def _set_graph(self, graph: Graph) -> None:
         self._graph = graph
         self.output_names = self._names_of_outputs(graph)
-        self._own_layers = [layer for layer in graph.operations if isinstance(layer, Layer)]
+        operations = graph.operations
+        names = [operation.name for operation in operations]
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise ValueError(
+                f"Model {self.name!r}: the names {twice} are used more than once; all layers and operations need names "
+                f"of their own."
+            )
+        self._own_layers = [layer for layer in operations if isinstance(layer, Layer)]
         self.built = True
 
     @staticmethod

@@ -67,13 +67,24 @@ def pack_like(structure: Any, leaves: list[Any]) -> Any:
 # ---- symbolic tensors ----------------------------------------------------------------------------------------------
 
 
+# Functions of NumPy that Python's operators between an array and a symbolic tensor call, in keras.ops.
+_OPERATORS = {
+    **{name: name for name in ("add", "subtract", "multiply", "divide", "floor_divide", "power", "matmul", "less")},
+    **{name: name for name in ("less_equal", "greater", "greater_equal", "logical_and", "logical_or", "logical_xor")},
+    "true_divide": "divide",
+    "remainder": "mod",
+    "bitwise_and": "logical_and",
+    "bitwise_or": "logical_or",
+    "bitwise_xor": "logical_xor",
+}
+
+
 class KerasTensor:
     """A tensor without values: ``shape`` (None for a varying length), ``dtype``, ``name``.
 
     Made by :func:`keras.Input` and by applying layers or ``keras.ops`` to other symbolic tensors.
     """
 
-    __array_ufunc__ = None  # ndarray + KerasTensor asks KerasTensor
     sparse = ragged = False
 
     def __init__(
@@ -134,6 +145,16 @@ class KerasTensor:
             f"{self!r} is symbolic: it has no values. It can only be given to layers, keras.ops and keras.Model; "
             f"functions of NumPy and Python that need numbers belong inside a Lambda layer or a custom Layer."
         )
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """Operators between arrays and symbolic tensors; other functions of NumPy need values. TypeError for these."""
+        name = _OPERATORS.get(ufunc.__name__)
+        if name is None or method != "__call__" or kwargs:
+            raise TypeError(
+                f"numpy.{ufunc.__name__} needs numbers, and {self!r} is symbolic: use the function of keras.ops in its "
+                f"place (such as keras.ops.{ufunc.__name__}), or call NumPy inside a custom layer."
+            )
+        return self._apply(name, *inputs)
 
     __array__ = __bool__ = __float__ = __int__ = __index__ = __iter__ = __len__ = _no_values
 

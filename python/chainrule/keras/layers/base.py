@@ -27,6 +27,7 @@ from ..naming import snake_case, unique_name
 from ..registry import Registry
 from ..symbolic import KerasTensor, Node, Operation, any_symbolic, flatten, infer_outputs, map_structure
 from ..variables import Tensor, Variable, autocast, autocast_dtype, convert_to_tensor, current_scope, values_in
+from .refusals import Refusals
 from .signatures import argument_names, default_training, is_tensors, map_shapes, parameters_of, shape_of
 
 _op = _core.ops
@@ -98,7 +99,7 @@ def observe_outputs(observer: Callable[[Any, Any], None]) -> Iterator[None]:
         context.observer = before
 
 
-class Layer(Operation):
+class Layer(Refusals, Operation):
     """Base class of layers and models.
 
     Subclasses create weights in ``__init__`` or ``build(input_shape)`` with :meth:`add_weight`, and compute in
@@ -136,7 +137,7 @@ class Layer(Operation):
         super().__init_subclass__(**kwargs)
         if "compute_mask" in vars(cls) and "supports_masking" not in vars(cls):
             cls.supports_masking = True
-        if not _is_ours(cls) and all(b in (Layer, Operation) for b in cls.__mro__[1:-1]):
+        if not _is_ours(cls) and all(b in Layer.__mro__ for b in cls.__mro__[1:]):
             cls._keeps_integers = True  # a layer of the user's own, which may look things up by its inputs
         if "build" in vars(cls) and not _is_ours(cls):
             cls._build_by_name = len(argument_names(vars(cls)["build"])) > 1
@@ -481,6 +482,11 @@ class Layer(Operation):
         Raises:
             ValueError: inputs of a shape or type the layer can't take; the message names the layer and the remedy.
         """
+        if "_dtype_policy" not in self.__dict__:
+            raise RuntimeError(
+                f"In layer {type(self).__name__}, you forgot to call super().__init__() as the first statement of "
+                f"__init__()."
+            )
         names, _ = parameters_of(type(self).call)
         training = kwargs.pop("training", None)
         if training is None:
@@ -679,27 +685,6 @@ class Layer(Operation):
             found = self.losses if return_losses else []
         updated = tensors[len(variables) - len(self.non_trainable_variables) :]
         return (outputs, updated, found) if return_losses else (outputs, updated)
-
-    # ---- what Keras has and this library hasn't
-
-    @property
-    def quantization_mode(self) -> None:
-        """None: layers are not quantised."""
-        return None
-
-    def quantize(self, mode: str | None = None, type_check: bool = True, config: Any = None) -> None:
-        """Raises NotImplementedError: layers are not quantised."""
-        raise NotImplementedError(
-            f"Layer {self.name!r} ({type(self).__name__}): quantize() is not supported; for smaller weights and "
-            f"faster products make the model with dtype='mixed_bfloat16' or 'bfloat16'."
-        )
-
-    def add_metric(self, *args: Any, **kwargs: Any) -> None:
-        """Raises NotImplementedError, as in Keras 3: metrics are attributes that ``call`` updates."""
-        raise NotImplementedError(
-            f"Layer {self.name!r} ({type(self).__name__}): add_metric() is gone in Keras 3. Make a metric an attribute "
-            f"in __init__ (self.ratio = keras.metrics.Mean(name='ratio')) and call its update_state in call()."
-        )
 
     # ---- configuration
 

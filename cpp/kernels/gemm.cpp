@@ -503,10 +503,16 @@ void add_rows(const GemmAddRows& g) {
   for (; p + 8 <= g.k; p += 8) add_some_rows<T, 8>(g, p, p == 0 && !g.accumulate);
   for (; p < g.k; ++p) add_some_rows<T, 1>(g, p, p == 0 && !g.accumulate);
   if (!g.bias && !g.relu) return;
+  constexpr int W = kLanes<T>;
+  using V = Vector<T>;
   T* y = static_cast<T*>(g.y);
-  for (int64_t j = 0; j < g.cols; ++j) {
-    T value = g.bias ? y[j] + static_cast<const T*>(g.bias)[j * g.bias_step] : y[j];
-    y[j] = g.relu && value < 0 ? 0 : value;
+  const T* bias = static_cast<const T*>(g.bias);
+  const V one = broadcast(bias ? bias[0] : T{});
+  for (int64_t j = 0; j < g.cols; j += W) {
+    const Partial<T> some(static_cast<int>(g.cols - j < W ? g.cols - j : W));
+    V value = some.load(y + j);
+    if (bias) value += g.bias_step == 0 ? one : some.load(bias + j);
+    some.store(y + j, g.relu ? relu<T>(value) : value);
   }
 }
 

@@ -8,6 +8,7 @@ from typing import Any
 from chainrule import _core
 
 _op = _core.ops
+_asarray = _core.asarray
 
 _SELU_ALPHA = 1.6732632423543772
 _SELU_SCALE = 1.0507009873554805
@@ -178,6 +179,7 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
 
 def glu(x: Any, axis: int = -1) -> Any:
     """a * sigmoid(b), a and b the halves of z along ``axis`` (Dauphin et al. 2017)."""
+    x = _asarray(x)
     size = x.shape[axis]
     if size % 2:
         raise ValueError(f"glu: the axis {axis} of shape {tuple(x.shape)} must have an even length.")
@@ -192,6 +194,9 @@ def sparsemax(x: Any, axis: int = -1) -> Any:
     With z sorted downwards, k the largest index with ``1 + k z_k > sum_(j<=k) z_j``, tau = (sum_(j<=k) z_j - 1) / k:
     max(0, z - tau).
     """
+    x = _asarray(x)
+    if x.ndim == 0:
+        raise ValueError("sparsemax: expected at least one axis, got a single number.")
     axis %= len(x.shape)
     size = x.shape[axis]
     falling = -_op.sort(-x, axis=axis)

@@ -101,6 +101,9 @@ def gru(
     Returns:
         (states (batch, steps, units), the last one).
     """
+    recurrent_kernel = _core.asarray(recurrent_kernel)
+    if recurrent_kernel.ndim != 2:
+        raise ValueError(f"gru: recurrent_kernel must be (units, 3 * units), got {tuple(recurrent_kernel.shape)}.")
     units = recurrent_kernel.shape[0]
     inner = None
     given = bias

@@ -14,6 +14,7 @@ import numpy as np
 from chainrule import _core
 
 _op = _core.ops
+_asarray = _core.asarray
 
 
 # ---- Fourier transforms --------------------------------------------------------------------------------------------
@@ -45,11 +46,12 @@ def rfft(x: Any, n: int | None = None) -> tuple[Any, Any]:
 
     With ``n``, x is cut or filled up with zeros to that length first.
     """
-    return tuple(_op.rfft(x if n is None else _resized(x, n)))
+    return tuple(_op.rfft(x if n is None else _resized(_asarray(x), n)))
 
 
 def irfft(real: Any, imag: Any, n: int | None = None) -> Any:
     """The n real numbers (by default an even number) whose transform begins with these n // 2 + 1 elements."""
+    real, imag = _asarray(real), _asarray(imag)
     n = 2 * (real.shape[-1] - 1) if n is None else n
     if n < 1:
         raise ValueError(f"irfft: at least one number must be asked for, got n={n} (elements: {tuple(real.shape)}).")
@@ -109,6 +111,7 @@ def window(name: str, length: int, periodic: bool = True) -> np.ndarray:
 
 def frames(x: Any, length: int, step: int) -> Any:
     """Overlapping pieces: x (..., n) -> (..., 1 + (n - length) // step, length)."""
+    x = _asarray(x)
     return _frames(x, np.arange(x.shape[-1]), length, step)
 
 
@@ -127,6 +130,9 @@ def overlap_add(x: Any, step: int) -> Any:
 
     (..., frames, length) -> (..., (frames - 1) * step + length).
     """
+    x = _asarray(x)
+    if x.ndim < 2:
+        raise ValueError(f"overlap_add: expected (..., frames, length), got shape {tuple(x.shape)}.")
     *lead, count, length = x.shape
     total = (count - 1) * step + length
     pieces = -(-length // step)
@@ -179,6 +185,7 @@ def stft(
         TypeError: a signal that isn't float32 or float64.
         ValueError: a window or lengths that don't fit.
     """
+    x = _asarray(x)
     dtype = _real_type(x, "stft")
     fft_length = length if fft_length is None else fft_length
     shape = _window_of(window, length, fft_length, "stft")
@@ -204,6 +211,7 @@ def istft(
     Frames are weighted by the window once more, added where they overlap and divided by the sum of the squared
     windows: the least-squares inverse of :func:`stft` with the same arguments (Griffin and Lim 1984).
     """
+    real, imag = _asarray(real), _asarray(imag)
     dtype = _real_type(real, "istft")
     fft_length = length if fft_length is None else fft_length
     shape = _window_of(window, length, fft_length, "istft")
@@ -274,6 +282,7 @@ def mfcc(log_mel: Any, coefficients: int = 13) -> Any:
 
     (..., bands) -> (..., coefficients).
     """
+    log_mel = _asarray(log_mel)
     bands = log_mel.shape[-1]
     if not 1 <= coefficients <= bands:
         raise ValueError(f"mfcc: {bands} bands have 1 to {bands} coefficients, not {coefficients}.")

@@ -50,6 +50,9 @@ bool prepare_floats(const Call& call, std::vector<Tensor>& prepared) {
 
 void infer_same(const Call& call, std::vector<Output>& outputs) {
   axis_of(call);
+  if (call.n_inputs == 2 && call.in(1).shape() != call.in(0).shape())
+    throw ShapeError(message("[", call.op.name, "] needs two tensors of one shape, got ", to_string(call.in(0).shape()),
+                             " and ", to_string(call.in(1).shape())));
   outputs.push_back({call.in(0).dtype(), call.in(0).shape()});
 }
 

@@ -42,3 +42,9 @@ def test_too_few_axes_are_named():
         nn.sparsemax(2.0)
     with pytest.raises(ValueError, match="gru: recurrent_kernel must be"):
         nn.gru(numpy.ones((2, 3, 4)), numpy.ones((4, 6)), 3.0)
+
+
+@pytest.mark.parametrize("op", ["softmax_grad", "log_softmax_grad"])
+def test_gradients_of_other_shapes(op):
+    with pytest.raises(ValueError, match="one shape"):
+        getattr(chainrule._core.ops, op)(numpy.ones((65, 65)), numpy.ones(3))

@@ -261,6 +261,31 @@ def test_threads_record_and_differentiate_side_by_side() -> None:
         np.testing.assert_allclose(results[number], number * (1 - np.tanh(number * w) ** 2), rtol=1e-10, atol=1e-12)
 
 
+def test_threads_call_eager_ops_and_one_program_at_once() -> None:
+    rng = np.random.default_rng(0)
+    inputs = [rng.standard_normal((150, 200)) for _ in range(4)]  # large enough for several threads inside a call
+    program = chainrule.jit(lambda x: ops.tanh(x @ x.T) * 0.5 + ops.sum(x, axis=1))
+    wrong: list[str] = []
+
+    def work(number: int) -> None:
+        x = chainrule.from_numpy(inputs[number])
+        product = np.tanh(inputs[number] @ inputs[number].T) * 0.5 + inputs[number].sum(1)
+        for _ in range(30):
+            if not np.allclose(program(x).numpy(), product, rtol=1e-12, atol=1e-12):
+                wrong.append(f"program {number}")
+            y = chainrule.Tensor(inputs[number])
+            y += 1.0
+            if not np.allclose(ops.sum(y * y).item(), ((inputs[number] + 1) ** 2).sum(), rtol=1e-12):
+                wrong.append(f"eager {number}")
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(inputs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
 def test_check_gradients() -> None:
     rng = np.random.default_rng(0)
     worst = chainrule.check_gradients(

@@ -269,3 +269,13 @@ def test_the_history_of_a_fit_without_callbacks_is_sorted():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
     model.compile("sgd", "mse", metrics=[keras.metrics.MeanAbsoluteError(name="a")])
     assert list(model.fit(X, X[:, :1], verbose=0).history) == ["a", "loss"]
+
+
+def test_a_product_of_masked_steps():
+    masking = layers.Masking()
+    first = np.float32([[[0, 0], [1, 2], [0, 0], [3, 4]]])
+    second = np.float32([[[0, 0], [0, 0], [1, 2], [3, 4]]])
+    one_mask = layers.Multiply()([masking(first), second])
+    np.testing.assert_array_equal(one_mask, [[[0, 0], [0, 0], [1, 2], [9, 16]]])
+    both = layers.Multiply()([masking(first), masking(second)])
+    np.testing.assert_array_equal(both, [[[0, 0], [1, 2], [1, 2], [9, 16]]])

@@ -140,7 +140,7 @@ class KerasTensor:
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
-    def _no_values(self, *args: Any) -> Any:
+    def _no_values(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(
             f"{self!r} is symbolic: it has no values. It can only be given to layers, keras.ops and keras.Model; "
             f"functions of NumPy and Python that need numbers belong inside a Lambda layer or a custom Layer."

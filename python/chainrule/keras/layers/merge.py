@@ -92,7 +92,7 @@ class Multiply(_Merge):
     """The product; a masked step of an input counts as ones, and one that is masked in all of them is 0."""
 
     def _merge(self, inputs: list[Any]) -> Any:
-        masks = [get_mask(x) for x in inputs]
+        masks: list[Any] = [get_mask(x) for x in inputs]
         factors = [
             x if mask is None else _op.where(_op.expand_dims(mask, -1), x, 1.0)
             for x, mask in zip(inputs, masks, strict=True)
@@ -100,7 +100,7 @@ class Multiply(_Merge):
         product = functools.reduce(_op.multiply, factors)
         if any(mask is None for mask in masks):
             return product
-        return _op.where(_op.expand_dims(functools.reduce(_op.logical_or, masks), -1), product, 0.0)
+        return _op.where(_op.expand_dims(functools.reduce(ops.logical_or, masks), -1), product, 0.0)
 
 
 @registry.add

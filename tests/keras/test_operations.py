@@ -279,3 +279,21 @@ def test_a_product_of_masked_steps():
     np.testing.assert_array_equal(one_mask, [[[0, 0], [0, 0], [1, 2], [9, 16]]])
     both = layers.Multiply()([masking(first), masking(second)])
     np.testing.assert_array_equal(both, [[[0, 0], [1, 2], [1, 2], [9, 16]]])
+
+
+def test_weights_of_some_layers_are_skipped(tmp_path):
+    pytest.importorskip("h5py", reason="files of weights need h5py")
+
+    def make():
+        return keras.Sequential([keras.Input((4,)), layers.Dense(3), layers.Dense(3)])
+
+    model, path = make(), tmp_path / "m.weights.h5"
+    for skipped in (None, [model.layers[0]]):
+        keras.saving.save_weights(model, path, objects_to_skip=skipped)
+        other = make()
+        before = other.layers[0].kernel.numpy()
+        other.load_weights(path, objects_to_skip=[other.layers[0]])
+        np.testing.assert_array_equal(other.layers[0].kernel, before)
+        np.testing.assert_array_equal(other.layers[1].kernel, model.layers[1].kernel)
+    with pytest.raises(ValueError, match=r"weights\.h5"):
+        keras.saving.save_weights(model, tmp_path / "m.npz", objects_to_skip=[])

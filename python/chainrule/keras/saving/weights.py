@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,12 +26,16 @@ from .files import hdf5, replacing
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: Any = None, **kwargs: Any) -> None:
     """Writes the model's weights to ``filepath``, which ends in ``.weights.h5`` or ``.npz``.
 
+    ``objects_to_skip``: layers whose own weights are left out (of an HDF5 file); those of layers inside of them, too,
+    unless another way leads there.
+
     Raises:
         ValueError: an unbuilt model, or a path that asks for another format.
         FileExistsError: the file exists and ``overwrite`` is False.
         ImportError: HDF5 is asked for and h5py isn't installed.
     """
     path = os.fspath(filepath)
+    skip = _skipped("save_weights", path, kwargs)
     if max_shard_size is not None or kwargs:
         raise ValueError(
             "save_weights: the weights go to one file; max_shard_size and other options are not supported."
@@ -45,30 +49,40 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
     else:
         h5py = hdf5(path)
         with replacing(path, overwrite) as file, h5py.File(file, "w") as archive:
-            write_variables(archive, model)
+            write_variables(archive, model, skip)
 
 
 def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
     """Reads weights that :func:`save_weights` or Keras wrote into a model of the same structure.
 
     ``skip_mismatch``: weights that the file doesn't have, or in another shape, keep their values.
+    ``objects_to_skip``: layers whose weights keep their values, as in :func:`save_weights`.
 
     Raises:
         ValueError: not a weights file, other weights or other shapes; then nothing is changed.
         ImportError: an HDF5 file, and h5py isn't installed.
     """
     path = os.fspath(filepath)
+    skip = _skipped("load_weights", path, kwargs)
     if kwargs:
         raise ValueError(f"load_weights: unexpected arguments {sorted(kwargs)}.")
     require_weights(model)
     if path.endswith((".h5", ".hdf5", ".keras")):
         h5py = hdf5(path)
         with open_weights(path) as file, open_hdf5(h5py, file, path) as archive:
-            pairs = read_variables(archive, model, path, skip_mismatch)
+            pairs = read_variables(archive, model, path, skip_mismatch, skip=skip)
     else:
         pairs = _read_npz(model, path, skip_mismatch)
     for variable, value in pairs:
         variable.assign(value)
+
+
+def _skipped(where: str, path: str, options: dict[str, Any]) -> set[int]:
+    """The identities of the objects to skip, taken out of the options. ValueError for another kind of file."""
+    given = options.pop("objects_to_skip", None)
+    if given is not None and not path.endswith(".weights.h5"):
+        raise ValueError(f"{where}: objects_to_skip works for '.weights.h5' files only, got {path!r}.")
+    return {id(one) for one in given or ()}
 
 
 def open_weights(path: str) -> Any:
@@ -128,9 +142,12 @@ def _fitting(
 _PARTS = (Layer, Metric, Optimizer)
 
 
-def walk(target: Any) -> Iterator[tuple[str, Any, list[Variable]]]:
-    """(path, layer, metric or optimizer, its own variables) for ``target`` and all that hangs on its attributes."""
-    yield from _walk(target, "", set())
+def walk(target: Any, skip: Iterable[int] = ()) -> Iterator[tuple[str, Any, list[Variable]]]:
+    """(path, layer, metric or optimizer, its own variables) for ``target`` and all that hangs on its attributes.
+
+    ``skip``: identities of objects that are passed over.
+    """
+    yield from _walk(target, "", set(skip))
 
 
 def _walk(target: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any, list[Variable]]]:
@@ -196,9 +213,9 @@ def _attributes(part: Any) -> list[tuple[str, Any]]:
 # ---- HDF5 ----------------------------------------------------------------------------------------------------------
 
 
-def write_variables(archive: Any, model: Any) -> None:
+def write_variables(archive: Any, model: Any, skip: Iterable[int] = ()) -> None:
     """Writes all variables of the model (and of its optimizer, if it has one) into an open HDF5 file."""
-    for path, part, variables in walk(model):
+    for path, part, variables in walk(model, skip):
         group = archive.create_group(f"{path}/vars" if path else "vars")
         group.attrs["name"] = part.name
         if isinstance(part, Layer):
@@ -209,7 +226,12 @@ def write_variables(archive: Any, model: Any) -> None:
 
 
 def read_variables(
-    archive: Any, model: Any, path: str, skip_mismatch: bool = False, optimizer: bool = False
+    archive: Any,
+    model: Any,
+    path: str,
+    skip_mismatch: bool = False,
+    optimizer: bool = False,
+    skip: Iterable[int] = (),
 ) -> list[tuple[Variable, np.ndarray]]:
     """(variable, its value in the file) for the model, and for its optimizer if asked for."""
     if "layer_names" in archive.attrs or "model_weights" in archive:
@@ -217,7 +239,7 @@ def read_variables(
     pairs: list[tuple[Variable, np.ndarray]] = []
     custom: list[Any] = []
     missing = []
-    for place, part, variables in walk(model):
+    for place, part, variables in walk(model, skip):
         if isinstance(part, Optimizer) and not optimizer:
             continue
         group = archive.get(f"{place}/vars" if place else "vars", {})

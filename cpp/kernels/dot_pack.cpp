@@ -16,7 +16,7 @@ template <class E>
 CR_INLINE Words load_along_k(const E* p, uint64_t mask) {
   Words v;
   typedef uint32_t Some __attribute__((vector_size(64), aligned(1), may_alias));
-  const auto& memory = *reinterpret_cast<const Some*>(p);
+  const Some& memory = *reinterpret_cast<const Some*>(p);
   if constexpr (sizeof(E) == 2) {
     asm("vmovdqu16 %1, %0%{%2%}%{z%}" : "=v"(v) : "m"(memory), "Yk"(static_cast<uint32_t>(mask)));
   } else {
@@ -29,7 +29,7 @@ template <class E>
 CR_INLINE Words load_lanes(const E* p, uint16_t mask) {
   Words v;
   typedef E Some __attribute__((vector_size(16 * sizeof(E)), aligned(1), may_alias));
-  const auto& memory = *reinterpret_cast<const Some*>(p);
+  const Some& memory = *reinterpret_cast<const Some*>(p);
   if constexpr (sizeof(E) == 2) {
     asm("vpmovzxwd %1, %0%{%2%}%{z%}" : "=v"(v) : "m"(memory), "Yk"(mask));
   } else {

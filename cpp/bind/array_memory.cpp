@@ -73,7 +73,11 @@ PyObject* tensor_setflags(PyObject* self, PyObject* arguments, PyObject* keyword
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|OOO:setflags", const_cast<char**>(names), &write, &align,
                                      &uic))
       throw PythonError();
-    const auto asks = [](PyObject* flag) { return flag != Py_None && PyObject_IsTrue(flag) == 1; };
+    const auto asks = [](PyObject* flag) {
+      const int truth = flag == Py_None ? 0 : PyObject_IsTrue(flag);
+      if (truth < 0) throw PythonError();
+      return truth == 1;
+    };
     const Tensor& x = handle_of(self);
     if (asks(uic)) throw ValueError("cannot set WRITEBACKIFCOPY flag to True");
     if (write == Py_None) return Py_NewRef(Py_None);

@@ -536,6 +536,8 @@ PyObject* round_number(PyObject* self, PyObject* arguments) {
 
 PyObject* format_method(PyObject* self, PyObject* specification) {
   return guarded([=]() -> PyObject* {
+    if (!PyUnicode_Check(specification))
+      raise_format(PyExc_TypeError, "__format__() argument must be str, not %s", Py_TYPE(specification)->tp_name);
     if (PyUnicode_GetLength(specification) == 0) return PyObject_Str(self);
     if (handle_of(self).ndim() != 0)
       raise(PyExc_TypeError, "unsupported format string passed to chainrule.Tensor.__format__");

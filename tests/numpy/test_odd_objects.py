@@ -223,3 +223,23 @@ def test_protocol_called_by_hand():
         x.__array_ufunc__(numpy.add, x, x)
     with pytest.raises(TypeError, match="name of a method"):
         x.__array_ufunc__(numpy.add)
+
+
+class NeitherTrueNorFalse:
+    def __bool__(self) -> bool:
+        raise RuntimeError("neither")
+
+
+def test_arguments_of_methods_that_are_no_use():
+    with pytest.raises(TypeError, match="must be str, not float"):
+        np.float64(1.5).__format__(1.0)
+    with pytest.raises(RuntimeError, match="neither"):
+        np.ones(3).setflags(write=NeitherTrueNorFalse())
+
+
+@pytest.mark.parametrize("value", [10**60, -(2**63) - 1])
+def test_numbers_of_no_dtype_are_refused_by_out(value):
+    for namespace in (numpy, np):
+        out = namespace.zeros((), "int64")
+        with pytest.raises(TypeError, match="Cannot cast ufunc 'invert' output"):
+            namespace.invert(value, out)

@@ -86,6 +86,9 @@ def write_out(name: str, result: Any, out: Any, where: Any = True, casting: Any 
     """Writes a result into the array the caller passed as ``out``; returns that."""
     if not isinstance(out, (Tensor, numpy.ndarray)):
         raise TypeError(f"return arrays must be of ArrayType, got {type(out).__name__}")
+    if not isinstance(result, Tensor):  # NumPy's, of a number that no dtype of ours holds
+        result = numpy.asarray(result, object if type(result) is int else None)
+        result = tensor(result) if result.dtype in SUPPORTED else result
     if not numpy.can_cast(result.dtype, out.dtype, casting):
         raise TypeError(
             f"Cannot cast ufunc '{name}' output from {result.dtype!r} to {out.dtype!r} with casting rule '{casting}'"

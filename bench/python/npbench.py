@@ -33,8 +33,8 @@ import chainrule.numpy
 
 PROGRAMS = Path(__file__).parents[2] / "examples" / "numpy_dropin"
 WAYS = ("numpy", "eager", "jit")
-# Threads of NumPy's BLAS go on spinning for some 30 ms after a product; they'd take a processor from what follows.
-SETTLE = 0.1
+# Threads of NumPy's BLAS go on spinning for 30 to 150 ms after a product; they'd take a processor from what follows.
+SETTLE = 0.25
 
 
 class Kernel:

@@ -1,8 +1,9 @@
 // A recorded program: instructions with kernels and addresses resolved once, replayed without Python or allocation.
-// trace.cpp records it, fuse.cpp joins instructions, updates.cpp lets writes happen in place, group.cpp runs what was
-// joined, plan.cpp places temporaries in one arena, run.cpp replays it.
+// trace.cpp records it, rewrite.cpp and fuse.cpp join instructions, updates.cpp lets writes happen in place, group.cpp
+// runs what was joined, compile.cpp makes parts of that machine code, plan.cpp places temporaries in one arena, run.cpp
+// replays it.
 // Invariants: effects (in-place ops on captured memory) happen in the order of the recording; running with other inputs
-// changes addresses only; the numbers are those of the eager ops (the same kernels run, on blocks).
+// changes addresses only; the numbers are those of the eager ops (the same kernels or instructions run, on blocks).
 #pragma once
 
 #include <memory>

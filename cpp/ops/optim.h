@@ -16,7 +16,7 @@ enum class Rule { sgd, adam, rmsprop };
 // A rule with its numbers, lowered.
 struct OptimRule {
   Rule rule;
-  OptimParams params;  // but for what update_now reads
+  OptimParams params;  // but for what params_now reads
   int which;           // of the kernels for F32 and F64
   DType lr_dtype, iterations_dtype;
 };

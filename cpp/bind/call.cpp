@@ -74,7 +74,7 @@ namespace {
 
 // Whether writing out[i] can't change an input element that is still to be read.
 bool may_share(const Tensor& input, const Tensor& out) {
-  if (input.impl()->storage != out.impl()->storage) return true;
+  if (!share_memory(input, out)) return true;
   return input.data() == out.data() && itemsize(input.dtype()) == itemsize(out.dtype()) &&
          input.shape() == out.shape() && input.is_contiguous();
 }

@@ -105,8 +105,6 @@ bool any_suspect(const Tensor& divisor) {
   }
 }
 
-bool shares_memory(const Tensor& a, const Tensor& b) { return a.impl()->storage == b.impl()->storage; }
-
 // NumPy's ufunc on the operands where `mask` says so: for its warnings, not its result.
 void let_numpy_compute(const Op& op, const Tensor* inputs, int n, const Tensor& mask) {
   static PyObject* const names = Py_BuildValue("(ss)", "where", "out");  // out=None: that nobody sees the rest is meant
@@ -146,7 +144,7 @@ void judge_float_errors(const Op& op, const Tensor* inputs, int n, const Tensor&
   if (!is_float(result.dtype()) || !may_err(op) || result.is_placeholder() || !any_not_finite(result)) return;
   if (!called_by_program()) return;
   bool overwritten = false;
-  for (int i = 0; i < n; ++i) overwritten = overwritten || shares_memory(inputs[i], result);
+  for (int i = 0; i < n; ++i) overwritten = overwritten || share_memory(inputs[i], result);
   if (overwritten) return judge_overwritten(op, result.dtype(), flags);
   const Tensor finite = apply(ElementwiseOp::isfinite, result);
   let_numpy_compute(op, inputs, n, apply(ElementwiseOp::logical_not, finite));
@@ -156,13 +154,13 @@ void judge_float_errors(const Op& op, const Tensor* inputs, int n, const Tensor&
 void judge_divisors(const Op& op, const Tensor* inputs, const Tensor& result) {
   const Tensor& divisor = inputs[1];
   if (result.is_placeholder() || divisor.is_placeholder() || result.size() == 0 || !may_err(op) ||
-      shares_memory(divisor, result))
+      share_memory(divisor, result))
     return;
   if (!any_suspect(divisor) || !called_by_program()) return;
   const DType dtype = divisor.dtype();
   Tensor suspects = apply(ElementwiseOp::equal, divisor, Tensor::scalar(dtype, std::int64_t{0}));
   // The least integer has no opposite; once it's overwritten, nobody knows.
-  if (is_signed_integer(dtype) && !shares_memory(inputs[0], result))
+  if (is_signed_integer(dtype) && !share_memory(inputs[0], result))
     suspects = apply(ElementwiseOp::logical_or, suspects,
                      apply(ElementwiseOp::equal, divisor, Tensor::scalar(dtype, std::int64_t{-1})));
   let_numpy_compute(op, inputs, 2, suspects);

@@ -414,7 +414,7 @@ bool scatter_points(const Tensor& x, const Subscript& s, const Tensor& value) {
   }
   const bool single = value.ndim() == 0;
   if (!single && (value.shape() != shape || !value.is_contiguous())) return false;
-  if (value.impl()->storage == x.impl()->storage) return false;
+  if (share_memory(value, x)) return false;
   const std::int64_t count = element_count(shape);
   std::vector<std::int64_t> places(static_cast<std::size_t>(count), 0);
   for (int k = 0; k < n; ++k) {
@@ -454,7 +454,7 @@ void scatter_in_place(const Tensor& x, const Subscript& s, const Tensor& value) 
   if (scatter_points(x, s, value)) return;
   const Scatter scatter(s, s.shape);
   Tensor from = broadcast_value(value, scatter.result_shape());
-  if (from.impl()->storage == x.impl()->storage) from = copy_of(from);
+  if (share_memory(from, x)) from = copy_of(from);
   const std::size_t size = itemsize(x.dtype());
   const auto step = static_cast<std::int64_t>(size);
   char* to = static_cast<char*>(x.data()) + s.offset * step;
@@ -553,15 +553,14 @@ bool store_by_mask(const Tensor& x, PyObject* key, PyObject* object) {
   Tensor mask;
   if (!is_plain_mask(x, key, mask)) return false;
   alignas(8) unsigned char element[8];
-  if (mask.impl()->storage == x.impl()->storage) return false;
+  if (share_memory(mask, x)) return false;
   if (read_element(object, x.dtype(), element)) {
     expand(x, mask, element, 0);
   } else {
     if (Py_TYPE(object) != &tensor_type) return false;
     const Tensor& values = handle_of(object);
     if (values.is_placeholder() || values.dtype() != x.dtype() || values.ndim() != 1 || !values.is_contiguous() ||
-        values.impl()->storage == x.impl()->storage ||
-        values.size() != count_true(mask.data_as<unsigned char>(), mask.size()))
+        share_memory(values, x) || values.size() != count_true(mask.data_as<unsigned char>(), mask.size()))
       return false;
     expand(x, mask, values.data(), 1);
   }

@@ -48,6 +48,8 @@ FitLoop::FitLoop(Setup setup) : setup_(std::move(setup)) {
       throw ShapeError(
           message("[FitLoop] arrays of different lengths: ", setup_.arrays[0].length(0), " and ", array.length(0)));
     array = contiguous(array);
+    if ((setup_.full && setup_.full->changes(array)) || (setup_.last && setup_.last->changes(array)))
+      array = copied(array);
   }
   rows_ = setup_.arrays[0].length(0);
   if (rows_ == 0) throw ValueError("[FitLoop] the data is empty");

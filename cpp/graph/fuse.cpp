@@ -33,10 +33,10 @@ std::vector<Instruction> drop_unused(const std::vector<Instruction>& instruction
 
 // An elementwise instruction that repeats an earlier one (gradients name sigmoid(a) again and again) gives way to it,
 // unless it reads memory that an effect changes.
-std::vector<Instruction> drop_repeated(const std::vector<Instruction>& instructions, std::size_t n_slots,
+std::vector<Instruction> drop_repeated(const std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
                                        const std::vector<int>& output_slots) {
-  const std::vector<bool> changes = changed_slots(instructions, n_slots);
-  std::vector<int> stand_in(n_slots, -1);
+  const std::vector<bool> changes = changed_slots(instructions, slots);
+  std::vector<int> stand_in(slots.size(), -1);
   std::map<std::vector<std::int64_t>, int> seen;
   std::vector<Instruction> kept;
   for (Instruction instruction : instructions) {
@@ -316,12 +316,19 @@ std::vector<int> count_uses(const std::vector<Instruction>& instructions, std::s
   return uses;
 }
 
-std::vector<bool> changed_slots(const std::vector<Instruction>& instructions, std::size_t n_slots) {
-  std::vector<bool> changes(n_slots, false);
+std::vector<bool> changed_slots(const std::vector<Instruction>& instructions, const std::vector<Slot>& slots) {
+  std::vector<bool> written(slots.size(), false);
   for (const Instruction& i : instructions)
     for (std::size_t k = 0; k < i.inputs.size(); ++k)
       if (i.inputs[k].slot >= 0 && i.op->tensors[std::min(k, i.op->tensors.size() - 1)].mutated)
-        changes[static_cast<std::size_t>(i.inputs[k].slot)] = true;
+        written[static_cast<std::size_t>(i.inputs[k].slot)] = true;
+
+  std::vector<bool> changes = written;
+  for (std::size_t a = 0; a < slots.size(); ++a) {
+    if (!written[a] || slots[a].kind != Slot::captured) continue;
+    for (std::size_t b = 0; b < slots.size(); ++b)
+      if (slots[b].kind == Slot::captured && share_memory(slots[a].tensor, slots[b].tensor)) changes[b] = true;
+  }
   return changes;
 }
 
@@ -335,7 +342,7 @@ std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector
   std::vector<Instruction> list = instructions;
   drop_whole_updates(list, slots, output_slots);
   list = drop_unused(list, slots.size(), output_slots);
-  list = drop_repeated(list, slots.size(), output_slots);
+  list = drop_repeated(list, slots, output_slots);
   move_relu_behind_pools(list, slots, output_slots);
   list = fuse_epilogues(std::move(list), slots.size(), output_slots);
   join_updates_with_gradients(list, slots, output_slots);

@@ -3,7 +3,8 @@
 // runs what was joined, compile.cpp makes parts of that machine code, plan.cpp places temporaries in one arena, run.cpp
 // replays it.
 // Invariants: effects (in-place ops on captured memory) happen in the order of the recording; running with other inputs
-// changes addresses only; the numbers are those of the eager ops (the same kernels or instructions run, on blocks).
+// changes addresses only; inputs are read as they are when a run begins, also those that share memory with what it
+// changes; the numbers are those of the eager ops (the same kernels or instructions run, on blocks).
 #pragma once
 
 #include <memory>
@@ -40,8 +41,9 @@ struct Unit {
 // How often each slot is read, by instructions and as an output.
 std::vector<int> count_uses(const std::vector<Instruction>& instructions, std::size_t n_slots,
                             const std::vector<int>& output_slots);
-// Slots that some instruction writes into.
-std::vector<bool> changed_slots(const std::vector<Instruction>& instructions, std::size_t n_slots);
+// Slots whose memory some instruction writes into: of captured tensors also what shares it (two arrays of NumPy over
+// the same memory are two slots).
+std::vector<bool> changed_slots(const std::vector<Instruction>& instructions, const std::vector<Slot>& slots);
 // Drops what nobody needs, rewrites (which may add slots), gives matrix products their bias and activation, groups
 // elementwise runs.
 std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector<Slot>& slots,
@@ -92,9 +94,10 @@ class Program {
   // inputs: one per spec, of that dtype and shape, contiguous. Results are fresh tensors.
   std::vector<Tensor> run(const Tensor* inputs);
   // The parts of run(), for loops that own their inputs: set addresses, then run without outputs. The caller holds
-  // mutex().
+  // mutex(), and gives no memory that changes().
   void bind_input(int i, const void* data);
   void run_steps();
+  bool changes(const Tensor& x) const;  // whether a run writes into memory of x's storage
   ForkMutex& mutex() { return mutex_; }
 
  private:
@@ -110,8 +113,9 @@ class Program {
   };
 
   std::vector<Output> input_specs_, output_specs_;
-  std::vector<Slot> slots_;  // keeps captured memory alive
-  std::vector<Unit> units_;  // one per step, for describe() and measurements
+  std::vector<Slot> slots_;      // keeps captured memory alive
+  std::vector<Tensor> changed_;  // captured tensors that it writes into
+  std::vector<Unit> units_;      // one per step, for describe() and measurements
   std::vector<Step> steps_;
   std::vector<void*> ptr_;
   std::vector<std::vector<Patch>> input_patches_, output_patches_;

@@ -68,7 +68,7 @@ bool joins(const Instruction& i, const std::vector<bool>& changes) {
 void join_updates_with_gradients(std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
                                  const std::vector<int>& output_slots) {
   const std::vector<int> uses = count_uses(instructions, slots.size(), output_slots);
-  const std::vector<bool> changes = changed_slots(instructions, slots.size());
+  const std::vector<bool> changes = changed_slots(instructions, slots);
   std::vector<int> maker(slots.size(), -1);
   for (std::size_t at = 0; at < instructions.size(); ++at)
     for (const SlotView& result : instructions[at].outputs)

@@ -93,6 +93,9 @@ Program::Program(Trace& trace, std::vector<Tensor> outputs) {
   resume_recording(depth);
 
   trace.renew_local_memory(returned);
+  const std::vector<bool> changes = changed_slots(trace.instructions, trace.slots);
+  for (std::size_t s = 0; s < changes.size(); ++s)
+    if (changes[s] && trace.slots[s].kind == Slot::captured) changed_.push_back(trace.slots[s].tensor);
   units_ = fuse(trace.instructions, trace.slots, output_slots);
   std::vector<std::int64_t> offsets;
   arena_bytes_ = plan_memory(units_, trace.slots, output_slots, offsets);
@@ -151,6 +154,10 @@ void Program::bind_input(int i, const void* data) {
     ptr_[patch.ptr] = static_cast<char*>(const_cast<void*>(data)) + patch.offset;
 }
 
+bool Program::changes(const Tensor& x) const {
+  return std::any_of(changed_.begin(), changed_.end(), [&](const Tensor& each) { return share_memory(each, x); });
+}
+
 void Program::run_steps() {
   if (profiling()) {
     run_steps_measured();
@@ -174,7 +181,11 @@ std::vector<Tensor> Program::run(const Tensor* inputs) {
   results.reserve(output_specs_.size());
   for (const Output& spec : output_specs_) results.push_back(Tensor::empty(spec.dtype, spec.shape));
   const std::lock_guard<ForkMutex> lock(mutex_);
-  for (int i = 0; i < n_inputs(); ++i) bind_input(i, inputs[i].data());
+  std::vector<Tensor> copies;
+  for (int i = 0; i < n_inputs(); ++i) {
+    if (changes(inputs[i])) copies.push_back(copied(inputs[i]));
+    bind_input(i, changes(inputs[i]) ? copies.back().data() : inputs[i].data());
+  }
   for (std::size_t k = 0; k < results.size(); ++k)
     for (const Patch& patch : output_patches_[k])
       ptr_[patch.ptr] = static_cast<char*>(results[k].data()) + patch.offset;

@@ -392,13 +392,20 @@ void copy_into(const Tensor& dst, const Tensor& src) {
                static_cast<const char*>(from.data()), broadcast_strides(from.shape(), from.strides(), dst.shape()));
 }
 
-Tensor contiguous(const Tensor& x) {
-  if (x.is_contiguous()) return x;
+Tensor copied(const Tensor& x) {
   Tensor result = Tensor::empty(x.dtype(), x.shape());
   if (x.size() > 0)
     copy_strided(x.shape(), x.dtype(), static_cast<char*>(result.data()), result.strides(),
                  static_cast<const char*>(x.data()), x.strides());
   return result;
+}
+
+Tensor contiguous(const Tensor& x) { return x.is_contiguous() ? x : copied(x); }
+
+bool share_memory(const Tensor& a, const Tensor& b) {
+  const Storage &s = *a.impl()->storage, &t = *b.impl()->storage;
+  const auto first = [](const Storage& each) { return reinterpret_cast<std::uintptr_t>(each.data); };
+  return first(s) < first(t) + t.bytes && first(t) < first(s) + s.bytes;
 }
 
 }  // namespace chainrule

@@ -98,7 +98,10 @@ class Tensor {
 
 // dst = src (converted to dst's dtype, broadcast to dst's shape); any strides; the memory may overlap.
 void copy_into(const Tensor& dst, const Tensor& src);
-// x itself if contiguous, else a contiguous copy. Real tensors only.
+Tensor copied(const Tensor& x);  // a contiguous copy. Real tensors only, as of the next two.
+// x itself if contiguous, else a contiguous copy.
 Tensor contiguous(const Tensor& x);
+// Whether their storages overlap (two storages can: of arrays of NumPy over the same memory).
+bool share_memory(const Tensor& a, const Tensor& b);
 
 }  // namespace chainrule

@@ -162,6 +162,11 @@ bool is_row_reduction(const Instruction& i) {
   return true;
 }
 
+bool is_full_reduction(const Instruction& i) {
+  return i.inputs.size() == 1 && i.outputs.size() == 1 && is_whole(i.inputs[0]) &&
+         piece_reduction(*i.op, i.attrs, i.inputs[0].dtype, i.outputs[0].dtype, i.inputs[0].shape);
+}
+
 // The shape of one value a row, with the last axis kept.
 Shape row_shape(Shape shape) {
   shape[shape.ndim - 1] = 1;
@@ -176,6 +181,7 @@ class Grouper {
       : made_by_(n_slots, -1), per_row_(n_slots, false), uses_(std::move(uses)) {}
 
   void add(const Instruction& instruction) {
+    if (add_tail(instruction)) return;
     const bool reduces = is_row_reduction(instruction);
     if (!reduces && !is_elementwise(instruction)) {
       if (instruction.op->has_effect()) {
@@ -194,7 +200,8 @@ class Grouper {
     if (home < 0) {
       for (std::size_t g = 0; g < groups_.size(); ++g)
         if (groups_[g].open && groups_[g].shape == shape) home = static_cast<int>(g);
-      if (home >= 0 && !fits(groups_[static_cast<std::size_t>(home)], instruction, home)) {
+      if (home >= 0 && (!fits(groups_[static_cast<std::size_t>(home)], instruction, home) ||
+                        (reduces && !groups_[static_cast<std::size_t>(home)].tails.empty()))) {
         flush(home);
         home = -1;
       }
@@ -226,10 +233,24 @@ class Grouper {
   struct Group {
     Shape shape;
     std::vector<Instruction> members;
+    std::vector<Instruction> tails;
     std::vector<SlotView> externals;
     bool has_rows = false;
     bool open = true;
   };
+
+  // A reduction of all that a member of an open group makes is done piece by piece by those who make it.
+  bool add_tail(const Instruction& instruction) {
+    if (!is_full_reduction(instruction)) return false;
+    const SlotView& operand = instruction.inputs[0];
+    const int home = made_by_[static_cast<std::size_t>(operand.slot)];
+    if (home < 0) return false;
+    Group& group = groups_[static_cast<std::size_t>(home)];
+    if (!group.open || group.has_rows || !has_room(group) || !(operand.shape == group.shape)) return false;
+    group.tails.push_back(instruction);
+    made_by_[static_cast<std::size_t>(instruction.outputs[0].slot)] = home;
+    return true;
+  }
 
   bool made_here(const SlotView& operand, int group) const {
     return operand.slot >= 0 && made_by_[static_cast<std::size_t>(operand.slot)] == group;
@@ -239,7 +260,8 @@ class Grouper {
                        [&](const SlotView& e) { return same_operand(e, operand); });
   }
   static bool has_room(const Group& group) {
-    return group.members.size() < kMaxGroupMembers && group.externals.size() + 3 <= kMaxGroupInputs;
+    return group.members.size() + group.tails.size() < kMaxGroupMembers &&
+           group.externals.size() + 3 <= kMaxGroupInputs;
   }
   // A result of the group must be read as it was written, or as the one value of a row that it is.
   bool fits(const Group& group, const Instruction& instruction, int index) const {
@@ -277,25 +299,37 @@ class Grouper {
     if (!group.open) return;
     group.open = false;
     Unit unit;
-    if (group.members.size() == 1) {
-      unit.instruction = std::move(group.members[0]);
-      units.push_back(std::move(unit));
-      return;
-    }
-    // A result leaves the group if it is read more often than the members read it.
+    // A result leaves the group if it is read more often than the members and tails read it.
     std::map<int, int> inner;
-    for (const Instruction& member : group.members)
-      for (const SlotView& operand : member.inputs)
+    const auto count = [&](const Instruction& reader) {
+      for (const SlotView& operand : reader.inputs)
         if (made_here(operand, index)) ++inner[operand.slot];
-    unit.instruction.inputs = group.externals;
-    for (const Instruction& member : group.members) {
-      const int slot = member.outputs[0].slot;
-      if (uses_[static_cast<std::size_t>(slot)] > inner[slot]) unit.instruction.outputs.push_back(member.outputs[0]);
+    };
+    std::for_each(group.members.begin(), group.members.end(), count);
+    std::for_each(group.tails.begin(), group.tails.end(), count);
+    const auto leaves = [&](int slot) { return uses_[static_cast<std::size_t>(slot)] > inner[slot]; };
+    // What leaves is in memory anyhow, and is reduced there.
+    const auto stay = std::stable_partition(group.tails.begin(), group.tails.end(),
+                                            [&](const Instruction& tail) { return !leaves(tail.inputs[0].slot); });
+    const std::vector<Instruction> apart(stay, group.tails.end());
+    group.tails.erase(stay, group.tails.end());
+    if (group.members.size() == 1 && group.tails.empty()) {
+      unit.instruction = std::move(group.members[0]);
+    } else {
+      unit.instruction.inputs = group.externals;
+      for (const Instruction& member : group.members)
+        if (leaves(member.outputs[0].slot)) unit.instruction.outputs.push_back(member.outputs[0]);
+      for (const Instruction& tail : group.tails) unit.instruction.outputs.push_back(tail.outputs[0]);
+      unit.members = std::move(group.members);
+      unit.tails = std::move(group.tails);
+      unit.shape = group.shape;
+      unit.has_rows = group.has_rows;
     }
-    unit.members = std::move(group.members);
-    unit.shape = group.shape;
-    unit.has_rows = group.has_rows;
     units.push_back(std::move(unit));
+    for (const Instruction& tail : apart) {
+      units.emplace_back();
+      units.back().instruction = tail;
+    }
   }
 
   std::vector<Group> groups_;

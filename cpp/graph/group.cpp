@@ -1,7 +1,7 @@
 // Running a group (see Unit in program.h): chunks of elements in parallel, and within a chunk one block after another
-// through all members, so that what a member hands to the next stays in the first-level cache.
-// Invariant: the kernels are those of the eager calls. An element's or a row's result doesn't depend on its block, so
-// neither blocks nor chunks change a bit.
+// through all members, so that what a member hands to the next stays in the first-level cache. What a tail reduces
+// stays in the second-level cache: a chunk is a piece of the reduction. Invariant: the kernels are those of the eager
+// calls. An element's or a row's result doesn't depend on its block, so neither blocks nor chunks change a bit.
 #include <algorithm>
 #include <map>
 
@@ -25,23 +25,32 @@ constexpr std::int64_t kLeastBlock = 2048, kGreatestBlock = 8192;
 // Groups of fewer steps do little but wait for memory, and the processor's own prefetching serves them best.
 constexpr std::size_t kStepsToPrefetch = 6;
 
-// Places are indices of a table of addresses: inputs, then outputs, then registers (blocks of scratch), then cells (a
-// row's single values).
+// A reduction of all elements of what a member writes to place `from`.
+struct Tail {
+  PieceReduction reduction;
+  int from;
+  std::int64_t out_bytes;
+};
+
+// Places are indices of a table of addresses: inputs, then outputs, then pieces (what tails reduce, of the chunk), then
+// registers (blocks of scratch), then cells (a row's single values).
 struct GroupTask {
   std::vector<GroupStep> steps;
   std::vector<CompiledRun> compiled;            // of the steps
   std::int64_t size = 0, block = 0, chunk = 0;  // in elements; of a group with rows the block is a row
   std::int64_t register_bytes = 0;
-  int n_inputs = 0, n_outputs = 0, n_registers = 0, n_cells = 0;
+  int n_inputs = 0, n_outputs = 0, n_pieces = 0, n_registers = 0, n_cells = 0;
   std::vector<std::int64_t> dims;                  // collapsed, outermost first
   std::vector<std::vector<std::int64_t>> strides;  // [axis][input, then output], in elements
-  std::vector<std::int64_t> bytes;                 // of an element: inputs, then outputs
+  std::vector<std::int64_t> bytes;                 // of an element: inputs, then outputs, then pieces
   std::vector<bool> by_row;                        // per output: one value a row
   std::vector<int> gathered;                       // per input and output: the register of its strided blocks, or -1
   std::vector<Walk> walks;   // of the inputs and outputs, where runs are short: then dims is the size alone
   std::vector<int> streams;  // places that are worth fetching ahead
+  std::vector<Tail> tails;   // their results stand behind the outputs
 
-  int first_register() const { return n_inputs + n_outputs; }
+  int first_piece() const { return n_inputs + n_outputs; }
+  int first_register() const { return first_piece() + n_pieces; }
   int first_cell() const { return first_register() + n_registers; }
 };
 
@@ -93,9 +102,10 @@ void run_step(const GroupStep& step, char* const* place, std::int64_t block) {
   }
 }
 
-// Elements [first, last), whole rows where the group has any.
-void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::int64_t last) {
+// Elements [first, last), whole rows where the group has any. `pieces`: where the elements of each piece begin.
+void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::int64_t last, char* const* pieces) {
   constexpr std::int64_t kCell = 8;
+  const std::int64_t begin = first;
   char* place[kMaxPlaces];
   char* scratch = static_cast<char*>(
       thread_scratch(1, static_cast<std::size_t>(t.n_registers * t.register_bytes + t.n_cells * kCell)));
@@ -141,6 +151,10 @@ void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::in
       }
       place[at] = static_cast<char*>(ptr[at]) + element * t.bytes[at];
     }
+    for (int k = 0; k < t.n_pieces; ++k) {
+      const auto at = static_cast<std::size_t>(t.first_piece() + k);
+      place[at] = pieces[k] + (first - begin) * t.bytes[at];
+    }
     Prefetcher prefetcher(t, place, count);
     auto compiled = t.compiled.begin();
     for (std::size_t at = 0; at < t.steps.size(); ++at) {
@@ -153,7 +167,7 @@ void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::in
       at = compiled->last - 1;
       ++compiled;
     }
-    for (int k = t.n_inputs; k < t.first_register(); ++k) {
+    for (int k = t.n_inputs; k < t.first_piece(); ++k) {
       const auto at = static_cast<std::size_t>(k);
       if (t.gathered[at] >= 0)
         scatter(t.walks[at], static_cast<std::size_t>(t.bytes[at]), ptr[at], place[at], first, count);
@@ -170,18 +184,48 @@ void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::in
 void run_group(const Task& task, void* const* ptr) {
   const GroupTask& t = task.get<GroupTask>();
   parallel_for((t.size + t.chunk - 1) / t.chunk, [&](std::int64_t chunk) {
-    run_chunk(t, ptr, chunk * t.chunk, std::min(t.size, (chunk + 1) * t.chunk));
+    run_chunk(t, ptr, chunk * t.chunk, std::min(t.size, (chunk + 1) * t.chunk), nullptr);
   });
+}
+
+constexpr std::int64_t kWidest = 8;  // bytes of an element
+
+void run_group_with_tails(const Task& task, void* const* ptr) {
+  const GroupTask& t = task.get<GroupTask>();
+  const std::int64_t chunks = (t.size + t.chunk - 1) / t.chunk;
+  char* const parts =
+      static_cast<char*>(thread_scratch(0, t.tails.size() * static_cast<std::size_t>(chunks * kWidest)));
+  const auto part_of = [&](std::size_t tail, std::int64_t chunk) {
+    return parts + static_cast<std::int64_t>(tail) * chunks * kWidest + chunk * t.tails[tail].out_bytes;
+  };
+  parallel_for(chunks, [&](std::int64_t chunk) {
+    const std::int64_t first = chunk * t.chunk, last = std::min(t.size, first + t.chunk);
+    char* const block = static_cast<char*>(thread_scratch(2, static_cast<std::size_t>(t.n_pieces * t.chunk * kWidest)));
+    char* pieces[kMaxGroupMembers];
+    for (int k = 0; k < t.n_pieces; ++k) pieces[k] = block + k * t.chunk * kWidest;
+    run_chunk(t, ptr, first, last, pieces);
+    for (std::size_t i = 0; i < t.tails.size(); ++i)
+      t.tails[i].reduction.piece(part_of(i, chunk), pieces[t.tails[i].from - t.first_piece()], last - first);
+  });
+  for (std::size_t i = 0; i < t.tails.size(); ++i)
+    t.tails[i].reduction.join(ptr[static_cast<std::size_t>(t.first_piece()) + i], part_of(i, 0), chunks);
 }
 
 void run_nothing(const Task&, void* const*) {}
 
 // ---- lowering ------------------------------------------------------------------------------------------------------
 
+// The outputs but for the tails' results.
+std::vector<SlotView> outputs_of(const Unit& unit) {
+  const std::vector<SlotView>& all = unit.instruction.outputs;
+  return {all.begin(), all.end() - static_cast<std::ptrdiff_t>(unit.tails.size())};
+}
+
 // Inputs, then outputs: those of one value a row are found without strides.
 std::vector<SlotView> operands_of(const Unit& unit) {
   std::vector<SlotView> operands = unit.instruction.inputs;
-  operands.insert(operands.end(), unit.instruction.outputs.begin(), unit.instruction.outputs.end());
+  const std::vector<SlotView> outputs = outputs_of(unit);
+  operands.insert(operands.end(), outputs.begin(), outputs.end());
   return operands;
 }
 
@@ -240,7 +284,17 @@ class StepMaker {
       for (const SlotView& operand : unit.members[m].inputs) last_reader_[operand.slot] = m;
   }
   void run() {
+    for (const Instruction& tail : unit_.tails)
+      if (piece_of_.try_emplace(tail.inputs[0].slot, t_.first_piece() + t_.n_pieces).second) {
+        ++t_.n_pieces;
+        t_.bytes.push_back(static_cast<std::int64_t>(itemsize(tail.inputs[0].dtype)));
+      }
     for (std::size_t m = 0; m < unit_.members.size(); ++m) add(m);
+    for (const Instruction& tail : unit_.tails) {
+      const SlotView &x = tail.inputs[0], &y = tail.outputs[0];
+      t_.tails.push_back({piece_reduction(*tail.op, tail.attrs, x.dtype, y.dtype, x.shape), piece_of_.at(x.slot),
+                          static_cast<std::int64_t>(itemsize(y.dtype))});
+    }
     // Registers and cells get their places when it is known how many there are.
     for (GroupStep& step : t_.steps) {
       for (int i = 0; i < step.arity; ++i) step.in[i] = settle(step.in[i]);
@@ -289,8 +343,9 @@ class StepMaker {
       }
     }
     step.once = by_row && is_elementwise(member);
-    step.out = -1;
-    for (std::size_t k = 0; k < unit_.instruction.outputs.size(); ++k) {
+    const auto piece = piece_of_.find(result.slot);
+    step.out = piece == piece_of_.end() ? -1 : piece->second;
+    for (std::size_t k = 0; k < static_cast<std::size_t>(t_.n_outputs); ++k) {
       const int slot = unit_.results.empty() ? unit_.instruction.outputs[k].slot : unit_.results[k];
       if (slot == result.slot) step.out = t_.n_inputs + static_cast<int>(k);
     }
@@ -318,7 +373,7 @@ class StepMaker {
 
   GroupTask& t_;
   const Unit& unit_;
-  std::map<int, int> place_of_;
+  std::map<int, int> place_of_, piece_of_;
   std::map<int, std::size_t> last_reader_;
   std::vector<int> free_registers_;
   std::int64_t widest_ = 1;
@@ -332,7 +387,8 @@ void lower_group(const Unit& unit, Task& task) {
     return;
   }
   GroupTask& t = task.params<GroupTask>();
-  const std::vector<SlotView>&inputs = unit.instruction.inputs, &outputs = unit.instruction.outputs;
+  const std::vector<SlotView>& inputs = unit.instruction.inputs;
+  const std::vector<SlotView> outputs = outputs_of(unit);
   t.size = element_count(unit.shape);
   t.n_inputs = static_cast<int>(inputs.size());
   t.n_outputs = static_cast<int>(outputs.size());
@@ -371,7 +427,8 @@ void lower_group(const Unit& unit, Task& task) {
   // A chunk holds whole blocks, fewer of them the more there is to do for each.
   const std::int64_t weight = std::max<std::int64_t>(1, static_cast<std::int64_t>(t.steps.size()) / 4);
   t.chunk = std::max(t.block, kElementwiseChunk / weight / t.block * t.block);
-  task.run = run_group;
+  if (!t.tails.empty()) t.chunk = t.tails[0].reduction.length;
+  task.run = t.tails.empty() ? run_group : run_group_with_tails;
 }
 
 }  // namespace chainrule

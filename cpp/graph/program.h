@@ -34,6 +34,8 @@ struct Unit {
   Instruction instruction;           // of a group: its outer inputs and the outputs that others read
   std::vector<Instruction> members;  // of a group, in order
   std::vector<int> results;          // of a group: the members' slots that its outputs take, where they aren't theirs
+  std::vector<Instruction> tails;    // of a group: reductions of all elements of what a member makes for them alone;
+                                     // their results are the last outputs
   Shape shape;                       // of a group, before any reduction
   bool has_rows = false;
 };

@@ -21,6 +21,7 @@ std::string step_name(const Unit& unit) {
   if (!unit.instruction.op) {
     text = "fused[";
     for (std::size_t m = 0; m < unit.members.size(); ++m) text += std::string(m ? " " : "") + unit.members[m].op->name;
+    for (const Instruction& tail : unit.tails) text += std::string(" ") + tail.op->name;
     return text + "]";
   }
   text = unit.instruction.op->name;

@@ -718,30 +718,63 @@ void RowReduction::operator()(void* out, const void* x, std::int64_t n) const {
   divide(out, operands, step, 1);
 }
 
+namespace {
+
+struct KnownReduction {
+  const Op* op;
+  ReduceOp kind;
+  bool divides;
+};
+const KnownReduction* known_reduction(const Op& op) {
+  static const KnownReduction known[] = {
+      {find_op("sum"), ReduceOp::sum, false},   {find_op("mean"), ReduceOp::sum, true},
+      {find_op("max"), ReduceOp::max, false},   {find_op("min"), ReduceOp::min, false},
+      {find_op("prod"), ReduceOp::prod, false}, {find_op("any"), ReduceOp::any, false},
+      {find_op("all"), ReduceOp::all, false},   {find_op("variance"), ReduceOp::sum, true}};
+  for (const KnownReduction& one : known)
+    if (one.op == &op) return &one;
+  return nullptr;
+}
+
+// Lets the reduction end with a division.
+void divide_by(RowReduction& reduction, DType dtype, double divisor) {
+  reduction.divide = kernels().elementwise[static_cast<int>(ElementwiseOp::divide)][index(dtype)];
+  reduction.divisor = divisor_element(dtype, divisor);
+}
+
+}  // namespace
+
 RowReduction row_reduction(const Op& op, const Attrs& attrs, DType dtype, std::int64_t rows, std::int64_t length) {
   static const Op* const variance = find_op("variance");
-  static const struct {
-    const Op* op;
-    ReduceOp kind;
-    bool divides;
-  } known[] = {{find_op("sum"), ReduceOp::sum, false},
-               {find_op("mean"), ReduceOp::sum, true},
-               {variance, ReduceOp::sum, true},
-               {find_op("max"), ReduceOp::max, false},
-               {find_op("min"), ReduceOp::min, false}};
+  const KnownReduction* const known = known_reduction(op);
+  if (!known || (dtype != DType::F32 && dtype != DType::F64)) return {};
+  if (known->kind == ReduceOp::any || known->kind == ReduceOp::all) return {};  // their results have another dtype
+  const Pass pass = make_pass(known->kind, dtype, dtype, rows, length, 1);
+  if (pass.turned || pass.pieces > 1) return {};
   RowReduction reduction;
-  if (dtype != DType::F32 && dtype != DType::F64) return reduction;
-  for (const auto& one : known) {
-    if (one.op != &op) continue;
-    const Pass pass = make_pass(one.kind, dtype, dtype, rows, length, 1);
-    if (pass.turned || pass.pieces > 1) return reduction;
-    reduction.row = pass.row;
-    if (&op == variance) reduction.deviations = kernels().reduce.deviations_row[index(dtype)];
-    if (!one.divides) return reduction;
-    reduction.divide = kernels().elementwise[static_cast<int>(ElementwiseOp::divide)][index(dtype)];
-    reduction.divisor = divisor_element(
-        dtype, &op == variance ? degrees_of_freedom(length, attrs[2].real) : static_cast<double>(length));
-  }
+  reduction.row = pass.row;
+  if (&op == variance) reduction.deviations = kernels().reduce.deviations_row[index(dtype)];
+  if (known->divides)
+    divide_by(reduction, dtype,
+              &op == variance ? degrees_of_freedom(length, attrs[2].real) : static_cast<double>(length));
+  return reduction;
+}
+
+PieceReduction piece_reduction(const Op& op, const Attrs& attrs, DType in, DType out, const Shape& shape) {
+  static const Op* const variance = find_op("variance");
+  const KnownReduction* const known = known_reduction(op);
+  if (!known || &op == variance || is_half(in)) return {};
+  const AxisSet axes = axes_of(attrs[0], shape.ndim, op.name);
+  for (int axis = 0; axis < shape.ndim; ++axis)
+    if (!axes.has[axis] && shape[axis] != 1) return {};
+  const std::int64_t n = element_count(shape);
+  const Pass pass = make_pass(known->kind, in, out, 1, n, 1);
+  if (pass.turned || pass.pieces < 2) return {};
+  PieceReduction reduction;
+  reduction.length = pass.piece;
+  reduction.piece.row = pass.row;
+  reduction.join.row = make_pass(known->kind, out, out, 1, pass.pieces, 1).row;
+  if (known->divides) divide_by(reduction.join, out, static_cast<double>(n));
   return reduction;
 }
 

@@ -6,6 +6,7 @@
 
 #include "bind/call.h"
 #include "bind/convert.h"
+#include "bind/face_function.h"
 #include "bind/interop.h"
 #include "bind/tensor_type.h"
 #include "tensor/tensor.h"
@@ -173,6 +174,14 @@ PyObject* dot(PyObject*, Arguments arguments, Py_ssize_t count, PyObject* keywor
   });
 }
 
+PyObject* needs_ops_function(PyObject*, PyObject* const* arguments, Py_ssize_t count) noexcept {
+  return guarded([=] {
+    bool needed = false;
+    for (Py_ssize_t i = 0; i < count && !needed; ++i) needed = needs_ops(arguments[i]);
+    return PyBool_FromLong(needed);
+  });
+}
+
 PyObject* set_dot(PyObject*, PyObject* function) noexcept {
   Py_XSETREF(dot_of_face, Py_NewRef(function));
   return Py_NewRef(Py_None);
@@ -201,6 +210,9 @@ PyMethodDef create_functions[] = {
      "``function(*args, **kwargs)`` on ndarrays that share the tensors' memory, its arrays as tensors and its scalars "
      "as "
      "numbers."},
+    {"needs_ops", function(needs_ops_function), METH_FASTCALL,
+     "needs_ops(*values)\n\n"
+     "Whether a result must be made by ops: a program is being recorded from the values, or a gradient."},
     {"dot", function(dot), kFast,
      "dot(a, b, out=None)\n--\n\n"
      "The sum of products over the last axis of ``a`` and the last but one of ``b`` (its only one)."},

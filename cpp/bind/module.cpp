@@ -9,6 +9,7 @@
 
 #include "bind/convert.h"
 #include "bind/create.h"
+#include "bind/face_function.h"
 #include "bind/interop.h"
 #include "bind/jitted.h"
 #include "bind/op_functions.h"
@@ -81,6 +82,10 @@ void bind_ops(py::module_& m) {
       [](const py::object& type, const py::object& function) { set_complex(type.ptr(), function.ptr()); },
       py::arg("type"), py::arg("function"),
       "The class of complex numbers that a gradient or a program follows, and function(name, *operands) on them.");
+  m.def(
+      "set_decide", [](const py::object& decide) { set_decide(decide.ptr()); }, py::arg("decide"),
+      "Who computes calls of a Function that are neither ours nor NumPy's alone: decide(function, args, kwargs, "
+      "refused).");
   m.def(
       "op_info",
       [](const std::string& name) {
@@ -169,8 +174,10 @@ PYBIND11_MODULE(_core, m) {
       translate_exception();
     }
   });
-  if (!prepare_tensor_type() || !prepare_op_type() || !prepare_jitted_type()) throw py::error_already_set();
+  if (!prepare_tensor_type() || !prepare_op_type() || !prepare_jitted_type() || !prepare_function_type())
+    throw py::error_already_set();
   m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&tensor_type));
+  m.attr("Function") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&function_type));
   m.attr("TraceError") = py::reinterpret_borrow<py::object>(trace_error_type());
   bind_arrays(m);
   bind_ops(m);

@@ -118,15 +118,7 @@ def takes_foreign(*values: Any) -> bool:
     return False
 
 
-def needs_ops(*values: Any) -> bool:
-    """Whether a result must be made by ops: a program is being recorded from the values, or a gradient."""
-    for value in values:
-        if type(value) is Tensor:
-            if value.is_traced or (_core.recording() and _core.has_node(value)):
-                return True
-        elif isinstance(value, (list, tuple)) and needs_ops(*value) or type(value) is ComplexTensor:
-            return True
-    return False
+needs_ops = _core.needs_ops
 
 
 _PLAIN = frozenset({int, float, bool, str, complex, type(None), type(...), numpy.ndarray})
@@ -227,13 +219,45 @@ def call_numpy(name: str, function: Callable[..., Any], args: tuple[Any, ...], k
     return out[0] if isinstance(out, tuple) and len(out) == 1 else out
 
 
+# ---- the functions of the namespace
+
+
+def _decide(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], refused: bool) -> Any:
+    """Computes a call that is neither ours nor NumPy's alone (cpp/bind/face_function.h): a gradient or a program follows
+    its values, or ours has refused them with an error, which NotImplemented lets pass."""
+    name, ours, theirs = function.path, function.ours, function.theirs
+    if refused:
+        if not needs_ops(args, tuple(kwargs.values())):
+            return call_numpy(name, theirs, args, kwargs)
+        return complex_tensor.call(name, args, kwargs) if complex_tensor.follows(name, args) else NotImplemented
+    foreign = bool(args) and _leaves_to_numpy(args[0])
+    if ours is None or foreign or function.ours_first or not needs_ops(args, tuple(kwargs.values())):
+        return call_numpy(name, theirs, args, kwargs)
+    try:
+        return ours(*args, **kwargs)
+    except (TypeError, AttributeError):
+        if complex_tensor.follows(name, args):
+            return complex_tensor.call(name, args, kwargs)
+        raise
+
+
+_core.set_decide(_decide)
+
+
+def _leaves_to_numpy(first: Any) -> bool:
+    """Whether a first argument leaves the call to NumPy: data of a dtype the core lacks, or what computes itself."""
+    if type(first) is Tensor:
+        return False
+    return (
+        type(first) is ComplexTensor
+        or computes_itself(first)
+        or (type(first) is numpy.ndarray and first.dtype not in SUPPORTED)
+    )
+
+
 def delegated(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy's ``function`` as one of this namespace."""
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        return call_numpy(name, function, args, kwargs)
-
-    return _dressed(wrapper, function, name, "delegated")
+    return _dressed(_core.Function(name, None, function, False), function, "delegated")
 
 
 def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> Any:
@@ -243,37 +267,25 @@ def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> An
     Functions whose small calls count have a direct way to their op in a function of their own, and the rest in one of
     the same name with a leading underscore, which is marked.
     """
-    if function is None:
-        return functools.partial(native, of=of)
-    ours = function
+    return functools.partial(native, of=of) if function is None else _written(function, of, True)
+
+
+def recordable(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> Any:
+    """Marks a function that NumPy computes, and ops (``function``) where a gradient or a program follows a value."""
+    return functools.partial(recordable, of=of) if function is None else _written(function, of, False)
+
+
+def _written(ours: Callable[..., Any], of: Any, ours_first: bool) -> Any:
     theirs = getattr(of, ours.__name__.lstrip("_"), ours)  # ours: this NumPy is older than the function
     prefix = of.__name__.removeprefix("numpy").lstrip(".")
     name = f"{prefix}.{theirs.__name__}" if prefix else theirs.__name__
-
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
-        first = args[0] if args else None
-        if type(first) is not Tensor and (
-            type(first) is ComplexTensor
-            or computes_itself(first)
-            or (type(first) is numpy.ndarray and first.dtype not in SUPPORTED)
-        ):
-            return call_numpy(name, theirs, args, kwargs)
-        try:
-            return ours(*args, **kwargs)
-        except (TypeError, AttributeError):
-            if needs_ops(args, tuple(kwargs.values())):
-                if complex_tensor.follows(name, args):
-                    return complex_tensor.call(name, args, kwargs)
-                raise
-        return call_numpy(name, theirs, args, kwargs)
-
-    return _dressed(wrapper, ours, name, "native")
+    return _dressed(_core.Function(name, ours, theirs, ours_first), ours, "native")
 
 
-def _dressed(wrapper: Any, function: Any, name: str, kernel: str) -> Any:
+def _dressed(wrapper: Any, function: Any, kernel: str) -> Any:
     """The wrapper with the signature and text of the function that computes, and a note of who that is."""
-    wrapper.__name__ = wrapper.__qualname__ = name.rpartition(".")[2]
-    wrapper.__module__ = ".".join(["chainrule.numpy", *name.split(".")[:-1]])
+    wrapper.__name__ = wrapper.__qualname__ = wrapper.path.rpartition(".")[2]
+    wrapper.__module__ = ".".join(["chainrule.numpy", *wrapper.path.split(".")[:-1]])
     wrapper.__doc__ = function.__doc__
     wrapper.__wrapped__ = function
     wrapper.kernel = kernel

@@ -209,6 +209,11 @@ class FitLoop:
     def __call__(self, *args: Any, **options: Any) -> Any: ...
     def __getattr__(self, name: str) -> Any: ...
 
+class Function:
+    def __init__(self, *args: Any, **options: Any) -> None: ...
+    def __call__(self, *args: Any, **options: Any) -> Any: ...
+    def __getattr__(self, name: str) -> Any: ...
+
 class Program:
     def __init__(self, *args: Any, **options: Any) -> None: ...
     def __call__(self, *args: Any, **options: Any) -> Any: ...
@@ -277,6 +282,9 @@ def measure_peak(*args: Any, **options: Any) -> Any:
 def memory_stats(*args: Any, **options: Any) -> Any:
     """Bytes of tensor memory in use, at their peak and kept for reuse; counts of allocations."""
 
+def needs_ops(*args: Any, **options: Any) -> Any:
+    """Whether a result must be made by ops: a program is being recorded from the values, or a gradient."""
+
 def nonzero(*args: Any, **options: Any) -> Any:
     """Indices of the non-zero elements, one int64 tensor for each axis."""
 
@@ -315,6 +323,9 @@ def resume_recording(*args: Any, **options: Any) -> Any:
 
 def set_complex(*args: Any, **options: Any) -> Any:
     """The class of complex numbers that a gradient or a program follows, and function(name, *operands) on them."""
+
+def set_decide(*args: Any, **options: Any) -> Any:
+    """Who computes calls of a Function that are neither ours nor NumPy's alone: decide(function, args, kwargs, refused)."""
 
 def set_dot(*args: Any, **options: Any) -> Any:
     """Who answers calls of dot() that are no plain matrix product."""

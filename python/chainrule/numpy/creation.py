@@ -17,6 +17,7 @@ from .fallback import (
     is_supported,
     native,
     needs_ops,
+    recordable,
     tensor,
     to_numpy,
     to_tensors,
@@ -285,7 +286,7 @@ def arange(
     return call_numpy("arange", numpy.arange, args, {"dtype": dtype, "device": device})
 
 
-@native
+@recordable
 def linspace(
     start: Any,
     stop: Any,
@@ -298,9 +299,6 @@ def linspace(
     device: Any = None,
 ) -> Any:
     """Evenly spaced numbers from ``start`` to ``stop``; differentiable by both."""
-    if not needs_ops(start, stop):
-        args = (start, stop, num, endpoint, retstep, dtype, axis)
-        return call_numpy("linspace", numpy.linspace, args, {"device": device})
     parts = num - 1 if endpoint else num
     start, stop = tensor(start), tensor(stop)
     shape = numpy.broadcast_shapes(start.shape, stop.shape)
@@ -317,13 +315,11 @@ def linspace(
     return (result, step) if retstep else result
 
 
-@native
+@recordable
 def logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Any:
     """``base ** linspace(start, stop)``."""
-    if not needs_ops(start, stop, base):
-        return call_numpy("logspace", numpy.logspace, (start, stop, num, endpoint, base, dtype, axis), {})
     result = ops.power(base, linspace(start, stop, num, endpoint, axis=axis))
     return result if dtype is None else ops.cast(result, dtype)
 
@@ -356,11 +352,9 @@ def fromfunction(function: Any, shape: Any, *, dtype: Any = float, like: Any = N
     return function(*indices(shape, dtype), **kwargs)
 
 
-@native
+@recordable
 def diag(v: Any, k: int = 0) -> Any:
     """A matrix with ``v`` on its k-th diagonal, or the k-th diagonal of a matrix."""
-    if not needs_ops(v):
-        return call_numpy("diag", numpy.diag, (v, k), {})
     v = tensor(v)
     if v.ndim == 1:
         # Above the main diagonal, column j of the matrix holds v[j - k]; below it, row i holds v[i + k].
@@ -409,11 +403,9 @@ def triu(m: Any, k: int = 0) -> Any:
     return ops.where(_lower(m, k - 1), _core.zeros((), m.dtype), m)
 
 
-@native
+@recordable
 def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     """The matrix of the powers of ``x``, falling from left to right."""
-    if not needs_ops(x):
-        return call_numpy("vander", numpy.vander, (x, N, increasing), {})
     n = x.shape[0] if N is None else N
     powers = numpy.arange(n) if increasing else numpy.arange(n)[::-1]
     return ops.stack([ops.power(x, int(p)) for p in powers], axis=1)

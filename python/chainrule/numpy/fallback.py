@@ -223,8 +223,10 @@ def call_numpy(name: str, function: Callable[..., Any], args: tuple[Any, ...], k
 
 
 def _decide(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], refused: bool) -> Any:
-    """Computes a call that is neither ours nor NumPy's alone (cpp/bind/face_function.h): a gradient or a program follows
-    its values, or ours has refused them with an error, which NotImplemented lets pass."""
+    """Computes a call that is neither ours nor NumPy's alone (cpp/bind/face_function.h).
+
+    A gradient or a program follows its values, or ours has refused them with an error, which NotImplemented lets pass.
+    """
     name, ours, theirs = function.path, function.ours, function.theirs
     if refused:
         if not needs_ops(args, tuple(kwargs.values())):

@@ -11,7 +11,19 @@ from numpy.lib.array_utils import normalize_axis_index
 from .. import _core
 from ..dtypes import bfloat16
 from .creation import asarray
-from .fallback import Tensor, call_numpy, exports, native, needs_ops, takes_foreign, tensor, to_numpy, to_tensors
+from .fallback import (
+    Tensor,
+    call_numpy,
+    delegated,
+    exports,
+    native,
+    needs_ops,
+    recordable,
+    takes_foreign,
+    tensor,
+    to_numpy,
+    to_tensors,
+)
 from .shape import flip
 from .ufunc import write_out
 
@@ -27,22 +39,9 @@ def where_options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return call_numpy("where", numpy.where, args, kwargs)
 
 
-def nonzero(a: Any) -> Any:
-    """The indices of the elements that aren't zero: one int64 array per axis."""
-    a = asarray(a)
-    if a.ndim == 0:
-        raise ValueError("Calling nonzero on 0d arrays is not allowed. Use np.atleast_1d(scalar).nonzero() instead.")
-    return call_numpy("nonzero", numpy.nonzero, (a,), {})
-
-
-def flatnonzero(a: Any) -> Any:
-    """The places, counted in row-major order, of the elements that aren't zero."""
-    return nonzero(asarray(a).reshape((-1,)))[0]
-
-
-def argwhere(a: Any) -> Any:
-    """The indices of the elements that aren't zero: one row each."""
-    return call_numpy("argwhere", numpy.argwhere, (a,), {})
+nonzero = delegated("nonzero", numpy.nonzero)
+flatnonzero = delegated("flatnonzero", numpy.flatnonzero)
+argwhere = delegated("argwhere", numpy.argwhere)
 
 
 # ---- by index
@@ -121,11 +120,9 @@ def put_along_axis(arr: Any, indices: Any, values: Any, axis: Any) -> None:
     arr[tuple(key)] = values
 
 
-@native
+@recordable
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     """For every element of ``a`` (a whole number k) the element of the k-th choice."""
-    if not needs_ops(a, choices):
-        return call_numpy("choose", numpy.choose, (a, choices, out, mode), {})
     a = tensor(a)
     n = len(choices)
     if mode == "wrap":
@@ -136,14 +133,14 @@ def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
     return result if out is None else write_out("choose", result, out)
 
 
-@native
+@recordable
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     """The slices of an axis (or the elements) at which the condition holds."""
     chosen = numpy.flatnonzero(to_numpy(condition))
     return take(a, chosen, axis, out)
 
 
-@native
+@recordable
 def extract(condition: Any, arr: Any) -> Any:
     """The elements at which the condition holds."""
     return ops.take(ops.reshape(arr, (-1,)), numpy.flatnonzero(to_numpy(condition)), 0)
@@ -230,11 +227,11 @@ def _descending(function: Any, a: Any, axis: Any, kind: Any, order: Any, stable:
     return flip(function(a, axis, kind, order, stable=stable), -1 if axis is None else axis)
 
 
-@native
+@recordable
 def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     if kind is not None and stable is not None:
         raise ValueError("`kind` and `stable` parameters can't be provided at the same time. Use only one of them.")
-    if order is not None or not needs_ops(a):
+    if order is not None:
         return call_numpy("sort", numpy.sort, (a, axis, kind, order), {"stable": stable})
     return ops.sort(ops.reshape(a, (-1,)), 0) if axis is None else ops.sort(a, axis)
 
@@ -263,33 +260,28 @@ def argsort(
     return _argsort(a, axis, kind, order, stable=stable)
 
 
-@native
+@recordable
 def _argsort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    if order is not None or not needs_ops(a):
+    if order is not None:
         return call_numpy("argsort", numpy.argsort, (a, axis, kind, order), {"stable": stable})
     return ops.argsort(ops.reshape(a, (-1,)), 0) if axis is None else ops.argsort(a, axis)
 
 
-@native
+@recordable
 def partition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
     """With the k-th smallest element in its place, smaller ones before it, greater ones after it."""
-    if not needs_ops(a):
-        return call_numpy("partition", numpy.partition, (a, kth, axis, kind, order), {})
     return sort(a, axis)
 
 
-@native
+@recordable
 def argpartition(a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None) -> Any:
     """The indices of a partition; see :func:`partition`."""
-    if not needs_ops(a):
-        return call_numpy("argpartition", numpy.argpartition, (a, kth, axis, kind, order), {})
     return argsort(a, axis)
 
 
+@recordable
 def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """How many elements aren't zero."""
-    if not needs_ops(a):
-        return call_numpy("count_nonzero", numpy.count_nonzero, (a, axis), {"keepdims": keepdims})
     a = tensor(a)
     return ops.sum(a if a.dtype.kind == "b" else ops.not_equal(a, 0), axis, keepdims)
 

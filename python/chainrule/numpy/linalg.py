@@ -23,7 +23,7 @@ from .. import _core
 from ..transforms import no_grad
 from . import products, reduce
 from .contraction import einsum
-from .fallback import Tensor, call_numpy, check_not_traced, delegated, native, needs_ops, tensor
+from .fallback import Tensor, call_numpy, check_not_traced, delegated, native, needs_ops, recordable, tensor
 from .index import diagonal as _diagonal
 
 ops = _core.ops
@@ -53,6 +53,11 @@ class SVDResult(NamedTuple):
 
 def _linalg(function: Callable[..., Any]) -> Any:
     return native(function, of=numpy.linalg)
+
+
+def _lapack(function: Callable[..., Any]) -> Any:
+    """Marks what LAPACK computes where nothing is recorded; the function gives the value with its gradient."""
+    return recordable(function, of=numpy.linalg)
 
 
 def _eye(n: int, dtype: Any) -> Tensor:
@@ -107,23 +112,19 @@ def _sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return ops.reshape(ops.sum(x, axes, False), shape) if axes else x
 
 
-@_linalg
+@_lapack
 def solve(a: Any, b: Any) -> Any:
     """The solution of a x = b for square matrices ``a`` (..., n, n) and ``b`` (n,) or (..., n, k).
 
     Raises:
         LinAlgError: a is singular or not square.
     """
-    if not needs_ops(a, b):
-        return call_numpy("linalg.solve", numpy.linalg.solve, (a, b), {})
     return _recorded("solve", solve, [a, b], _solve_gradient)[0]
 
 
-@_linalg
+@_lapack
 def inv(a: Any) -> Any:
     """The inverse of square matrices; gA = -Y^T gY Y^T."""
-    if not needs_ops(a):
-        return call_numpy("linalg.inv", numpy.linalg.inv, (a,), {})
 
     def gradient(inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
         turned = outputs[0].mT
@@ -132,11 +133,9 @@ def inv(a: Any) -> Any:
     return _recorded("inv", inv, [a], gradient)[0]
 
 
-@_linalg
+@_lapack
 def det(a: Any) -> Any:
     """The determinants of square matrices; gA = g det(A) A^-T."""
-    if not needs_ops(a):
-        return call_numpy("linalg.det", numpy.linalg.det, (a,), {})
 
     def gradient(inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
         scale = ops.multiply(cotangents[0], outputs[0])
@@ -145,11 +144,9 @@ def det(a: Any) -> Any:
     return _recorded("det", det, [a], gradient)[0]
 
 
-@_linalg
+@_lapack
 def slogdet(a: Any) -> Any:
     """The sign and the logarithm of the absolute value of determinants; gA = g A^-T for the logarithm."""
-    if not needs_ops(a):
-        return SlogdetResult(*call_numpy("linalg.slogdet", numpy.linalg.slogdet, (a,), {}))
 
     def gradient(inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
         return [ops.multiply(_column(_column(cotangents[1])), inv(inputs[0]).mT)]
@@ -157,19 +154,15 @@ def slogdet(a: Any) -> Any:
     return SlogdetResult(*_recorded("slogdet", slogdet, [a], gradient))
 
 
-@_linalg
+@_lapack
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     """The pseudo-inverse P of Moore and Penrose.
 
     gA = -P^T g P^T + (I - A P) g^T P P^T + P^T P g^T (I - P A), for matrices of constant rank.
     """
-    options = {"hermitian": hermitian, **({"rtol": rtol} if rtol is not None else {})}
 
     def compute(a: Any) -> Any:
         return pinv(a, rcond, hermitian, rtol=rtol)
-
-    if not needs_ops(a):
-        return call_numpy("linalg.pinv", numpy.linalg.pinv, (a, rcond), options)
 
     def gradient(inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
         (a,), (p,), (g,) = inputs, outputs, cotangents
@@ -211,13 +204,11 @@ def _lower_half(x: Tensor) -> Tensor:
     return ops.multiply(x, mask)
 
 
-@_linalg
+@_lapack
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     """L with A = L L^T (or L^T if ``upper``); gA = sym(L^-T Phi(L^T g) L^-1), Phi the lower half."""
     if upper and needs_ops(a):
         return cholesky(a).mT
-    if not needs_ops(a):
-        return call_numpy("linalg.cholesky", numpy.linalg.cholesky, (a,), {"upper": upper})
 
     def gradient(inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
         (lower,), (g,) = outputs, cotangents
@@ -241,19 +232,15 @@ def _eigh_gradient(inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
     return [_symmetric(_matmul(_matmul(v, inner), v.mT))]
 
 
-@_linalg
+@_lapack
 def eigh(a: Any, UPLO: str = "L") -> Any:
     """Eigenvalues in rising order and orthonormal eigenvectors of symmetric matrices."""
-    if not needs_ops(a):
-        return EighResult(*call_numpy("linalg.eigh", numpy.linalg.eigh, (a, UPLO), {}))
     return EighResult(*_recorded("eigh", lambda a: eigh(a, UPLO), [a], _eigh_gradient))
 
 
-@_linalg
+@_lapack
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     """Eigenvalues of symmetric matrices in rising order."""
-    if not needs_ops(a):
-        return call_numpy("linalg.eigvalsh", numpy.linalg.eigvalsh, (a, UPLO), {})
     return eigh(a, UPLO).eigenvalues
 
 
@@ -279,12 +266,9 @@ def _svd_gradient(inputs: Any, outputs: Any, cotangents: Any) -> list[Any]:
     return [result]
 
 
-@_linalg
+@_lapack
 def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False) -> Any:
     """U, S, Vh with A = U diag(S) Vh, S falling; S alone without ``compute_uv``."""
-    if not needs_ops(a):
-        result = call_numpy("linalg.svd", numpy.linalg.svd, (a, full_matrices, compute_uv, hermitian), {})
-        return SVDResult(*result) if compute_uv else result
     if not compute_uv:
         return svdvals(a)
     a = tensor(a)
@@ -296,24 +280,19 @@ def svd(a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
     return SVDResult(*_recorded("svd", lambda a: svd(a, False, True, hermitian), [a], _svd_gradient))
 
 
-@_linalg
+@_lapack
 def svdvals(x: Any, /) -> Any:
     """Singular values, falling; gA = U diag(gs) V^T."""
-    if not needs_ops(x):
-        return call_numpy("linalg.svdvals", numpy.linalg.svdvals, (x,), {})
     return svd(x, False).S
 
 
-@_linalg
+@_lapack
 def qr(a: Any, mode: str = "reduced") -> Any:
     """Q with orthonormal columns and R upper triangular, A = Q R.
 
     gA = (gQ + Q C(M)) R^-T with M = R gR^T - gQ^T Q and C the symmetric matrix of the lower triangle, for no fewer rows
     than columns.
     """
-    if not needs_ops(a):
-        result = call_numpy("linalg.qr", numpy.linalg.qr, (a, mode), {})
-        return QRResult(*result) if mode in ("reduced", "complete") else result
     a = tensor(a)
     rows, columns = a.shape[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and rows <= columns):
@@ -341,22 +320,18 @@ eigvals = delegated("linalg.eigvals", numpy.linalg.eigvals)
 matrix_rank = delegated("linalg.matrix_rank", numpy.linalg.matrix_rank)
 
 
-@_linalg
+@_lapack
 def tensorinv(a: Any, ind: int = 2) -> Any:
     """The inverse of the matrix whose rows are the first ``ind`` axes and whose columns are the others."""
-    if not needs_ops(a):
-        return call_numpy("linalg.tensorinv", numpy.linalg.tensorinv, (a, ind), {})
     if ind <= 0:
         raise ValueError("Invalid ind argument.")
     lengths = a.shape
     return ops.reshape(inv(ops.reshape(a, (math.prod(lengths[:ind]), -1))), (*lengths[ind:], *lengths[:ind]))
 
 
-@_linalg
+@_lapack
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     """The tensor x with ``tensordot(a, x, x.ndim) = b``."""
-    if not needs_ops(a, b):
-        return call_numpy("linalg.tensorsolve", numpy.linalg.tensorsolve, (a, b, axes), {})
     a, b = tensor(a), tensor(b)
     if axes is not None:
         last = [axis for axis in range(a.ndim) if axis not in axes]
@@ -370,11 +345,9 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 # ---- norms
 
 
-@_linalg
+@_lapack
 def cond(x: Any, p: Any = None) -> Any:
     """How much a matrix magnifies relative errors: |x| |x^-1| in the norm ``p``, by default s_max / s_min."""
-    if not needs_ops(x):
-        return call_numpy("linalg.cond", numpy.linalg.cond, (x, p), {})
     if p in (None, 2, -2):
         s = svdvals(x)
         return ops.divide(s[..., -1], s[..., 0]) if p == -2 else ops.divide(s[..., 0], s[..., -1])

@@ -9,7 +9,7 @@ import numpy
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import _core
-from .fallback import Tensor, call_numpy, exports, native, needs_ops, tensor
+from .fallback import Tensor, call_numpy, exports, native, recordable, tensor
 from .shape import moveaxis
 from .ufunc import Ufunc, write_out
 
@@ -165,11 +165,9 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     return moveaxis(ops.stack(parts, parts[0].ndim), -1, axisc)
 
 
-@native
+@recordable
 def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
     """The sum of a diagonal."""
-    if not needs_ops(a):
-        return call_numpy("trace", numpy.trace, (a, offset, axis1, axis2, dtype), {"out": out})
     from .index import diagonal
     from .reduce import sum
 
@@ -203,11 +201,9 @@ def _prepared(name: str, a: Any, v: Any) -> tuple[Tensor, Tensor]:
     return ops.reshape(a, (-1,)), ops.reshape(v, (-1,))
 
 
-@native
+@recordable
 def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     """sum_m a[m] v[k - m], for all k ("full"), those in the middle ("same") or those without an edge ("valid")."""
-    if not needs_ops(a, v):
-        return call_numpy("convolve", numpy.convolve, (a, v, mode), {})
     a, v = _prepared("convolve", a, v)
     if v.shape[0] > a.shape[0]:
         a, v = v, a
@@ -218,11 +214,9 @@ def convolve(a: Any, v: Any, mode: str = "full") -> Any:
     return _sliding("convolve", a, ops.flip(v, 0), mode)
 
 
-@native
+@recordable
 def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     """sum_m a[m + k] v[m]; see :func:`convolve`."""
-    if not needs_ops(a, v):
-        return call_numpy("correlate", numpy.correlate, (a, v, mode), {})
     a, v = _prepared("correlate", a, v)
     if v.shape[0] > a.shape[0]:
         return ops.flip(convolve(v, ops.flip(a, 0), mode) if mode != "same" else _sliding("correlate", v, a, "same"), 0)

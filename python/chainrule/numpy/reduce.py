@@ -9,7 +9,7 @@ import numpy
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import _core
-from .fallback import Tensor, call_numpy, exports, is_supported, native, needs_ops, takes_foreign, tensor
+from .fallback import Tensor, call_numpy, exports, is_supported, native, needs_ops, recordable, takes_foreign, tensor
 from .ufunc import write_out
 
 ops = _core.ops
@@ -485,9 +485,6 @@ def _nan_extreme(name: str) -> Any:
     def function(
         a: Any, axis: Any = None, out: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True
     ) -> Any:
-        if not needs_ops(a):
-            options = _options(axis=axis, out=out, initial=initial, where=where)
-            return call_numpy(name, getattr(numpy, name), (a,), options | _keeping(keepdims))
         clean, number = _no_nan(a, worst)
         result = plain(clean, axis, None, keepdims, initial, where)
         if number is not True:
@@ -496,7 +493,7 @@ def _nan_extreme(name: str) -> Any:
 
     function.__name__ = name
     function.__doc__ = f"As :func:`{name[3:]}`, leaving nan out."
-    return native(function)
+    return recordable(function)
 
 
 nanmax = _nan_extreme("nanmax")
@@ -509,14 +506,11 @@ def _numbers_in(number: Any, where: Any) -> Any:
     return number if where is True else ops.logical_and(number, where)
 
 
-@native
+@recordable
 def nanmean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
 ) -> Any:
     """As :func:`mean`, leaving nan out."""
-    if not needs_ops(a):
-        options = _options(axis=axis, dtype=dtype, out=out, where=where)
-        return call_numpy("nanmean", numpy.nanmean, (a,), options | _keeping(keepdims))
     clean, number = _no_nan(a, 0.0)
     return mean(clean, axis, dtype, out, keepdims, where=_numbers_in(number, where))
 
@@ -536,16 +530,13 @@ def _nan_spread(name: str) -> Any:
         mean: Any = None,
         correction: Any = None,
     ) -> Any:
-        if not needs_ops(a):
-            options = _options(axis=axis, dtype=dtype, out=out, where=where, mean=mean, correction=correction)
-            return call_numpy(name, getattr(numpy, name), (a,), options | {"keepdims": keepdims, "ddof": ddof})
         clean, number = _no_nan(a, 0.0)
         mask = _numbers_in(number, where)
         return plain(clean, axis, dtype, out, ddof, keepdims, where=mask, mean=mean, correction=correction)
 
     function.__name__ = name
     function.__doc__ = f"As :func:`{name[3:]}`, leaving nan out."
-    return native(function)
+    return recordable(function)
 
 
 nanvar = _nan_spread("nanvar")

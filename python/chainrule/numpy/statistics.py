@@ -9,7 +9,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import _core
 from ..dtypes import bfloat16
-from .fallback import Tensor, call_numpy, exports, native, needs_ops, tensor, to_numpy
+from .fallback import Tensor, call_numpy, exports, native, needs_ops, recordable, tensor, to_numpy
 from .ufunc import write_out
 
 ops = _core.ops
@@ -77,9 +77,6 @@ def _sorted_quantile(a: Tensor, q: float, axis: Any, keepdims: bool) -> Tensor:
 
 def _quantiles(name: str, a: Any, q: Any, scale: float, axis: Any, out: Any, options: dict[str, Any]) -> Any:
     keepdims = options["keepdims"]
-    if not needs_ops(a):
-        options = {key: value for key, value in options.items() if value is not None}
-        return call_numpy(name, getattr(numpy, name), (a, q), options | {"axis": axis, "out": out})
     if options["method"] != "linear" or options["weights"] is not None:
         raise NotImplementedError(
             f"{name}: only method='linear' without weights has a gradient and can be recorded by jit"
@@ -95,7 +92,7 @@ def _quantiles(name: str, a: Any, q: Any, scale: float, axis: Any, out: Any, opt
     return result if out is None else write_out(name, result, out)
 
 
-@native
+@recordable
 def quantile(
     a: Any,
     q: Any,
@@ -111,7 +108,7 @@ def quantile(
     return _quantiles("quantile", a, q, 1.0, axis, out, {"method": method, "keepdims": keepdims, "weights": weights})
 
 
-@native
+@recordable
 def percentile(
     a: Any,
     q: Any,
@@ -129,16 +126,14 @@ def percentile(
     )
 
 
-@native
+@recordable
 def median(a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The middle of the sorted elements, the mean of the two middle ones of an even number, along axes."""
-    if not needs_ops(a):
-        return call_numpy("median", numpy.median, (a, axis), {"out": out, "keepdims": keepdims})
     result = _sorted_quantile(tensor(a), 0.5, axis, keepdims)
     return result if out is None else write_out("median", result, out)
 
 
-@native
+@recordable
 def cov(
     m: Any,
     y: Any = None,
@@ -152,7 +147,7 @@ def cov(
 ) -> Any:
     """The covariances of variables, one per row: (x - mean x)(y - mean y) averaged over the observations."""
     weighted = fweights is not None or aweights is not None
-    if weighted or not needs_ops(m, y):
+    if weighted:
         return call_numpy("cov", numpy.cov, (m, y, rowvar, bias, ddof, fweights, aweights), {"dtype": dtype})
     return _covariance(m, y, rowvar, (0 if bias else 1) if ddof is None else ddof, dtype)
 
@@ -171,11 +166,9 @@ def _covariance(m: Any, y: Any, rowvar: bool, ddof: int, dtype: Any = None) -> T
     return ops.squeeze(ops.divide(ops.matmul(centred, centred.T), max(x.shape[1] - ddof, 0)))
 
 
-@native
+@recordable
 def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
     """The correlations of variables, one per row: their covariances over the product of their standard deviations."""
-    if not needs_ops(x, y):
-        return call_numpy("corrcoef", numpy.corrcoef, (x, y, rowvar), {"dtype": dtype})
     c = _covariance(x, y, rowvar, 1, dtype)
     if c.ndim == 0:
         return ops.divide(c, c)
@@ -185,10 +178,10 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     return ops.divide(ops.divide(c, ops.reshape(deviation, (-1, 1))), ops.reshape(deviation, (1, -1)))
 
 
-@native
+@recordable
 def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None) -> Any:
     """The piecewise linear function through the points (xp, fp), at x; differentiable by x and by fp."""
-    if period is not None or not needs_ops(x, xp, fp):
+    if period is not None:
         return call_numpy("interp", numpy.interp, (x, xp, fp, left, right, period), {})
     x, xp, fp = tensor(x), tensor(xp), tensor(fp)
     # How many of the inner points lie at or below x: the number of the piece.
@@ -200,11 +193,9 @@ def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period
     return ops.where(ops.greater(x, xp[-1]), fp[-1] if right is None else right, result)
 
 
-@native
+@recordable
 def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     """Central differences along axes, one-sided at the ends."""
-    if not needs_ops(f):
-        return call_numpy("gradient", numpy.gradient, (f, *varargs), {"axis": axis, "edge_order": edge_order})
     f = tensor(f)
     axes = tuple(range(f.ndim)) if axis is None else normalize_axis_tuple(axis, f.ndim)
     spacing = varargs if len(varargs) == len(axes) else (varargs[0] if varargs else 1.0,) * len(axes)

@@ -5,6 +5,7 @@
 #include "bind/interop.h"
 #include "bind/operators.h"
 #include "bind/tensor_type.h"
+#include "bind/views.h"
 #include "graph/tape.h"
 #include "graph/trace.h"
 #include "ops/functions.h"
@@ -66,7 +67,10 @@ PyObject* get_matrix_transposed(PyObject* self, void*) noexcept {
   return guarded([=] {
     const Tensor& x = handle_of(self);
     if (x.ndim() < 2) throw ValueError("matrix transpose with ndim < 2 is undefined");
-    return wrap_view(fn::swap_last(x), self);
+    int axes[kMaxDims];
+    for (int i = 0; i < x.ndim(); ++i) axes[i] = i;
+    std::swap(axes[x.ndim() - 2], axes[x.ndim() - 1]);
+    return wrap_view(permuted(x, axes), self);
   });
 }
 

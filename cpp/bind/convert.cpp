@@ -11,6 +11,7 @@
 #include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
+#include "graph/tape.h"
 #include "graph/trace.h"
 #include "ops/functions.h"
 #include "runtime/cpu.h"
@@ -198,22 +199,33 @@ std::string scalar_type_name(PyObject* dtype) {
 
 }  // namespace
 
-DType dtype_from_python(PyObject* object) {
+bool find_dtype(PyObject* object, DType& dtype) {
+  const auto found = [&](DType type) {
+    dtype = type;
+    return true;
+  };
   if (PyUnicode_Check(object)) {
     for (int i = 0; i < kDTypes; ++i)
-      if (PyUnicode_CompareWithASCIIString(object, name(static_cast<DType>(i))) == 0) return static_cast<DType>(i);
-  } else if (object == reinterpret_cast<PyObject*>(&PyFloat_Type)) {
-    return DType::F64;
-  } else if (object == reinterpret_cast<PyObject*>(&PyLong_Type)) {
-    return DType::I64;
-  } else if (object == reinterpret_cast<PyObject*>(&PyBool_Type)) {
-    return DType::Bool;
+      if (PyUnicode_CompareWithASCIIString(object, name(static_cast<DType>(i))) == 0)
+        return found(static_cast<DType>(i));
+    return false;
   }
+  if (object == reinterpret_cast<PyObject*>(&PyFloat_Type)) return found(DType::F64);
+  if (object == reinterpret_cast<PyObject*>(&PyLong_Type)) return found(DType::I64);
+  if (object == reinterpret_cast<PyObject*>(&PyBool_Type)) return found(DType::Bool);
+  const NumpyTypes* numpy = numpy_types();
+  for (int i = 0; numpy && i < kDTypes; ++i)
+    if (object && (object == numpy->dtypes[i] || object == reinterpret_cast<PyObject*>(numpy->scalars[i])))
+      return found(static_cast<DType>(i));
+  return false;
+}
+
+DType dtype_from_python(PyObject* object) {
+  DType known;
+  if (find_dtype(object, known)) return known;
   const NumpyTypes& numpy = import_numpy();
   if (is_bfloat16(object)) return DType::BF16;
-  for (int i = 0; i < kDTypes; ++i)
-    if (object == numpy.dtypes[i] || object == reinterpret_cast<PyObject*>(numpy.scalars[i]))
-      return static_cast<DType>(i);
+  if (find_dtype(object, known)) return known;
   Object dtype = Object::borrow(object);
   if (!PyObject_TypeCheck(object, numpy.dtype))
     dtype = Object::steal(PyObject_CallOneArg(reinterpret_cast<PyObject*>(numpy.dtype), object));
@@ -296,8 +308,18 @@ Tensor stack_sequence(PyObject* sequence) {
   return apply(*stack, tensors.data(), static_cast<int>(tensors.size()), {Attr::of(0)});
 }
 
-// Nested lists of Python's own ints, or of its floats and ints if a float comes first, read without NumPy. An empty
-// tensor where it is anything else, is ragged or doesn't fit: NumPy knows what to make of it.
+// The value of a number of ours that no recording follows, and its dtype; null for other objects.
+const void* value_of_number(PyObject* object, DType& dtype) {
+  if (Py_TYPE(object) != &tensor_type || !is_number(object)) return nullptr;
+  const TensorObject* number = object_of(object);
+  dtype = dtype_of(object);
+  if (!number->handle) return &number->value;
+  return number->handle.is_placeholder() || has_node(number->handle) ? nullptr : number->handle.data();
+}
+
+// Nested lists of Python's own ints, or of its floats and ints if a float comes first, or of numbers of ours of one
+// dtype, read without NumPy. An empty tensor where it is anything else, is ragged or doesn't fit: NumPy knows what to
+// make of it.
 class NestedNumbers {
  public:
   static Tensor read(PyObject* sequence) {
@@ -309,8 +331,16 @@ class NestedNumbers {
       level = PySequence_Fast_GET_ITEM(level, 0);
       if (!is_plain_sequence(level)) numbers.type_ = Py_TYPE(level);
     }
-    if (numbers.type_ != &PyFloat_Type && numbers.type_ != &PyLong_Type) return {};
-    const Tensor result = Tensor::empty(numbers.type_ == &PyFloat_Type ? DType::F64 : DType::I64, numbers.shape_);
+    if (numbers.type_ == &tensor_type) {
+      PyObject* first = sequence;
+      for (int i = 0; i < numbers.shape_.ndim; ++i) first = PySequence_Fast_GET_ITEM(first, 0);
+      if (!value_of_number(first, numbers.dtype_)) return {};
+    } else if (numbers.type_ == &PyFloat_Type || numbers.type_ == &PyLong_Type) {
+      numbers.dtype_ = numbers.type_ == &PyFloat_Type ? DType::F64 : DType::I64;
+    } else {
+      return {};
+    }
+    const Tensor result = Tensor::empty(numbers.dtype_, numbers.shape_);
     numbers.to_ = result.data_as<char>();
     return numbers.add(sequence, 0) ? result : Tensor();
   }
@@ -325,6 +355,14 @@ class NestedNumbers {
     return true;
   }
   bool add_number(PyObject* item) {
+    if (type_ == &tensor_type) {
+      DType dtype;
+      const void* const value = value_of_number(item, dtype);
+      if (!value || dtype != dtype_) return false;
+      std::memcpy(to_, value, itemsize(dtype));
+      to_ += itemsize(dtype);
+      return true;
+    }
     if (Py_TYPE(item) != type_ && !(type_ == &PyFloat_Type && PyLong_CheckExact(item))) return false;
     if (type_ == &PyFloat_Type) {
       const double value = PyFloat_AsDouble(item);
@@ -345,10 +383,13 @@ class NestedNumbers {
 
   Shape shape_;
   PyTypeObject* type_ = nullptr;
+  DType dtype_ = DType::F64;
   char* to_ = nullptr;
 };
 
 }  // namespace
+
+Tensor read_numbers(PyObject* sequence) { return NestedNumbers::read(sequence); }
 
 Tensor from_numpy(PyObject* object) {
   const auto* array = reinterpret_cast<const NumpyArray*>(object);
@@ -405,9 +446,11 @@ Operand read_operand(PyObject* object) {
   } else if (PyComplex_Check(object) || PyUnicode_Check(object) || PyBytes_Check(object) || object == Py_None ||
              PySlice_Check(object) || object == Py_Ellipsis || is_complex_tensor(object)) {
     return operand;
+  } else if (Tensor numbers = is_plain_sequence(object) && !Trace::current() ? NestedNumbers::read(object) : Tensor()) {
+    strong(std::move(numbers));
   } else if ((PyList_Check(object) || PyTuple_Check(object)) && contains_tensor(object)) {
     strong(stack_sequence(object));
-  } else if (Tensor numbers = is_plain_sequence(object) ? NestedNumbers::read(object) : Tensor()) {
+  } else if (Tensor numbers = is_plain_sequence(object) && Trace::current() ? NestedNumbers::read(object) : Tensor()) {
     strong(std::move(numbers));
   } else if (const Object method =
                  is_plain_sequence(object) ? Object() : attribute_or_none(object, "__chainrule_tensor__")) {

@@ -11,11 +11,12 @@
 namespace chainrule {
 
 // ---- dtypes
-PyObject* numpy_module();                     // borrowed; imports NumPy
-PyObject* dtype_to_python(DType dtype);       // numpy.dtype or chainrule.bfloat16, borrowed
-bool is_bfloat16(PyObject* dtype);            // chainrule.bfloat16, its name, or what ml_dtypes calls so
-DType dtype_from_python(PyObject* object);    // numpy.dtype, its name, a NumPy or Python scalar type; TypeError
-bool is_our_dtype(PyObject* dtype);           // of a numpy.dtype: whether tensors have it
+PyObject* numpy_module();                         // borrowed; imports NumPy
+PyObject* dtype_to_python(DType dtype);           // numpy.dtype or chainrule.bfloat16, borrowed
+bool is_bfloat16(PyObject* dtype);                // chainrule.bfloat16, its name, or what ml_dtypes calls so
+bool find_dtype(PyObject* object, DType& dtype);  // the same for the usual ways to name one of ours; no error
+DType dtype_from_python(PyObject* object);        // numpy.dtype, its name, a NumPy or Python scalar type; TypeError
+bool is_our_dtype(PyObject* dtype);               // of a numpy.dtype: whether tensors have it
 std::string dtype_name_of(PyObject* object);  // for messages: the dtype of an array-like that could not be converted
 
 // ---- what an operand is
@@ -49,6 +50,9 @@ Tensor weak_scalar(PyObject* number, DType dtype);
 int integer_range(PyObject* number, DType dtype);
 
 // ---- arrays
+// Nested lists of Python's ints, or of its floats and ints if a float comes first, or of numbers of ours of one dtype;
+// an empty tensor where it is anything else.
+Tensor read_numbers(PyObject* sequence);
 // Anything read_operand takes, Python numbers with their default dtype; TypeError otherwise, `context` opens its
 // message.
 Tensor to_tensor(PyObject* object, const char* context = "asarray");

@@ -5,6 +5,7 @@
 #include "bind/convert.h"
 #include "bind/interop.h"
 #include "bind/numpy_layout.h"
+#include "bind/shortcuts.h"
 #include "bind/tensor_type.h"
 #include "graph/tape.h"
 #include "graph/trace.h"
@@ -17,8 +18,9 @@ struct FunctionObject {
   PyObject_HEAD vectorcallfunc call;
   PyObject* name;    // below numpy: "linalg.norm"
   PyObject* ours;    // made of ops; None where there is none
-  PyObject* theirs;  // NumPy's
+  PyObject* theirs;  // NumPy's; None: ours takes everything itself, or raises
   bool ours_first;   // else NumPy's, where nothing is recorded
+  Shortcut shortcut;
   PyObject* attributes;
   PyObject* weak_references;
 };
@@ -138,6 +140,12 @@ PyObject* call_ours(PyObject* self, Arguments arguments, Py_ssize_t count, PyObj
 PyObject* vectorcall(PyObject* self, Arguments arguments, std::size_t given, PyObject* keyword_names) noexcept {
   return guarded([=]() -> PyObject* {
     const Py_ssize_t count = PyVectorcall_NARGS(given);
+    if (const Shortcut shortcut = function_of(self)->shortcut) {
+      if (PyObject* result = shortcut(arguments, count, keyword_names)) return result;
+      if (PyErr_Occurred()) throw PythonError();
+    }
+    if (function_of(self)->theirs == Py_None)
+      return PyObject_Vectorcall(function_of(self)->ours, arguments, given, keyword_names);
     if (function_of(self)->ours_first) return call_ours(self, arguments, count, keyword_names);
     if (PyObject* result = call_numpy(function_of(self)->theirs, arguments, count, keyword_names)) return result;
     return decide(self, arguments, count, keyword_names, false);
@@ -162,6 +170,7 @@ PyObject* construct(PyTypeObject*, PyObject* arguments, PyObject* keywords) noex
     self->ours = Py_NewRef(ours);
     self->theirs = Py_NewRef(theirs);
     self->ours_first = ours_first != 0;
+    self->shortcut = find_shortcut(utf8(name));
     self->attributes = nullptr;
     self->weak_references = nullptr;
     PyObject_GC_Track(reinterpret_cast<PyObject*>(self));
@@ -222,8 +231,7 @@ PyTypeObject function_type = [] {
   type.tp_name = "chainrule._core.Function";
   type.tp_doc = "Function(name, ours, theirs, ours_first)\n--\n\nA function of chainrule.numpy.";
   type.tp_basicsize = sizeof(FunctionObject);
-  type.tp_flags =
-      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_METHOD_DESCRIPTOR;
+  type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_METHOD_DESCRIPTOR;
   type.tp_vectorcall_offset = offsetof(FunctionObject, call);
   type.tp_call = PyVectorcall_Call;
   type.tp_dictoffset = offsetof(FunctionObject, attributes);

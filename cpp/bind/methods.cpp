@@ -14,6 +14,7 @@
 #include "bind/promote.h"
 #include "bind/subscript.h"
 #include "bind/tensor_type.h"
+#include "bind/views.h"
 #include "graph/tape.h"
 #include "graph/trace.h"
 #include "ops/functions.h"
@@ -23,7 +24,6 @@ namespace chainrule {
 namespace {
 
 using Arguments = PyObject* const*;
-const Attrs kNoAttrs;
 
 // self and the arguments of a method side by side, as vectorcall wants them.
 std::vector<PyObject*> with_self(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
@@ -33,11 +33,15 @@ std::vector<PyObject*> with_self(PyObject* self, Arguments arguments, Py_ssize_t
   return all;
 }
 
-PyObject* call_face(const char* name, PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+PyObject* call_face(PyObject* name, PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
   static PyObject* const face = Object::steal(PyImport_ImportModule("chainrule.numpy")).release();
-  const Object function = Object::steal(PyObject_GetAttrString(face, name));
+  const Object function = Object::steal(PyObject_GetAttr(face, name));
   const std::vector<PyObject*> all = with_self(self, arguments, count, keywords);
   return PyObject_Vectorcall(function.get(), all.data(), static_cast<std::size_t>(count + 1), keywords);
+}
+PyObject* call_face(const char* name, PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  const Object text = Object::steal(PyUnicode_InternFromString(name));
+  return call_face(text.get(), self, arguments, count, keywords);
 }
 
 // ---- ops as methods
@@ -85,13 +89,14 @@ CR_OP_METHOD(squeeze)
 
 #define CR_FACE_METHOD(name)                                                                           \
   PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) { \
-    return guarded([&] { return call_face(#name, self, arguments, count, keywords); });                \
+    return guarded([&] {                                                                               \
+      static PyObject* const text = PyUnicode_InternFromString(#name);                                 \
+      return call_face(text, self, arguments, count, keywords);                                        \
+    });                                                                                                \
   }
 CR_FACE_METHOD(argpartition)
 CR_FACE_METHOD(argsort)
 CR_FACE_METHOD(clip)
-CR_FACE_METHOD(conj)
-CR_FACE_METHOD(conjugate)
 CR_FACE_METHOD(diagonal)
 CR_FACE_METHOD(dot)
 CR_FACE_METHOD(ptp)
@@ -125,12 +130,6 @@ std::vector<std::int64_t> integers_of(PyObject* arguments) {
   return values;
 }
 
-std::vector<std::int64_t> reversed_axes(int ndim) {
-  std::vector<std::int64_t> axes;
-  for (int i = ndim - 1; i >= 0; --i) axes.push_back(i);
-  return axes;
-}
-
 // NumPy's letter for an order of elements in memory: None, or a letter of either case.
 char memory_order(PyObject* object, char if_none) {
   if (!object || object == Py_None) return if_none;
@@ -146,38 +145,7 @@ char memory_order(PyObject* object, char if_none) {
   return letter;
 }
 
-// Whether the elements stand in column-major order and in no other.
-bool columns_first(const Tensor& x) {
-  return !x.is_placeholder() && !x.is_contiguous() && fn::transpose(x, reversed_axes(x.ndim())).is_contiguous();
-}
-
-Tensor copy_of(const Tensor& x) {
-  static const Op& op = *find_op("copy");
-  return run_op(op, &x, 1, kNoAttrs);
-}
-
-// The axes as they stand in memory, the outermost first.
-std::vector<std::int64_t> axes_by_stride(const Tensor& x) {
-  std::vector<std::int64_t> axes = reversed_axes(x.ndim());
-  std::reverse(axes.begin(), axes.end());
-  std::stable_sort(axes.begin(), axes.end(), [&](std::int64_t a, std::int64_t b) {
-    return std::abs(x.strides()[static_cast<int>(a)]) > std::abs(x.strides()[static_cast<int>(b)]);
-  });
-  return axes;
-}
-
-// What `make` makes of the elements, without gaps, in an order: C, F, A (F if they stand so), K (as near to how they
-// stand as can be).
-template <class Make>
-Tensor in_order(const Tensor& x, char order, const Make& make) {
-  if (order == 'C' || x.ndim() < 2 || x.is_placeholder()) return make(x);
-  std::vector<std::int64_t> axes = reversed_axes(x.ndim());
-  if (order == 'A' && !columns_first(x)) return make(x);
-  if (order == 'K') axes = axes_by_stride(x);
-  std::vector<std::int64_t> back(axes.size());
-  for (std::size_t i = 0; i < axes.size(); ++i) back[static_cast<std::size_t>(axes[i])] = static_cast<std::int64_t>(i);
-  return fn::transpose(make(fn::transpose(x, axes)), back);
-}
+Tensor copy_of(const Tensor& x) { return copy_in_order(x, 'C'); }
 
 Tensor reshaped(const Tensor& x, const std::vector<std::int64_t>& shape, char order) {
   if (order == 'C' || (order != 'F' && !columns_first(x))) return fn::reshape(x, Shape(shape.begin(), shape.end()));
@@ -232,7 +200,7 @@ PyObject* reshape_method(PyObject* self, PyObject* arguments, PyObject* keywords
     const Tensor& x = handle_of(self);
     const int copies = copy == Py_None ? -1 : PyObject_IsTrue(copy);
     if (copies < 0 && PyErr_Occurred()) throw PythonError();
-    Tensor result = reshaped(copies == 1 ? in_order(x, 'K', copy_of) : x, integers_of(arguments), letter);
+    Tensor result = reshaped(copies == 1 ? copy_in_order(x, 'K') : x, integers_of(arguments), letter);
     if (copies == 0 && result.impl()->storage != x.impl()->storage)
       throw ValueError("Unable to avoid creating a copy while reshaping.");
     return copies == 1 ? wrap(std::move(result)) : wrap_view(std::move(result), self);
@@ -260,7 +228,17 @@ PyObject* transpose_method(PyObject* self, PyObject* arguments) {
     const Tensor& x = handle_of(self);
     const bool plain = PyTuple_GET_SIZE(arguments) == 0 ||
                        (PyTuple_GET_SIZE(arguments) == 1 && PyTuple_GET_ITEM(arguments, 0) == Py_None);
-    return wrap_view(fn::transpose(x, plain ? reversed_axes(x.ndim()) : integers_of(arguments)), self);
+    const std::vector<std::int64_t> axes = plain ? reversed_axes(x.ndim()) : integers_of(arguments);
+    int order[kMaxDims];
+    unsigned seen = 0;
+    for (std::size_t i = 0; i < axes.size() && axes.size() <= kMaxDims; ++i) {
+      const std::int64_t axis = axes[i] < 0 ? axes[i] + x.ndim() : axes[i];
+      if (axis < 0 || axis >= x.ndim()) break;
+      order[i] = static_cast<int>(axis);
+      seen |= 1u << axis;
+    }
+    const bool valid = axes.size() == static_cast<std::size_t>(x.ndim()) && seen == (1u << x.ndim()) - 1;
+    return wrap_view(valid ? permuted(x, order) : fn::transpose(x, axes), self);
   });
 }
 
@@ -269,11 +247,10 @@ PyObject* swapaxes_method(PyObject* self, PyObject* arguments) {
     int a, b;
     if (!PyArg_ParseTuple(arguments, "ii:swapaxes", &a, &b)) throw PythonError();
     const Tensor& x = handle_of(self);
-    std::vector<std::int64_t> axes;
-    for (int i = 0; i < x.ndim(); ++i) axes.push_back(i);
-    std::swap(axes[static_cast<std::size_t>(normalize_axis(a, x.ndim(), "swapaxes"))],
-              axes[static_cast<std::size_t>(normalize_axis(b, x.ndim(), "swapaxes"))]);
-    return wrap_view(fn::transpose(x, axes), self);
+    int axes[kMaxDims];
+    for (int i = 0; i < x.ndim(); ++i) axes[i] = i;
+    std::swap(axes[normalize_axis(a, x.ndim(), "swapaxes")], axes[normalize_axis(b, x.ndim(), "swapaxes")]);
+    return wrap_view(permuted(x, axes), self);
   });
 }
 
@@ -291,7 +268,11 @@ Tensor raveled(const Tensor& x, char order) {
 }
 
 PyObject* ravel_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  return guarded([=] { return wrap_view(raveled(handle_of(self), one_order(arguments, keywords, "|O:ravel")), self); });
+  return guarded([=] {
+    if (PyTuple_GET_SIZE(arguments) == 0 && !keywords)
+      if (Tensor flat = raveled_shortly(handle_of(self))) return wrap_view(std::move(flat), self);
+    return wrap_view(raveled(handle_of(self), one_order(arguments, keywords, "|O:ravel")), self);
+  });
 }
 PyObject* flatten_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=] {
@@ -305,14 +286,20 @@ PyObject* flatten_method(PyObject* self, PyObject* arguments, PyObject* keywords
 // ----------------------------------------------------------------------------------------------
 
 PyObject* copy_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
-  return guarded([=] { return wrap(in_order(handle_of(self), one_order(arguments, keywords, "|O:copy"), copy_of)); });
+  return guarded([=] { return wrap(copy_in_order(handle_of(self), one_order(arguments, keywords, "|O:copy"))); });
 }
 PyObject* shallow_copy(PyObject* self, PyObject*) {
-  return guarded([=] { return wrap(in_order(handle_of(self), 'K', copy_of)); });
+  return guarded([=] { return wrap(copy_in_order(handle_of(self), 'K')); });
 }
 
 PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=]() -> PyObject* {
+    DType known;
+    if (PyTuple_GET_SIZE(arguments) == 1 && !keywords && find_dtype(PyTuple_GET_ITEM(arguments, 0), known)) {
+      const Tensor& x = handle_of(self);
+      if (known == x.dtype()) return wrap(copy_in_order(x, 'K'));
+      return wrap(in_order(x, 'K', [&](const Tensor& y) { return fn::cast(y, known); }));
+    }
     static const char* names[] = {"dtype", "order", "casting", "subok", "copy", nullptr};
     PyObject* dtype;
     PyObject* order = nullptr;
@@ -345,7 +332,7 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
     const DType type = dtype_from_python(target.get());
     if (type != x.dtype()) return wrap(in_order(x, letter, [&](const Tensor& y) { return fn::cast(y, type); }));
     const bool stands = letter == 'K' || (letter != 'F' && x.is_contiguous()) || (letter != 'C' && columns_first(x));
-    return copy || !stands ? wrap(in_order(x, letter, copy_of)) : Py_NewRef(self);
+    return copy || !stands ? wrap(copy_in_order(x, letter)) : Py_NewRef(self);
   });
 }
 
@@ -355,6 +342,12 @@ PyObject* numpy_method(PyObject* self, PyObject*) {
 
 PyObject* view_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=]() -> PyObject* {
+    if (DType known;
+        PyTuple_GET_SIZE(arguments) == 1 && !keywords && find_dtype(PyTuple_GET_ITEM(arguments, 0), known)) {
+      const Tensor& x = handle_of(self);
+      if (itemsize(known) == itemsize(x.dtype()) && !x.is_placeholder() && !has_node(x))
+        return wrap_view(with_type(x, known), self);
+    }
     static const char* names[] = {"dtype", "type", nullptr};
     PyObject *dtype = Py_None, *type = Py_None;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "|OO:view", const_cast<char**>(names), &dtype, &type))
@@ -545,6 +538,11 @@ PyObject* format_method(PyObject* self, PyObject* specification) {
   });
 }
 
+PyObject* conj_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
+  if (count == 0 && !keywords) return Py_NewRef(self);  // the elements are real
+  return guarded([&] { return call_face("conj", self, arguments, count, keywords); });
+}
+
 // ---- protocols
 // -----------------------------------------------------------------------------------------------------------
 
@@ -601,6 +599,9 @@ PyObject* tensor_str(PyObject* self) {
   if (handle_of(self).is_placeholder()) return tensor_repr(self);
   return guarded([=] {
     const Tensor& x = handle_of(self);
+    // NumPy writes these single numbers as Python does.
+    if (x.ndim() == 0 && (x.dtype() == DType::F64 || !is_float(x.dtype())))
+      return PyObject_Str(element_to_python(x.dtype(), x.data()).get());
     return PyObject_Str((x.dtype() == DType::BF16 ? to_numpy(fn::cast(x, DType::F32)) : to_numpy(self)).get());
   });
 }
@@ -625,7 +626,7 @@ PyMethodDef tensor_methods[] = {
     CR_ROW(clip, kFast, "clip(min=None, max=None): elements limited to a range."),
     CR_ROW(compress, kFast, "compress(condition, axis=None, out=None)."),
     CR_ROW(conj, kFast, "The tensor: its elements are real."),
-    CR_ROW(conjugate, kFast, "The tensor: its elements are real."),
+    {"conjugate", method(conj_method), kFast, "The tensor: its elements are real."},
     CR_ROW(diagonal, kFast, "As numpy.diagonal."),
     CR_ROW(dot, kFast, "As numpy.dot."),
     CR_ROW(ptp, kFast, "ptp(axis=None, keepdims=False): greatest minus least element."),

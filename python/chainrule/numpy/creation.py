@@ -11,13 +11,14 @@ from .complex_tensor import call as call_complex
 from .fallback import (
     FOREIGN_TYPES,
     Tensor,
-    call_numpy,
     computes_itself,
+    delegated,
     exports,
     is_supported,
     native,
     needs_ops,
     recordable,
+    shortened,
     tensor,
     to_numpy,
     to_tensors,
@@ -69,6 +70,7 @@ def _ordered(x: Any, order: str | None) -> Any:
     return ops.transpose(ops.copy(ops.transpose(x)))
 
 
+@shortened
 def array(
     object: Any,
     dtype: Any = None,
@@ -105,6 +107,7 @@ def array(
     return result if order == "K" else _ordered(result, order)
 
 
+@shortened
 def asarray(
     a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None, like: Any = None
 ) -> Any:
@@ -117,6 +120,7 @@ def asarray(
     return result if order is None else _ordered(result, order)
 
 
+@shortened
 def asanyarray(
     a: Any, dtype: Any = None, order: Any = None, *, device: Any = None, copy: Any = None, like: Any = None
 ) -> Any:
@@ -126,12 +130,14 @@ def asanyarray(
     return asarray(a, dtype, order, device=device, copy=copy)
 
 
+@shortened
 def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """With the elements in row-major order in memory, of one axis at least."""
     result = asarray(a, dtype, "C")
     return result if result.ndim else result.reshape((1,))
 
 
+@shortened
 def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
     """With the elements in column-major order in memory."""
     return asarray(a, dtype, "F")
@@ -153,6 +159,7 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
 # ---- constants
 
 
+@shortened
 def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
     """Zeros (float64 without a dtype)."""
     if order == "C" and device is None:
@@ -164,6 +171,7 @@ def zeros(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None
     return to_tensors(numpy.zeros(to_numpy(shape), dtype, order, device=device))
 
 
+@shortened
 def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
     """Ones (float64 without a dtype)."""
     if order == "C" and device is None:
@@ -175,6 +183,7 @@ def ones(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None,
     return to_tensors(numpy.ones(to_numpy(shape), dtype, order, device=device))
 
 
+@shortened
 def empty(shape: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, like: Any = None) -> Any:
     """Memory with no particular contents."""
     if order == "C" and device is None:
@@ -221,6 +230,7 @@ def _like(make: Any, prototype: Any, dtype: Any, order: Any, shape: Any, device:
     return make(prototype.shape if shape is None else shape, *value, dtype=dtype, order=order)
 
 
+@shortened
 def zeros_like(
     a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
@@ -232,6 +242,7 @@ def zeros_like(
     return _like(zeros, a, dtype, order, shape, device)
 
 
+@shortened
 def ones_like(
     a: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
@@ -239,6 +250,7 @@ def ones_like(
     return _like(ones, a, dtype, order, shape, device)
 
 
+@shortened
 def empty_like(
     prototype: Any, /, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, *, device: Any = None
 ) -> Any:
@@ -251,6 +263,7 @@ def empty_like(
     return _like(empty, prototype, dtype, order, shape, device)
 
 
+@shortened
 def full_like(
     a: Any,
     fill_value: Any,
@@ -268,22 +281,7 @@ def full_like(
 # ---- ranges
 
 
-def arange(
-    start: Any = None, stop: Any = None, step: Any = 1, dtype: Any = None, *, device: Any = None, like: Any = None
-) -> Any:
-    """The numbers from ``start`` (0) up to ``stop``, which is left out, ``step`` apart. One number is ``stop``."""
-    if start is None and stop is None:
-        raise TypeError("arange() requires stop to be specified.")
-    if stop is None or start is None:
-        args: Any = (0, start if stop is None else stop, step)
-    else:
-        args = (start, stop, step)
-    if type(start) is int and device is None:
-        make: Any = numpy.arange
-        result = make(*args, dtype)
-        plain = dtype is None and type(args[1]) is int
-        return _core.from_numpy(result) if plain or result.dtype in _DTYPES else result
-    return call_numpy("arange", numpy.arange, args, {"dtype": dtype, "device": device})
+arange = delegated("arange", numpy.arange)
 
 
 @recordable

@@ -272,6 +272,13 @@ def native(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> An
     return functools.partial(native, of=of) if function is None else _written(function, of, True)
 
 
+def shortened(function: Callable[..., Any]) -> Any:
+    """Marks a function that takes everything itself, and whose plainest calls the core answers
+    (cpp/bind/shortcuts.cpp)."""
+    name = function.__name__.lstrip("_")
+    return _dressed(_core.Function(name, function, None, True), function, "native")
+
+
 def recordable(function: Callable[..., Any] | None = None, *, of: Any = numpy) -> Any:
     """Marks a function that NumPy computes, and ops (``function``) where a gradient or a program follows a value."""
     return functools.partial(recordable, of=of) if function is None else _written(function, of, False)

@@ -19,6 +19,7 @@ from .fallback import (
     native,
     needs_ops,
     recordable,
+    shortened,
     takes_foreign,
     tensor,
     to_numpy,
@@ -29,7 +30,7 @@ from .ufunc import write_out
 
 ops = _core.ops
 
-where = ops.where
+where = shortened(ops.where)
 
 
 def where_options(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

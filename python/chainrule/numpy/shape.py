@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import _core
 from .creation import asarray
-from .fallback import Tensor, call_numpy, exports, native, needs_ops, tensor, to_numpy
+from .fallback import Tensor, call_numpy, exports, native, needs_ops, shortened, tensor, to_numpy
 from .ufunc import write_out
 
 ops = _core.ops
@@ -31,16 +31,19 @@ def _ints(value: Any) -> tuple[int, ...]:
 # ---- facts
 
 
+@shortened
 def ndim(a: Any) -> int:
     """Number of axes."""
     return a.ndim if hasattr(a, "ndim") else asarray(a).ndim
 
 
+@shortened
 def shape(a: Any) -> tuple[int, ...]:
     """Lengths of the axes."""
     return a.shape if hasattr(a, "shape") else asarray(a).shape
 
 
+@shortened
 def size(a: Any, axis: Any = None) -> int:
     """Number of elements, in all or along axes."""
     lengths = shape(a)
@@ -66,6 +69,7 @@ def _reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> An
     return tensor(a).reshape(_ints(shape), order=order, copy=copy)
 
 
+@shortened
 def ravel(a: Any, order: Any = "C") -> Any:
     """The elements as one axis; a view where the memory allows it."""
     if type(a) is Tensor and order == "C":
@@ -78,6 +82,7 @@ def _ravel(a: Any, order: Any = "C") -> Any:
     return tensor(a).ravel(order)
 
 
+@shortened
 def transpose(a: Any, axes: Any = None) -> Any:
     """A view with the axes in another order, reversed by default."""
     if type(a) is Tensor and axes is None:
@@ -243,16 +248,19 @@ def _at_least(arrays: tuple[Any, ...], widen: Any) -> Any:
     return results[0] if len(results) == 1 else tuple(results)
 
 
+@shortened
 def atleast_1d(*arys: Any) -> Any:
     """With one axis at least."""
     return _at_least(arys, lambda x: x.reshape((1,)) if x.ndim == 0 else x)
 
 
+@shortened
 def atleast_2d(*arys: Any) -> Any:
     """With two axes at least, new ones in front."""
     return _at_least(arys, lambda x: x.reshape((1,) * (2 - x.ndim) + x.shape) if x.ndim < 2 else x)
 
 
+@shortened
 def atleast_3d(*arys: Any) -> Any:
     """With three axes at least: (n,) becomes (1, n, 1), (m, n) becomes (m, n, 1)."""
 
@@ -290,6 +298,7 @@ def _joined(name: str, join: Any, arrays: Any, axis: Any, out: Any, dtype: Any, 
     return write_out(name, result, out, casting=casting)
 
 
+@shortened
 def concatenate(
     arrays: Any, /, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: Any = "same_kind"
 ) -> Any:

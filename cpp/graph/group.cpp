@@ -44,10 +44,11 @@ struct GroupTask {
   std::vector<std::vector<std::int64_t>> strides;  // [axis][input, then output], in elements
   std::vector<std::int64_t> bytes;                 // of an element: inputs, then outputs, then pieces
   std::vector<bool> by_row;                        // per output: one value a row
-  std::vector<int> gathered;                       // per input and output: the register of its strided blocks, or -1
-  std::vector<Walk> walks;   // of the inputs and outputs, where runs are short: then dims is the size alone
-  std::vector<int> streams;  // places that are worth fetching ahead
-  std::vector<Tail> tails;   // their results stand behind the outputs
+  std::vector<int> gathered;  // per input and output: the register of its blocks that are strided or streamed, or -1
+  bool past_caches = false;   // outputs that have a register are streamed
+  std::vector<Walk> walks;    // of the inputs and outputs, where runs are short: then dims is the size alone
+  std::vector<int> streams;   // places that are worth fetching ahead
+  std::vector<Tail> tails;    // their results stand behind the outputs
 
   int first_piece() const { return n_inputs + n_outputs; }
   int first_register() const { return first_piece() + n_pieces; }
@@ -169,8 +170,12 @@ void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::in
     }
     for (int k = t.n_inputs; k < t.first_piece(); ++k) {
       const auto at = static_cast<std::size_t>(k);
-      if (t.gathered[at] >= 0)
+      if (t.gathered[at] < 0) continue;
+      if (t.past_caches) {
+        kernels().move.stream(static_cast<char*>(ptr[at]) + first * t.bytes[at], place[at], count * t.bytes[at]);
+      } else {
         scatter(t.walks[at], static_cast<std::size_t>(t.bytes[at]), ptr[at], place[at], first, count);
+      }
     }
     first += count;
     counter[inner] += count;
@@ -179,6 +184,7 @@ void run_chunk(const GroupTask& t, void* const* ptr, std::int64_t first, std::in
       ++counter[d - 1];
     }
   }
+  if (t.past_caches) kernels().move.stream_end();
 }
 
 void run_group(const Task& task, void* const* ptr) {
@@ -406,9 +412,18 @@ void lower_group(const Unit& unit, Task& task) {
     t.bytes.push_back(static_cast<std::int64_t>(itemsize(outputs[k].dtype)));
     t.by_row.push_back(!(outputs[k].shape == unit.shape));
     t.gathered.push_back(!t.walks.empty() && !t.walks[inputs.size() + k].contiguous() ? t.n_registers++ : -1);
-    if (t.by_row.back()) continue;
-    t.streams.push_back(t.n_inputs + static_cast<int>(k));
-    traffic += t.size * t.bytes.back();
+    if (!t.by_row.back()) traffic += t.size * t.bytes.back();
+  }
+  t.past_caches = t.walks.empty() && worth_streaming(traffic);
+  for (std::size_t k = 0; k < outputs.size(); ++k) {
+    if (t.by_row[k]) continue;
+    const bool rewrites =
+        std::any_of(inputs.begin(), inputs.end(), [&](const SlotView& input) { return input.slot == outputs[k].slot; });
+    if (t.past_caches && !rewrites && is_whole(outputs[k])) {
+      t.gathered[inputs.size() + k] = t.n_registers++;
+    } else {
+      t.streams.push_back(t.n_inputs + static_cast<int>(k));
+    }
   }
   StepMaker maker(t, unit);
   maker.run();

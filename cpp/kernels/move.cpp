@@ -237,9 +237,30 @@ void scatter_add_rows(void* dst_, const void* src_, const int64_t* index, int64_
   }
 }
 
+// ---- past the caches
+void stream(void* dst_, const void* src_, int64_t bytes) {
+  namespace instruction = simd::instruction;
+  char* dst = static_cast<char*>(dst_);
+  const char* src = static_cast<const char*>(src_);
+  const int64_t off = static_cast<int64_t>(reinterpret_cast<uintptr_t>(dst) % CR_VECTOR_BYTES);
+  const int64_t before = off == 0 ? 0 : CR_VECTOR_BYTES - off, head = before < bytes ? before : bytes;
+  __builtin_memcpy(dst, src, static_cast<size_t>(head));
+  int64_t at = head;
+  for (; at + CR_VECTOR_BYTES <= bytes; at += CR_VECTOR_BYTES) {
+    instruction::I64 v;
+    __builtin_memcpy(&v, src + at, sizeof v);
+    instruction::stream(dst + at, v);
+  }
+  __builtin_memcpy(dst + at, src + at, static_cast<size_t>(bytes - at));
+}
+void stream_end() { simd::instruction::stream_end(); }
+
 }  // namespace
 
 void fill_moves(MoveKernels& table) {
+  table.stream = simd::instruction::kStreams ? &stream : nullptr;
+  table.stream_end = &stream_end;
+
   fill_casts_from_bool(table);
   fill_casts<int8_t>(table, DType::I8);
   fill_casts<int16_t>(table, DType::I16);

@@ -52,6 +52,10 @@ struct MoveKernels {
   CopyRowsFn copy_rows[4];
   TransposeFn transpose[4];
   GatherRowsFn gather_rows;
+  // dst = src without a place for dst in the caches; null where the level has no such stores. stream_end() before
+  // anybody else reads dst.
+  void (*stream)(void* dst, const void* src, int64_t bytes);
+  void (*stream_end)();
   // dst row index[i] += src row i, in order of i; F32, F64 and every integer type.
   void (*scatter_add_rows[kDTypes])(void* dst, const void* src, const int64_t* index, int64_t rows, int64_t cols);
 };

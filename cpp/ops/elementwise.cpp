@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "ops/functions.h"
+#include "ops/support.h"
 #include "ops/walk.h"
 #include "runtime/cpu.h"
 #include "runtime/threads.h"
@@ -94,7 +95,8 @@ struct ElementwiseTask {
   std::int64_t in_size[3];  // bytes of an element
   std::int64_t out_size;
   int arity, ndim;
-  bool direct;  // inner strides are all 0 or 1
+  bool direct;   // inner strides are all 0 or 1
+  bool streams;  // the result, where it isn't written over an operand, goes past the caches
   std::int64_t dims[Capacity];
   std::int64_t strides[Capacity][3];
 };
@@ -102,9 +104,20 @@ struct ElementwiseTask {
 // Elements [first, first + count) of the innermost run that starts at `offset[k]` elements into operand k.
 template <int Capacity>
 void run_inner(const ElementwiseTask<Capacity>& t, char* out, const char* const* in, const std::int64_t* offset,
-               std::int64_t count) {
+               std::int64_t count, bool streams) {
   const std::int64_t* step = t.strides[t.ndim - 1];
   const void* operands[3];
+  if (t.direct && streams) {
+    char* const result = static_cast<char*>(thread_scratch(0, kStreamBlock));
+    const std::int64_t most = kStreamBlock / t.out_size;
+    for (std::int64_t done = 0; done < count; done += most) {
+      const std::int64_t n = std::min(most, count - done);
+      for (int k = 0; k < t.arity; ++k) operands[k] = in[k] + (offset[k] + done * step[k]) * t.in_size[k];
+      t.kernel(result, operands, step, n);
+      kernels().move.stream(out + done * t.out_size, result, n * t.out_size);
+    }
+    return;
+  }
   if (t.direct) {
     for (int k = 0; k < t.arity; ++k) operands[k] = in[k] + offset[k] * t.in_size[k];
     t.kernel(out, operands, step, count);
@@ -134,7 +147,7 @@ void run_inner(const ElementwiseTask<Capacity>& t, char* out, const char* const*
 // Output elements [first, last) in row-major order.
 template <int Capacity>
 void run_range(const ElementwiseTask<Capacity>& t, char* out, const char* const* in, std::int64_t first,
-               std::int64_t last) {
+               std::int64_t last, bool streams) {
   const int inner = t.ndim - 1;
   std::int64_t counter[Capacity], rest = first;
   for (int d = inner; d >= 0; --d) {
@@ -149,7 +162,7 @@ void run_range(const ElementwiseTask<Capacity>& t, char* out, const char* const*
     }
     const std::int64_t room = t.dims[inner] - counter[inner];
     const std::int64_t count = last - first < room ? last - first : room;
-    run_inner(t, out + first * t.out_size, in, offset, count);
+    run_inner(t, out + first * t.out_size, in, offset, count, streams);
     first += count;
     counter[inner] = 0;
     for (int d = inner - 1; d >= 0; --d) {
@@ -170,10 +183,13 @@ void run(const Task& task, void* const* ptr) {
     t.kernel(out, operands, t.strides[0], t.size);
     return;
   }
+  bool streams = t.streams;
+  for (int k = 0; k < t.arity; ++k) streams = streams && in[k] != out;
   parallel_for((t.size + t.chunk - 1) / t.chunk, [&](std::int64_t chunk) {
     const std::int64_t first = chunk * t.chunk;
     const std::int64_t last = t.size < first + t.chunk ? t.size : first + t.chunk;
-    run_range(t, out, in, first, last);
+    run_range(t, out, in, first, last, streams);
+    if (streams) kernels().move.stream_end();
   });
 }
 
@@ -187,12 +203,15 @@ void fill(const Call& call, const Loop& loop, Task& task) {
   t.ndim = loop.ndim;
   t.out_size = static_cast<std::int64_t>(itemsize(call.out().dtype()));
   t.direct = true;
+  std::int64_t traffic = t.size * t.out_size;
   for (int k = 0; k < t.arity; ++k) {
     t.in_size[k] = static_cast<std::int64_t>(itemsize(call.in(k).dtype()));
+    traffic += call.in(k).size() * t.in_size[k];
     for (int d = 0; d < loop.ndim; ++d) t.strides[d][k] = loop.strides[d][k];
     const std::int64_t step = loop.strides[loop.ndim - 1][k];
     t.direct = t.direct && (step == 0 || step == 1);
   }
+  t.streams = worth_streaming(traffic);
   for (int d = 0; d < loop.ndim; ++d) t.dims[d] = loop.dims[d];
   task.run = run<Capacity>;
 }

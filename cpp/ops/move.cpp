@@ -14,15 +14,36 @@ namespace {
 struct CopyTask {
   CastFn cast;  // null where the type stays
   std::size_t in_bytes, out_bytes;
+  bool streams;  // the result goes past the caches
   Walk walk;
 };
+
+void stream_copy(const CopyTask& t, char* to, const void* x, std::int64_t first, std::int64_t n) {
+  const MoveKernels& move = kernels().move;
+  const auto in_bytes = static_cast<std::int64_t>(t.in_bytes), out_bytes = static_cast<std::int64_t>(t.out_bytes);
+  const char* const from = static_cast<const char*>(x) + first * in_bytes;
+  if (!t.cast) {
+    move.stream(to, from, n * in_bytes);
+  } else {
+    void* const block = thread_scratch(0, kStreamBlock);
+    const std::int64_t most = kStreamBlock / out_bytes;
+    for (std::int64_t done = 0; done < n; done += most) {
+      const std::int64_t count = std::min(most, n - done);
+      t.cast(block, from + done * in_bytes, count);
+      move.stream(to + done * out_bytes, block, count * out_bytes);
+    }
+  }
+  move.stream_end();
+}
 
 void run_copy(const Task& task, void* const* ptr) {
   const auto& t = task.get<CopyTask>();
   char* out = static_cast<char*>(ptr[1]);
   for_chunks(t.walk.count, 1, [&](std::int64_t first, std::int64_t n) {
     char* to = out + first * static_cast<std::int64_t>(t.out_bytes);
-    if (!t.cast) {
+    if (t.streams) {
+      stream_copy(t, to, ptr[0], first, n);
+    } else if (!t.cast) {
       gather(t.walk, t.in_bytes, to, ptr[0], first, n);
     } else {
       const std::int64_t block = t.walk.contiguous() ? n : 4096;
@@ -43,6 +64,8 @@ void lower_copy(const Call& call, Task& task) {
   t.in_bytes = itemsize(from);
   t.out_bytes = itemsize(to);
   t.walk = make_walk(call.in(0));
+  t.streams =
+      t.walk.contiguous() && worth_streaming(t.walk.count * static_cast<std::int64_t>(t.in_bytes + t.out_bytes));
   task.run = run_copy;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ops/op.h"
+#include "runtime/cpu.h"
 #include "runtime/threads.h"
 
 namespace chainrule {
@@ -103,6 +104,11 @@ inline Split split_at(const Shape& shape, int axis) {
 
 constexpr std::int64_t kSerialWork = 32768;  // elements of cheap work that aren't worth a second thread
 constexpr std::int64_t kChunkWork = 20480;   // elements a chunk should have
+
+// Whether results are better made block by block and written past the caches, where so many bytes are read and written
+// that the caches will have lost them anyway: an ordinary store reads the line first.
+constexpr std::int64_t kStreamBlock = 4096;  // bytes
+inline bool worth_streaming(std::int64_t traffic) { return traffic > cache_sizes().l3 && kernels().move.stream; }
 
 // Calls body(first, count) over [0, items), in parallel where items * work (elements' worth each) is worth it.
 template <class Body>

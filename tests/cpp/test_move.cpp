@@ -163,6 +163,22 @@ TEST_P(Move, Transposes) {
   check_transposes<uint64_t>(3);
 }
 
+TEST_P(Move, StreamsBytesOfAnyLengthToAnyPlace) {
+  if (!kernels().move.stream) GTEST_SKIP() << "this level has no stores past the caches";
+  std::vector<char> src(3000);
+  for (std::size_t i = 0; i < src.size(); ++i) src[i] = static_cast<char>(i * 7 + 3);
+  for (const int64_t bytes : {0, 1, 15, 63, 64, 65, 127, 200, 1000, 2048}) {
+    for (int64_t to = 0; to < 70; to += 3) {
+      const int64_t from = (to * 5) % 67;
+      std::vector<char> got(3000, 'x'), want = got;
+      std::copy_n(src.begin() + from, bytes, want.begin() + to);
+      kernels().move.stream(got.data() + to, src.data() + from, bytes);
+      kernels().move.stream_end();
+      ASSERT_EQ(got, want) << bytes << " bytes to " << to;
+    }
+  }
+}
+
 TEST_P(Move, GatherRows) {
   std::mt19937 random(40);
   const std::vector<uint8_t> src = random_values<uint8_t>(50 * 300, 41);

@@ -284,6 +284,11 @@ bool read_element(PyObject* object, DType dtype, void* element) {
 PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t count) {
   if (op.opcode < 0 || count > 2 || count != static_cast<Py_ssize_t>(op.tensors.size())) return nullptr;
   if (count == 1) {
+    if (PyFloat_CheckExact(arguments[0]) && !Trace::current() && !recording()) {
+      Scalar number = read_scalar(arguments[0]);
+      number.kind = Scalar::strong;
+      return of_number(op, number);
+    }
     if (Py_TYPE(arguments[0]) != &tensor_type) return nullptr;
     const Scalar a = read_scalar(arguments[0]);
     if (a.kind == Scalar::strong) return of_number(op, a);
@@ -291,7 +296,13 @@ PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t coun
     return elementwise_native(op, x.dtype()) ? run(op, &x, 1) : nullptr;
   }
   const bool tensors[2] = {Py_TYPE(arguments[0]) == &tensor_type, Py_TYPE(arguments[1]) == &tensor_type};
-  if (!tensors[0] && !tensors[1]) return nullptr;
+  if (!tensors[0] && !tensors[1]) {
+    if (!PyFloat_CheckExact(arguments[0]) || !PyFloat_CheckExact(arguments[1]) || Trace::current() || recording())
+      return nullptr;
+    Scalar numbers[2] = {read_scalar(arguments[0]), read_scalar(arguments[1])};
+    for (Scalar& number : numbers) number.kind = Scalar::strong;
+    return of_numbers(op, numbers[0], numbers[1]);
+  }
   const Scalar a = read_scalar(arguments[0]), b = read_scalar(arguments[1]);
   if (a.kind != Scalar::none && b.kind != Scalar::none) return of_numbers(op, a, b);
   if (b.kind != Scalar::none && tensors[0]) return of_tensor_and_number(op, handle_of(arguments[0]), b, false);

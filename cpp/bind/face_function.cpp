@@ -69,8 +69,9 @@ bool is_about_made_arrays() {
   return found;
 }
 
-// Null without an error where it isn't NumPy's affair alone.
-PyObject* call_numpy(PyObject* theirs, Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+}  // namespace
+
+PyObject* call_numpys(PyObject* theirs, Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
   constexpr Py_ssize_t kMost = 8;
   const Py_ssize_t total = count + (keyword_names ? PyTuple_GET_SIZE(keyword_names) : 0);
   if (total > kMost || recording() || Trace::current()) return nullptr;
@@ -104,6 +105,8 @@ PyObject* call_numpy(PyObject* theirs, Arguments arguments, Py_ssize_t count, Py
   return with_tensors(result).release();
 }
 
+namespace {
+
 // ---- by ours
 // ----------------------------------------------------------------------------------------------------------
 
@@ -118,7 +121,7 @@ bool is_numpys(PyObject* object) {
 
 PyObject* call_ours(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
   if (count > 0 && is_numpys(arguments[0])) {
-    if (PyObject* result = call_numpy(function_of(self)->theirs, arguments, count, keyword_names)) return result;
+    if (PyObject* result = call_numpys(function_of(self)->theirs, arguments, count, keyword_names)) return result;
     return decide(self, arguments, count, keyword_names, false);
   }
   PyObject* const result =
@@ -147,7 +150,7 @@ PyObject* vectorcall(PyObject* self, Arguments arguments, std::size_t given, PyO
     if (function_of(self)->theirs == Py_None)
       return PyObject_Vectorcall(function_of(self)->ours, arguments, given, keyword_names);
     if (function_of(self)->ours_first) return call_ours(self, arguments, count, keyword_names);
-    if (PyObject* result = call_numpy(function_of(self)->theirs, arguments, count, keyword_names)) return result;
+    if (PyObject* result = call_numpys(function_of(self)->theirs, arguments, count, keyword_names)) return result;
     return decide(self, arguments, count, keyword_names, false);
   });
 }

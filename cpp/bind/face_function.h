@@ -14,6 +14,10 @@ extern PyTypeObject function_type;
 // AttributeError, which NotImplemented as the answer raises again.
 void set_decide(PyObject* decide);
 
+// A call of NumPy's function on the tensors' memory, its results as tensors and `out` as itself; null without an error
+// where something is recorded, or the call is none of the plain ones.
+PyObject* call_numpys(PyObject* theirs, PyObject* const* arguments, Py_ssize_t count, PyObject* keyword_names);
+
 // Whether a result must be made by ops: a value (or one in a list or tuple) is a placeholder of a program, or a tensor
 // that a gradient follows, or a complex number of such.
 bool needs_ops(PyObject* value);

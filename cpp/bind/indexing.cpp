@@ -205,6 +205,8 @@ PyObject* subscript(PyObject* self, PyObject* key) noexcept {
       if (x.ndim() > 0 && add_index(x, 0, key, offset)) return row(self, offset);
       Tensor part;
       if (view_shortly(x, key, part)) return wrap_view(std::move(part), self);
+      if (Py_TYPE(key) == &tensor_type && !is_number(key) && x.ndim() > 0)
+        if (Tensor rows = take_shortly(x, handle_of(key))) return wrap(std::move(rows));
       if (!x.is_placeholder() && is_plain_mask(x, key, part)) return wrap(compress(x, part));
     }
     Subscript s;

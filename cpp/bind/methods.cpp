@@ -7,6 +7,7 @@
 
 #include "bind/call.h"
 #include "bind/convert.h"
+#include "bind/face_function.h"
 #include "bind/interop.h"
 #include "bind/numpy_layout.h"
 #include "bind/op_functions.h"
@@ -94,20 +95,47 @@ CR_OP_METHOD(squeeze)
       return call_face(text, self, arguments, count, keywords);                                        \
     });                                                                                                \
   }
-CR_FACE_METHOD(argpartition)
-CR_FACE_METHOD(argsort)
 CR_FACE_METHOD(clip)
 CR_FACE_METHOD(diagonal)
 CR_FACE_METHOD(dot)
 CR_FACE_METHOD(ptp)
 CR_FACE_METHOD(repeat)
 CR_FACE_METHOD(round)
-CR_FACE_METHOD(searchsorted)
 CR_FACE_METHOD(std)
 CR_FACE_METHOD(take)
-CR_FACE_METHOD(trace)
 CR_FACE_METHOD(var)
 #undef CR_FACE_METHOD
+
+// numpy.ndarray's method of this name.
+PyObject* ndarray_method(const char* name) {
+  const Object type = Object::steal(PyObject_GetAttrString(numpy_module(), "ndarray"));
+  return Object::steal(PyObject_GetAttrString(type.get(), name)).release();
+}
+
+// ndarray's own method on the same memory; the face's function where something is recorded.
+PyObject* numpys_method(const char* name, PyObject* method, PyObject* self, Arguments arguments, Py_ssize_t count,
+                        PyObject* keywords) {
+  return guarded([&]() -> PyObject* {
+    if (!is_number(self)) {
+      const std::vector<PyObject*> all = with_self(self, arguments, count, keywords);
+      if (PyObject* result = call_numpys(method, all.data(), count + 1, keywords)) return result;
+    }
+    return call_face(name, self, arguments, count, keywords);
+  });
+}
+
+#define CR_NUMPYS_METHOD(name) \
+  PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) { \
+    return guarded([&] { \
+      static PyObject* const method = ndarray_method(#name); \
+      return numpys_method(#name, method, self, arguments, count, keywords); \
+    }); \
+  }
+CR_NUMPYS_METHOD(argpartition)
+CR_NUMPYS_METHOD(argsort)
+CR_NUMPYS_METHOD(searchsorted)
+CR_NUMPYS_METHOD(trace)
+#undef CR_NUMPYS_METHOD
 
 // ---- shape
 // -------------------------------------------------------------------------------------------------------------
@@ -427,10 +455,10 @@ PyObject* fill_method(PyObject* self, PyObject* value) {
   });
 }
 
-// The function of the face, its result written over self. Without an axis (its place among the arguments is given) the
-// function flattens, which can't be done in place.
-PyObject* in_place_face(const char* name, Py_ssize_t axis_at, PyObject* self, Arguments arguments, Py_ssize_t count,
-                        PyObject* keywords) {
+// ndarray's own method; where something is recorded, the function of the face, its result written over self. Without an
+// axis (its place among the arguments is given) the function flattens, which can't be done in place.
+PyObject* in_place_face(const char* name, PyObject* method, Py_ssize_t axis_at, PyObject* self, Arguments arguments,
+                        Py_ssize_t count, PyObject* keywords) {
   return guarded([=]() -> PyObject* {
     bool without = count > axis_at && arguments[axis_at] == Py_None;
     for (Py_ssize_t k = 0; keywords && k < PyTuple_GET_SIZE(keywords); ++k)
@@ -439,16 +467,27 @@ PyObject* in_place_face(const char* name, Py_ssize_t axis_at, PyObject* self, Ar
     if (without) raise_format(PyExc_TypeError, "%s: axis must be an integer, got None", name);
     require_writable(handle_of(self), "array is read-only");
     require_not_watched(handle_of(self));
+    const std::vector<PyObject*> all = with_self(self, arguments, count, keywords);
+    if (PyObject* none = call_numpys(method, all.data(), count + 1, keywords)) {
+      handle_of(self).bump_version();
+      return none;
+    }
     const Object result = Object::steal(call_face(name, self, arguments, count, keywords));
     check(PyObject_SetItem(self, Py_Ellipsis, result.get()));
     return Py_NewRef(Py_None);
   });
 }
 PyObject* sort_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
-  return in_place_face("sort", 0, self, arguments, count, keywords);
+  return guarded([&] {
+    static PyObject* const method = ndarray_method("sort");
+    return in_place_face("sort", method, 0, self, arguments, count, keywords);
+  });
 }
 PyObject* partition_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) {
-  return in_place_face("partition", 1, self, arguments, count, keywords);
+  return guarded([&] {
+    static PyObject* const method = ndarray_method("partition");
+    return in_place_face("partition", method, 1, self, arguments, count, keywords);
+  });
 }
 
 // choose(choices, ...), or one choice after another.

@@ -1,5 +1,6 @@
 #include "bind/shortcuts.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <initializer_list>
@@ -91,7 +92,8 @@ PyObject* itself_in_rows(Arguments arguments, Py_ssize_t count, PyObject* keywor
 PyObject* itself_in_columns(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
   if (!is_one_array(arguments, count, keyword_names)) return nullptr;
   const Tensor& x = handle_of(arguments[0]);
-  return !x.is_placeholder() && stands_in_columns(x) ? Py_NewRef(arguments[0]) : nullptr;
+  if (x.is_placeholder() || is_recorded()) return nullptr;
+  return stands_in_columns(x) ? Py_NewRef(arguments[0]) : wrap(copy_in_order(x, 'F'));
 }
 
 constexpr const char* const kObjectAndType[] = {"object", "dtype"};
@@ -315,6 +317,22 @@ bool read_axis(PyObject* object, int ndim, int& axis) {
   return true;
 }
 
+// With a new axis of length 1.
+Tensor with_axis(const Tensor& x, int axis) {
+  Shape shape;
+  Strides strides;
+  for (int i = 0; i <= x.ndim(); ++i) {
+    if (i == axis) {
+      shape.push_back(1);
+      strides.push_back(0);
+    }
+    if (i == x.ndim()) break;
+    shape.push_back(x.length(i));
+    strides.push_back(x.strides()[i]);
+  }
+  return x.view(shape, strides, 0);
+}
+
 // transpose(a, axes), by tuples and lists of ints.
 PyObject* transpose(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
   if (count < 1 || count > 2 || keyword_names || !is_array(arguments[0])) return nullptr;
@@ -399,6 +417,69 @@ PyObject* flip_columns(Arguments arguments, Py_ssize_t count, PyObject* keyword_
   return flipped(arguments[0], 2);
 }
 
+// The main diagonal of a matrix, read-only as NumPy's.
+PyObject* diagonal(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+  std::int64_t k = 0;
+  if (count < 1 || count > 2 || keyword_names || !is_array(arguments[0]) || is_recorded()) return nullptr;
+  const Tensor& x = handle_of(arguments[0]);
+  if (x.ndim() != 2 || (count == 2 && !read_length(arguments[1], k))) return nullptr;
+  const std::int64_t rows = x.length(0), columns = x.length(1);
+  if (k <= -rows || k >= columns) return nullptr;
+  const std::int64_t length = k < 0 ? std::min(rows + k, columns) : std::min(rows, columns - k);
+  Tensor view = x.view({length}, {x.strides()[0] + x.strides()[1]}, k < 0 ? -k * x.strides()[0] : k * x.strides()[1]);
+  view.impl()->read_only = true;
+  return wrap_view(std::move(view), arguments[0]);
+}
+
+PyObject* squeeze(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+  if (!is_one_array(arguments, count, keyword_names)) return nullptr;
+  const Tensor& x = handle_of(arguments[0]);
+  if (is_recorded() || x.is_placeholder()) return nullptr;
+  Shape shape;
+  Strides strides;
+  for (int i = 0; i < x.ndim(); ++i) {
+    if (x.length(i) == 1) continue;
+    shape.push_back(x.length(i));
+    strides.push_back(x.strides()[i]);
+  }
+  return wrap_view(x.view(shape, strides, 0), arguments[0]);
+}
+
+PyObject* expand_dims(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+  constexpr const char* const names[] = {"a", "axis"};
+  PyObject* given[2];
+  if (!sort_arguments(names, arguments, count, keyword_names, given) || !given[0] || !given[1] || !is_array(given[0]))
+    return nullptr;
+  const Tensor& x = handle_of(given[0]);
+  int axis;
+  if (is_recorded() || x.is_placeholder() || x.ndim() == kMaxDims || !read_axis(given[1], x.ndim() + 1, axis))
+    return nullptr;
+  return wrap_view(with_axis(x, axis), given[0]);
+}
+
+// copyto(to, from) of one dtype.
+PyObject* copy_to(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+  if (count != 2 || keyword_names || !is_array(arguments[0]) || Py_TYPE(arguments[1]) != &tensor_type) return nullptr;
+  if (dtype_of(arguments[0]) != dtype_of(arguments[1])) return nullptr;
+  check(PyObject_SetItem(arguments[0], Py_Ellipsis, arguments[1]));
+  return Py_NewRef(Py_None);
+}
+
+// take(a, indices) of a vector, and take(a, indices, axis).
+PyObject* take(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+  constexpr const char* const names[] = {"a", "indices", "axis"};
+  PyObject* given[3];
+  if (!sort_arguments(names, arguments, count, keyword_names, given) || !given[0] || !given[1] || !is_array(given[0]) ||
+      !is_array(given[1]) || is_recorded())
+    return nullptr;
+  const Tensor& x = handle_of(given[0]);
+  int axis = 0;
+  const bool flat = !given[2] || given[2] == Py_None;
+  if (flat ? x.ndim() != 1 : !read_axis(given[2], x.ndim(), axis)) return nullptr;
+  Tensor result = axis == 0 ? take_shortly(x, handle_of(given[1])) : Tensor();
+  return result ? wrap(std::move(result)) : nullptr;
+}
+
 // At least `least` axes: what has them is given back.
 PyObject* widened(Arguments arguments, Py_ssize_t count, PyObject* keyword_names, int least) {
   if (!is_one_array(arguments, count, keyword_names)) return nullptr;
@@ -476,20 +557,7 @@ PyObject* concatenate(Arguments arguments, Py_ssize_t count, PyObject* keyword_n
 
 // The arrays with a new axis of length 1 each.
 void add_axis(std::vector<Tensor>& arrays, int axis) {
-  for (Tensor& x : arrays) {
-    Shape shape;
-    Strides strides;
-    for (int i = 0; i <= x.ndim(); ++i) {
-      if (i == axis) {
-        shape.push_back(1);
-        strides.push_back(1);
-      }
-      if (i == x.ndim()) break;
-      shape.push_back(x.length(i));
-      strides.push_back(x.strides()[i]);
-    }
-    x = x.view(shape, strides, 0);
-  }
+  for (Tensor& x : arrays) x = with_axis(x, axis);
 }
 
 PyObject* stack(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
@@ -589,8 +657,11 @@ constexpr struct {
                   {"column_stack", column_stack},
                   {"concat", concatenate},
                   {"concatenate", concatenate},
+                  {"copyto", copy_to},
+                  {"diagonal", diagonal},
                   {"empty", empty},
                   {"empty_like", empty_like},
+                  {"expand_dims", expand_dims},
                   {"flatnonzero", flat_nonzero},
                   {"flip", flip},
                   {"fliplr", flip_columns},
@@ -612,8 +683,10 @@ constexpr struct {
                   {"repeat", repeat},
                   {"shape", shape},
                   {"size", size},
+                  {"squeeze", squeeze},
                   {"stack", stack},
                   {"swapaxes", swap_axes},
+                  {"take", take},
                   {"transpose", transpose},
                   {"vdot", vdot},
                   {"vstack", stack_rows},

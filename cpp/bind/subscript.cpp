@@ -1,5 +1,6 @@
 #include "bind/subscript.h"
 
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -265,6 +266,68 @@ void parse_subscript(const Tensor& x, PyObject* key, Subscript& out) {
     count = PyTuple_GET_SIZE(key);
   }
   if (!parse_basic(x, items, count, out)) parse_general(x, items, count, out);
+}
+
+namespace {
+
+template <class Index, class Element>
+bool copy_elements(const Tensor& x, const Index* indices, std::int64_t n, Element* to) {
+  const auto* from = x.data_as<Element>();
+  const std::int64_t length = x.length(0), stride = x.strides()[0];
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::int64_t at = static_cast<std::int64_t>(indices[i]);
+    at += at < 0 ? length : 0;
+    if (at < 0 || at >= length) return false;
+    to[i] = from[at * stride];
+  }
+  return true;
+}
+
+template <class Index>
+bool copy_rows(const Tensor& x, const Index* indices, std::int64_t n, char* to) {
+  const std::int64_t length = x.length(0), bytes = x.strides()[0] * static_cast<std::int64_t>(itemsize(x.dtype()));
+  const auto* from = static_cast<const char*>(x.data());
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::int64_t at = static_cast<std::int64_t>(indices[i]);
+    at += at < 0 ? length : 0;
+    if (at < 0 || at >= length) return false;
+    std::memcpy(to + i * bytes, from + at * bytes, static_cast<std::size_t>(bytes));
+  }
+  return true;
+}
+
+template <class Index>
+bool copy_by(const Tensor& x, const Index* indices, std::int64_t n, const Tensor& to) {
+  if (x.ndim() > 1) return copy_rows(x, indices, n, static_cast<char*>(to.data()));
+  switch (itemsize(x.dtype())) {
+    case 1:
+      return copy_elements(x, indices, n, to.data_as<std::uint8_t>());
+    case 2:
+      return copy_elements(x, indices, n, to.data_as<std::uint16_t>());
+    case 4:
+      return copy_elements(x, indices, n, to.data_as<std::uint32_t>());
+    default:
+      return copy_elements(x, indices, n, to.data_as<std::uint64_t>());
+  }
+}
+
+}  // namespace
+
+Tensor take_shortly(const Tensor& x, const Tensor& indices) {
+  constexpr std::int64_t kMost = 1 << 14;
+  if (x.is_placeholder() || indices.is_placeholder() || x.ndim() == 0 || indices.ndim() == 0 ||
+      indices.ndim() + x.ndim() - 1 > kMaxDims || !indices.is_contiguous())
+    return {};
+  if (indices.dtype() != DType::I64 && indices.dtype() != DType::I32) return {};
+  if (x.ndim() > 1 && !x.is_contiguous()) return {};
+  Shape shape = indices.shape();
+  for (int i = 1; i < x.ndim(); ++i) shape.push_back(x.length(i));
+  if (element_count(shape) > kMost) return {};
+  const Tensor result = Tensor::empty(x.dtype(), shape);
+  const std::int64_t n = indices.size();
+  const bool done = indices.dtype() == DType::I64 ? copy_by(x, indices.data_as<std::int64_t>(), n, result)
+                                                  : copy_by(x, indices.data_as<std::int32_t>(), n, result);
+  return done ? result : Tensor();
 }
 
 std::vector<Tensor> nonzero(const Tensor& given) {

@@ -35,6 +35,9 @@ struct Subscript {
 
 // Throws IndexError for what cannot index a tensor of x's shape.
 void parse_subscript(const Tensor& x, PyObject* key, Subscript& subscript);
+// x[indices] of integers along the first axis, outside of any recording; an empty tensor where it is more than copying
+// short rows, or an index is out of bounds.
+Tensor take_shortly(const Tensor& x, const Tensor& indices);
 // The indices of true elements, one int64 tensor for each axis, in row-major order.
 std::vector<Tensor> nonzero(const Tensor& mask);
 

@@ -21,6 +21,9 @@ class _ArrayType(type):
     """Both kinds of arrays are instances of ``ndarray``; both classes count as its equals and subclasses."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
+        kind = type(instance)
+        if cls is ndarray and (kind is Tensor or kind is numpy.ndarray):
+            return True
         return type.__instancecheck__(cls, instance) or (
             cls is ndarray and isinstance(instance, (Tensor, numpy.ndarray))
         )
@@ -154,7 +157,7 @@ class flatiter:  # noqa: N801 - NumPy's name
         return tuple(int(i) for i in numpy.unravel_index(self.index, self.base.shape))
 
     def __getitem__(self, key: Any) -> Any:
-        if needs_ops(self.base):
+        if needs_ops(self.base) or (type(key) is int and self.base.flags.c_contiguous):
             return ops.reshape(self.base, (-1,))[key]
         return to_tensors(self.base.numpy().flat[to_numpy(key)])
 

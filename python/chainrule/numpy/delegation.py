@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy
 
-from .fallback import call_numpy, delegated, needs_ops, to_numpy
+from .fallback import call_numpy, delegated, needs_ops, recordable, to_numpy
 
 MISSING = object()
 
@@ -203,22 +203,23 @@ def frompyfunc(func: Callable[..., Any], /, nin: int, nout: int, **kwargs: Any) 
 
 
 def _in_place(name: str) -> Any:
+    """NumPy's function, which changes its first argument."""
     function = getattr(numpy, name)
 
-    def call(a: Any, *args: Any, **kwargs: Any) -> None:
-        if needs_ops(a):
-            raise NotImplementedError(
-                f"chainrule.numpy.{name} changes its array in place, which neither a gradient nor jit can follow; "
-                "use where() or an assignment x[...] = value"
-            )
-        call_numpy(name, function, (a, *args), kwargs)
+    def refuse(a: Any, *args: Any, **kwargs: Any) -> None:
+        if not needs_ops(a):
+            return call_numpy(name, function, (a, *args), kwargs)
+        raise NotImplementedError(
+            f"chainrule.numpy.{name} changes its array in place, which neither a gradient nor jit can follow; "
+            "use where() or an assignment x[...] = value"
+        )
 
-    call.__name__ = call.__qualname__ = name
-    call.__module__ = "chainrule.numpy"
-    call.__doc__ = function.__doc__
-    call.__wrapped__ = function  # type: ignore[attr-defined]
-    call.kernel = "delegated"  # type: ignore[attr-defined]
-    return call
+    refuse.__name__ = name
+    refuse.__doc__ = function.__doc__
+    result = recordable(refuse)
+    result.__wrapped__ = function
+    result.kernel = "delegated"
+    return result
 
 
 NAMES = _COMPUTED | _IN_PLACE | _SHARED | {"c_", "frompyfunc", "isscalar", "mgrid", "ogrid", "r_", "vectorize"}

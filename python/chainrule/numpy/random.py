@@ -11,7 +11,7 @@ from typing import Any
 import numpy
 from numpy.random import MT19937, PCG64, PCG64DXSM, SFC64, BitGenerator, Philox, SeedSequence  # noqa: F401
 
-from .fallback import call_numpy, delegated, needs_ops, to_numpy, to_tensors
+from .fallback import delegated, needs_ops, to_numpy, to_tensors
 
 _IN_PLACE = frozenset({"shuffle"})
 
@@ -41,23 +41,25 @@ class _Wrapped:
         return repr(self._generator)
 
 
-def _bound(name: str, theirs: Any) -> Any:
-    """The method of this name of the wrapped generator."""
+class _Method:
+    """The method of this name of the wrapped generator. The instance keeps what it has once given."""
 
-    if name in _IN_PLACE:
+    kernel = "delegated"
 
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return _method(name, getattr(self._generator, name))(*args, **kwargs)
+    def __init__(self, name: str, theirs: Any) -> None:
+        self.__name__ = self.__qualname__ = name
+        self.__doc__ = theirs.__doc__
+        self.__wrapped__ = theirs
 
-    else:
+    def __get__(self, wrapper: Any, kind: Any = None) -> Any:
+        if wrapper is None:
+            return self
+        method = _method(self.__name__, getattr(wrapper._generator, self.__name__))
+        wrapper.__dict__[self.__name__] = method
+        return method
 
-        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-            return call_numpy(f"random.{name}", getattr(self._generator, name), args, kwargs)
-
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = theirs.__doc__
-    method.kernel = "delegated"  # type: ignore[attr-defined]
-    return method
+    def __call__(self, wrapper: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return self.__get__(wrapper)(*args, **kwargs)
 
 
 def _with_methods_of(kind: Any) -> Any:
@@ -67,7 +69,7 @@ def _with_methods_of(kind: Any) -> Any:
         for name in dir(kind):
             theirs = getattr(kind, name)
             if not name.startswith("_") and callable(theirs) and name not in vars(wrapper):
-                setattr(wrapper, name, _bound(name, theirs))
+                setattr(wrapper, name, _Method(name, theirs))
         return wrapper
 
     return decorate

@@ -623,6 +623,8 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> An
     "constant" is an op; "edge", "wrap", "reflect", "symmetric" and "empty" pick elements by index; the other modes are
     NumPy's and have no gradient.
     """
+    if mode != "constant" and not needs_ops(array):
+        return call_numpy("pad", numpy.pad, (array, pad_width, mode), kwargs)
     x = tensor(array)
     picks: dict[str, Any] = {name: name for name in ("edge", "wrap", "reflect", "symmetric")}
     if mode == "constant":

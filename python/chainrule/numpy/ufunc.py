@@ -116,12 +116,23 @@ def write_out(name: str, result: Any, out: Any, where: Any = True, casting: Any 
     return out
 
 
+def _has_type(x: Any, dtype: Any) -> bool:
+    return type(x) is Tensor and x.dtype == dtype
+
+
 def apply_ufunc(ufunc: numpy.ufunc, compute: Callable[..., Any] | None, args: tuple[Any, ...], kwargs: Any) -> Any:
     """A call of a ufunc with all its options. ``compute`` makes the result from the operands with ops.
 
     What isn't ours to compute, or is wrong, is NumPy's, which has the word on errors.
     """
     name, nin, nout = ufunc.__name__, ufunc.nin, ufunc.nout
+    if len(kwargs) == 1 and len(args) == nin and compute is not None:
+        out = kwargs.get("out")
+        if type(out) is Tensor and not needs_ops(out, args) and all(_has_type(x, out.dtype) for x in args):
+            result = compute(*args)
+            if type(result) is Tensor and result.dtype == out.dtype and result.shape == out.shape:
+                out[...] = result
+                return out
     numpys = functools.partial(call_numpy, name, COMPLEX.get(name, ufunc), args, kwargs)
     plain = len(args) == nin and not kwargs  # such a call comes here when its operands aren't for ops
     if compute is None or plain or not nin <= len(args) <= nin + nout or not _OPTIONS.issuperset(kwargs):
@@ -157,6 +168,8 @@ def apply_ufunc(ufunc: numpy.ufunc, compute: Callable[..., Any] | None, args: tu
 
 # ---- methods
 
+_reductions: dict[str, Any] | None = None  # by the names of ufuncs; made when first asked for
+
 
 def _reduce(
     ufunc: numpy.ufunc,
@@ -171,17 +184,21 @@ def _reduce(
 ) -> Any:
     from . import reduce
 
-    reductions: dict[str, Any] = {
-        "add": reduce.sum,
-        "multiply": reduce.prod,
-        "maximum": reduce.max,
-        "minimum": reduce.min,
-        "logical_and": reduce.all,
-        "logical_or": reduce.any,
-    }
-    function = reductions.get(ufunc.__name__)
+    global _reductions
+    if _reductions is None:
+        _reductions = {
+            "add": reduce.sum,
+            "multiply": reduce.prod,
+            "maximum": reduce.max,
+            "minimum": reduce.min,
+            "logical_and": reduce.all,
+            "logical_or": reduce.any,
+        }
+    function = _reductions.get(ufunc.__name__)
+    if function is not None and type(array) is Tensor and dtype is out is initial is None and where is True:
+        return function(array, axis=axis, keepdims=keepdims)
     options: dict[str, Any] = {"axis": axis, "out": out, "keepdims": keepdims}
-    if function is None or takes_foreign(array):
+    if function is None or takes_foreign(array) or (type(array) in (list, tuple) and not needs_ops(array)):
         options.update({"dtype": dtype} if dtype is not None else {})
         options.update({"initial": initial} if initial is not None else {})
         options.update({"where": where} if where is not True else {})
@@ -199,8 +216,8 @@ def _reduce(
 def _accumulate(ufunc: numpy.ufunc, compute: Any, array: Any, axis: int = 0, dtype: Any = None, out: Any = None) -> Any:
     from . import reduce
 
-    function: Any = {"add": reduce.cumsum, "multiply": reduce.cumprod}.get(ufunc.__name__)
-    if function is None or takes_foreign(array):
+    function = reduce.cumsum if ufunc.__name__ == "add" else reduce.cumprod
+    if takes_foreign(array):
         return call_numpy(f"{ufunc.__name__}.accumulate", ufunc.accumulate, (array, axis, dtype, out), {})
     return function(array, axis, dtype, out)
 
@@ -224,25 +241,27 @@ def _at(ufunc: numpy.ufunc, compute: Any, a: Any, indices: Any, b: Any = None, /
     call_numpy(f"{ufunc.__name__}.at", ufunc.at, args, {})
 
 
-def _reduceat(ufunc: numpy.ufunc, compute: Any, array: Any, indices: Any, *args: Any, **kwargs: Any) -> Any:
-    return call_numpy(f"{ufunc.__name__}.reduceat", ufunc.reduceat, (array, indices, *args), kwargs)
-
-
 _METHODS: dict[str, Any] = {
     "reduce": _reduce,
     "accumulate": _accumulate,
     "outer": _outer,
     "at": _at,
-    "reduceat": _reduceat,
+    "reduceat": None,  # NumPy's
 }
 _ATTRIBUTES = frozenset({"nin", "nout", "nargs", "ntypes", "types", "identity", "signature", "resolve_dtypes"})
 
 
+@functools.cache
+def _bound_method(ufunc: numpy.ufunc, compute: Any, name: str) -> Any:
+    if name == "reduceat" or (name == "accumulate" and ufunc.__name__ not in ("add", "multiply")):
+        return _core.Function(f"{ufunc.__name__}.{name}", None, getattr(ufunc, name), False)
+    return functools.partial(_METHODS[name], ufunc, compute)
+
+
 def ufunc_attribute(ufunc: numpy.ufunc, compute: Any, name: str) -> Any:
     """A method or a fact of a ufunc; AttributeError where NumPy's has none of that name."""
-    method = _METHODS.get(name)
-    if method is not None:
-        return functools.partial(method, ufunc, compute)
+    if name in _METHODS:
+        return _bound_method(ufunc, compute, name)
     if name in _ATTRIBUTES:
         return getattr(ufunc, name)
     raise AttributeError(f"'ufunc' object has no attribute '{name}'")
@@ -257,14 +276,19 @@ class Ufunc:
     def __init__(self, numpy_ufunc: numpy.ufunc, compute: Callable[..., Any] | None = None) -> None:
         self.numpy_ufunc = numpy_ufunc
         self.compute = compute
+        self._plain = _core.Function(
+            numpy_ufunc.__name__, compute, COMPLEX.get(numpy_ufunc.__name__, numpy_ufunc), compute is not None
+        )
         self.__name__ = numpy_ufunc.__name__
         self.__doc__ = compute.__doc__ if compute is not None and compute.__doc__ else numpy_ufunc.__doc__
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs and self.compute is not None and len(args) == self.numpy_ufunc.nin:
+        if self.compute is None:
+            return self._plain(*args, **kwargs)
+        if not kwargs and len(args) == self.numpy_ufunc.nin:
             try:
-                return self.compute(*args)
-            except (TypeError, OverflowError):  # operands that are no tensors
+                return self._plain(*args)
+            except OverflowError:  # of a number that no dtype of ours holds
                 pass
         return apply_ufunc(self.numpy_ufunc, self.compute, args, kwargs)
 

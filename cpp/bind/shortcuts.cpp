@@ -92,7 +92,7 @@ PyObject* itself_in_rows(Arguments arguments, Py_ssize_t count, PyObject* keywor
 PyObject* itself_in_columns(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
   if (!is_one_array(arguments, count, keyword_names)) return nullptr;
   const Tensor& x = handle_of(arguments[0]);
-  if (x.is_placeholder() || is_recorded()) return nullptr;
+  if (x.is_placeholder() || x.ndim() == 0 || is_recorded()) return nullptr;
   return stands_in_columns(x) ? Py_NewRef(arguments[0]) : wrap(copy_in_order(x, 'F'));
 }
 

@@ -139,8 +139,9 @@ def ascontiguousarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
 
 @shortened
 def asfortranarray(a: Any, dtype: Any = None, *, like: Any = None) -> Any:
-    """With the elements in column-major order in memory."""
-    return asarray(a, dtype, "F")
+    """With the elements in column-major order in memory, of one axis at least."""
+    result = asarray(a, dtype, "F")
+    return result if result.ndim else result.reshape((1,))
 
 
 def copy(a: Any, order: Any = "K", subok: bool = False) -> Any:

@@ -520,7 +520,7 @@ def tile(A: Any, reps: Any) -> Any:
     paired = [length for axis in lengths for length in (1, axis)]
     spread = [length for count, axis in zip(counts, lengths, strict=True) for length in (count, axis)]
     result_shape = tuple(count * axis for count, axis in zip(counts, lengths, strict=True))
-    return ops.reshape(ops.broadcast_to(ops.reshape(x, paired), spread), result_shape)
+    return ops.reshape(ops.copy(ops.broadcast_to(ops.reshape(x, paired), spread)), result_shape)
 
 
 @native
@@ -539,7 +539,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
             raise ValueError("repeats may not contain negative values.")
         head, length, tail = a.shape[:axis], a.shape[axis], a.shape[axis + 1 :]
         spread = ops.broadcast_to(ops.expand_dims(a, axis + 1), (*head, length, count, *tail))
-        return ops.reshape(spread, (*head, length * count, *tail))
+        return ops.reshape(ops.copy(spread), (*head, length * count, *tail))  # a view of one element is no copy
     return ops.take(a, numpy.repeat(numpy.arange(a.shape[axis]), counts), axis)
 
 

@@ -124,12 +124,12 @@ PyObject* numpys_method(const char* name, PyObject* method, PyObject* self, Argu
   });
 }
 
-#define CR_NUMPYS_METHOD(name) \
+#define CR_NUMPYS_METHOD(name)                                                                         \
   PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) { \
-    return guarded([&] { \
-      static PyObject* const method = ndarray_method(#name); \
-      return numpys_method(#name, method, self, arguments, count, keywords); \
-    }); \
+    return guarded([&] {                                                                               \
+      static PyObject* const method = ndarray_method(#name);                                           \
+      return numpys_method(#name, method, self, arguments, count, keywords);                           \
+    });                                                                                                \
   }
 CR_NUMPYS_METHOD(argpartition)
 CR_NUMPYS_METHOD(argsort)

@@ -1,5 +1,5 @@
-"""The plainest calls of functions, which the core answers without Python, beside NumPy's: values, dtype, shape, views and
-errors; and the same calls where a gradient or a program follows."""
+"""The plainest calls of functions, which the core answers without Python, beside NumPy's: values, dtype, shape, views
+and errors; and the same calls where a gradient or a program follows."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ CALLS = {
     "repeat": lambda np, x: np.repeat(x, 3),
     "repeat of rows": lambda np, x: np.repeat(x, 2, axis=0),
     "repeat of none": lambda np, x: x.repeat(0, axis=-1),
-    "repeat below none": lambda np, x: np.repeat(x, -1),
+    "repeat below none": lambda np, x: np.repeat(np.ravel(x)[:1] if x.size else np.array([1]), -1),
+    "tile": lambda np, x: np.tile(x, 3),
+    "tile of one": lambda np, x: np.tile(np.ravel(x)[:1], (2, 3)),
     "take": lambda np, x: np.take(x, np.array([0, 2, -1])),
     "take of rows": lambda np, x: np.take(x, np.array([[0, 1], [-1, 0]]), axis=0),
     "take out of bounds": lambda np, x: np.take(x, np.array([0, 99])),

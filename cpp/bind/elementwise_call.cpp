@@ -195,10 +195,12 @@ PyObject* of_numbers(const Op& op, const Scalar& a, const Scalar& b) {
     kernels().elementwise[op.opcode][index(dtype)](&result, operands, steps, 1);
   }
   report_errors_of_numbers(op, dtype, elements, 2, result);
-  return wrap_number(gives_bool(op) ? DType::Bool : dtype, result);
+  return gives_bool(op) ? wrap_truth(result != 0) : wrap_number(dtype, result);
 }
 
 PyObject* of_number(const Op& op, const Scalar& a) {
+  if (a.dtype == DType::F64 && op.opcode == static_cast<int>(ElementwiseOp::negative))
+    return wrap_number(DType::F64, a.bits ^ std::uint64_t{1} << 63);
   if (!elementwise_native(op, a.dtype)) return nullptr;
   std::uint64_t result = 0;
   const void* operands[] = {&a.bits};
@@ -281,6 +283,87 @@ bool read_element(PyObject* object, DType dtype, void* element) {
   return true;
 }
 
+namespace {
+
+template <class T>
+bool compare(T a, T b, int comparison) {
+  switch (comparison) {
+    case Py_EQ:
+      return a == b;
+    case Py_NE:
+      return a != b;
+    case Py_LT:
+      return a < b;
+    case Py_LE:
+      return a <= b;
+    case Py_GT:
+      return a > b;
+    default:
+      return a >= b;
+  }
+}
+
+// A number whose value stands in the object.
+bool is_value(PyObject* object, DType dtype) {
+  return Py_TYPE(object) == &tensor_type && !object_of(object)->handle && object_of(object)->value_type == dtype;
+}
+
+// A number of type T, or one of Python's that keeps its value in it.
+template <class T>
+bool read_number(PyObject* object, DType dtype, T& value) {
+  if (is_value(object, dtype)) {
+    value = value_of<T>(object_of(object)->value);
+    return true;
+  }
+  if (PyFloat_CheckExact(object)) {
+    if constexpr (!std::is_same_v<T, double>) return false;
+    value = static_cast<T>(PyFloat_AS_DOUBLE(object));
+    return true;
+  }
+  if (!PyLong_CheckExact(object)) return false;
+  int overflow;
+  const long long integer = PyLong_AsLongLongAndOverflow(object, &overflow);
+  constexpr long long kMost = 1ll << 30;  // every type here holds it
+  if (overflow || integer > kMost || integer < -kMost) return false;
+  value = static_cast<T>(integer);
+  return true;
+}
+
+template <class T>
+PyObject* compare_as(PyObject* a, PyObject* b, DType dtype, int comparison) {
+  T other;
+  if (!read_number(b, dtype, other)) return nullptr;
+  return wrap_truth(compare(value_of<T>(object_of(a)->value), other, comparison));
+}
+
+// Arithmetic of two numbers of one dtype; null for other ops.
+PyObject* of_values(const Op& op, PyObject* a, PyObject* b) {
+  if (Py_TYPE(a) != &tensor_type || object_of(a)->handle) return nullptr;
+  const DType dtype = object_of(a)->value_type;
+  if (!is_value(b, dtype) || (op.opcode == static_cast<int>(ElementwiseOp::divide) && !is_float(dtype))) return nullptr;
+  const std::uint64_t elements[] = {object_of(a)->value, object_of(b)->value};
+  std::uint64_t result;
+  if (!compute(op.opcode, dtype, elements[0], elements[1], result)) return nullptr;
+  report_errors_of_numbers(op, dtype, elements, 2, result);
+  return gives_bool(op) ? wrap_truth(result != 0) : wrap_number(dtype, result);
+}
+
+}  // namespace
+
+PyObject* compare_shortly(PyObject* a, PyObject* b, int comparison) {
+  if (Py_TYPE(a) != &tensor_type || object_of(a)->handle) return nullptr;
+  switch (object_of(a)->value_type) {
+    case DType::F64:
+      return compare_as<double>(a, b, DType::F64, comparison);
+    case DType::I64:
+      return compare_as<std::int64_t>(a, b, DType::I64, comparison);
+    case DType::I32:
+      return compare_as<std::int32_t>(a, b, DType::I32, comparison);
+    default:
+      return nullptr;
+  }
+}
+
 PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t count) {
   if (op.opcode < 0 || count > 2 || count != static_cast<Py_ssize_t>(op.tensors.size())) return nullptr;
   if (count == 1) {
@@ -303,6 +386,7 @@ PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t coun
     for (Scalar& number : numbers) number.kind = Scalar::strong;
     return of_numbers(op, numbers[0], numbers[1]);
   }
+  if (PyObject* result = of_values(op, arguments[0], arguments[1])) return result;
   const Scalar a = read_scalar(arguments[0]), b = read_scalar(arguments[1]);
   if (a.kind != Scalar::none && b.kind != Scalar::none) return of_numbers(op, a, b);
   if (b.kind != Scalar::none && tensors[0]) return of_tensor_and_number(op, handle_of(arguments[0]), b, false);

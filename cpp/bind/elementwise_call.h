@@ -23,6 +23,9 @@ Scalar read_scalar(PyObject* object);
 // `element` has room for eight bytes.
 bool read_element(PyObject* object, DType dtype, void* element);
 
+// The comparison (Py_LT and its kin) of a number with another of its dtype or one of Python's; null without an error
+// for anything else.
+PyObject* compare_shortly(PyObject* a, PyObject* b, int comparison);
 // New reference to op(arguments...), or null without an error where the call is not a plain one.
 PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t count);
 

@@ -386,6 +386,7 @@ PyObject* compared_with_none(PyObject* self, bool equal) {
 }
 
 PyObject* tensor_richcompare(PyObject* a, PyObject* b, int comparison) {
+  if (PyObject* truth = compare_shortly(a, b, comparison)) return truth;
   if (b == Py_None && (comparison == Py_EQ || comparison == Py_NE) && !is_number(a) && !handle_of(a).is_placeholder())
     return compared_with_none(a, comparison == Py_EQ);
   switch (comparison) {

@@ -126,6 +126,12 @@ PyObject* wrap_result(Tensor tensor) {
 
 PyObject* wrap_number(DType dtype, const void* element) { return wrap_number(dtype, element_bits(dtype, element)); }
 
+PyObject* wrap_truth(bool truth) {
+  static PyObject* const numbers[] = {wrap_number(DType::Bool, std::uint64_t{0}),
+                                      wrap_number(DType::Bool, std::uint64_t{1})};
+  return Py_NewRef(numbers[truth]);
+}
+
 PyObject* wrap_number(DType dtype, std::uint64_t bits) {
   PyObject* object = wrap(Tensor());
   TensorObject* number = object_of(object);
@@ -138,6 +144,8 @@ PyObject* wrap_number(DType dtype, std::uint64_t bits) {
 void make_handle(TensorObject* number) {
   Tensor tensor = Tensor::empty(number->value_type, Shape());
   std::memcpy(tensor.data(), &number->value, itemsize(number->value_type));
+  // A truth value is everybody's: who asks for its memory must not write into it.
+  if (is_bool(number->value_type)) tensor.impl()->storage->writable = false;
   number->handle = std::move(tensor);
 }
 

@@ -82,6 +82,8 @@ inline std::uint64_t element_bits(DType dtype, const void* element) {
 // The number whose value stands at `element`, or has these bits.
 PyObject* wrap_number(DType dtype, const void* element);
 PyObject* wrap_number(DType dtype, std::uint64_t bits);
+// True or False; the same two objects every time, as no number can be changed.
+PyObject* wrap_truth(bool truth);
 // A tuple of them.
 PyObject* wrap_all(std::vector<Tensor> tensors);
 

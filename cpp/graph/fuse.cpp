@@ -32,11 +32,13 @@ std::vector<Instruction> drop_unused(const std::vector<Instruction>& instruction
 }
 
 // An elementwise instruction that repeats an earlier one (gradients name sigmoid(a) again and again) gives way to it,
-// unless it reads memory that an effect changes.
+// and a half type's cast to float32 and back to what was cast, unless it reads memory that an effect changes.
 std::vector<Instruction> drop_repeated(const std::vector<Instruction>& instructions, const std::vector<Slot>& slots,
                                        const std::vector<int>& output_slots) {
+  static const Op* const cast = find_op("cast");
   const std::vector<bool> changes = changed_slots(instructions, slots);
   std::vector<int> stand_in(slots.size(), -1);
+  std::map<int, SlotView> widened;  // float32 that is the cast of a half type
   std::map<std::vector<std::int64_t>, int> seen;
   std::vector<Instruction> kept;
   for (Instruction instruction : instructions) {
@@ -52,9 +54,19 @@ std::vector<Instruction> drop_repeated(const std::vector<Instruction>& instructi
     }
     if (eligible) {
       const int result = instruction.outputs[0].slot;
+      const bool is_output = std::find(output_slots.begin(), output_slots.end(), result) != output_slots.end();
+      if (instruction.op == cast && is_whole(instruction.inputs[0])) {
+        const SlotView &from = instruction.inputs[0], &to = instruction.outputs[0];
+        if (is_half(from.dtype) && to.dtype == DType::F32) widened.emplace(result, from);
+        const auto half = widened.find(from.slot);
+        if (half != widened.end() && half->second.dtype == to.dtype && half->second.shape == to.shape && !is_output) {
+          stand_in[static_cast<std::size_t>(result)] = half->second.slot;  // there and back
+          continue;
+        }
+      }
       key.push_back(index(instruction.outputs[0].dtype));
       const auto [earlier, fresh] = seen.try_emplace(std::move(key), result);
-      if (!fresh && std::find(output_slots.begin(), output_slots.end(), result) == output_slots.end()) {
+      if (!fresh && !is_output) {
         stand_in[static_cast<std::size_t>(result)] = earlier->second;
         continue;
       }
@@ -377,7 +389,10 @@ std::vector<Unit> fuse(const std::vector<Instruction>& instructions, std::vector
   drop_whole_updates(list, slots, output_slots);
   list = drop_unused(list, slots.size(), output_slots);
   list = drop_repeated(list, slots, output_slots);
-  move_relu_behind_pools(list, slots, output_slots);
+  if (move_relu_behind_pools(list, slots, output_slots)) {
+    list = drop_repeated(list, slots, output_slots);
+    list = drop_unused(list, slots.size(), output_slots);
+  }
   list = fuse_epilogues(std::move(list), slots.size(), output_slots);
   join_updates_with_gradients(list, slots, output_slots);
   Grouper grouper(slots.size(), count_uses(list, slots.size(), output_slots));

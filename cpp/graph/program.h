@@ -20,7 +20,8 @@ namespace chainrule {
 // ---- rewrite.cpp ---------------------------------------------------------------------------------------------------
 
 // Takes the gradient of relu through that of the max-pooling behind it, where there are fewer elements: the same bits.
-void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<Slot>& slots,
+// Returns whether there was any.
+bool move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<Slot>& slots,
                             const std::vector<int>& output_slots);
 // Lets the optimizer's update of a weight take in what its gradient is made of (joined_update in ops/optim.h).
 void join_updates_with_gradients(std::vector<Instruction>& instructions, const std::vector<Slot>& slots,

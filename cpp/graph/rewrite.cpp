@@ -1,5 +1,6 @@
 // Rewrites of a recording that save work and change no bit.
 #include <algorithm>
+#include <iterator>
 
 #include "graph/program.h"
 #include "ops/elementwise.h"
@@ -18,35 +19,73 @@ bool same(const SlotView& a, const SlotView& b) {
 }  // namespace
 
 // The gradient of max_pool(x) = y puts each element of g where y was found in x, hence where x is positive exactly if y
-// is: relu_grad(x, max_pool_grad(x, y, g)) = max_pool_grad(x, y, relu_grad(y, g)).
-void move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<Slot>& slots,
+// is: relu_grad(x, max_pool_grad(x, y, g)) = max_pool_grad(x, y, relu_grad(y, g)). Of half types relu_grad is computed
+// in float32, which holds every value of theirs: then there are casts before it, and the result is the cast of the
+// right side's.
+bool move_relu_behind_pools(std::vector<Instruction>& instructions, std::vector<Slot>& slots,
                             const std::vector<int>& output_slots) {
   static const Op* const pool_grad = find_op("max_pool_grad");
+  static const Op* const cast = find_op("cast");
   static const Op* const relu_grad = &elementwise_op(ElementwiseOp::relu_grad);
   std::vector<int> uses = count_uses(instructions, slots.size(), output_slots);
+  bool moved = false;
+  const auto uses_of = [&](const SlotView& operand) -> int& { return uses[static_cast<std::size_t>(operand.slot)]; };
 
   for (std::size_t at = 0; at < instructions.size(); ++at) {
     if (instructions[at].op != pool_grad) continue;
-    const SlotView &x = instructions[at].inputs[0], &y = instructions[at].inputs[1];
-    const SlotView& result = instructions[at].outputs[0];
-    if (uses[static_cast<std::size_t>(result.slot)] != 1 || !is_whole(y)) continue;
+    const SlotView x = instructions[at].inputs[0], y = instructions[at].inputs[1], g = instructions[at].inputs[2];
+    SlotView result = instructions[at].outputs[0];
+    if (uses_of(result) != 1 || !is_whole(y)) continue;
     if (slots[static_cast<std::size_t>(x.slot)].kind == Slot::captured) continue;  // could change in between
-    const auto reader = std::find_if(
-        instructions.begin() + static_cast<std::ptrdiff_t>(at), instructions.end(), [&](const Instruction& i) {
-          return is(i, ElementwiseOp::relu_grad) && same(i.inputs[0], x) && same(i.inputs[1], result);
+    const auto begin = instructions.begin();
+    // In float32: where x and the result are cast to it, nothing where they aren't.
+    const auto cast_of = [&](const SlotView& half) {
+      return std::find_if(begin, instructions.end(), [&](const Instruction& i) {
+        return i.op == cast && same(i.inputs[0], half) && i.outputs[0].dtype == DType::F32;
+      });
+    };
+    SlotView wide_x = x;
+    auto widening = instructions.end();
+    if (is_half(x.dtype)) {
+      const auto of_x = cast_of(x);
+      widening = cast_of(result);
+      if (of_x == instructions.end() || widening == instructions.end() || uses_of(widening->outputs[0]) != 1) continue;
+      wide_x = of_x->outputs[0];
+      result = widening->outputs[0];
+    }
+    const auto reader =
+        std::find_if(begin + static_cast<std::ptrdiff_t>(at), instructions.end(), [&](const Instruction& i) {
+          return is(i, ElementwiseOp::relu_grad) && same(i.inputs[0], wide_x) && same(i.inputs[1], result);
         });
     if (reader == instructions.end()) continue;
 
-    Instruction mask{relu_grad, {}, {y, instructions[at].inputs[2]}, {y}, reader->layer};
-    mask.outputs[0].slot = static_cast<int>(slots.size());
-    slots.push_back({Slot::temporary, element_count(y.shape) * static_cast<std::int64_t>(itemsize(y.dtype)), Tensor()});
-    uses.push_back(1);
-    instructions[at].inputs[2] = mask.outputs[0];
-    instructions[at].outputs[0].slot = reader->outputs[0].slot;
+    std::vector<Instruction> before;
+    const auto add = [&](const Op* op, Attrs attrs, std::vector<SlotView> inputs, DType dtype) {
+      SlotView made = y;
+      made.slot = static_cast<int>(slots.size());
+      made.dtype = dtype;
+      slots.push_back({Slot::temporary, element_count(y.shape) * static_cast<std::int64_t>(itemsize(dtype)), Tensor()});
+      uses.push_back(1);
+      before.push_back({op, std::move(attrs), std::move(inputs), {made}, reader->layer});
+      return made;
+    };
+    if (is_half(x.dtype)) {
+      const Attr single = Attr::of(DType::F32);
+      const SlotView wide_y = add(cast, {single}, {y}, DType::F32), wide_g = add(cast, {single}, {g}, DType::F32);
+      const SlotView mask = add(relu_grad, {}, {wide_y, wide_g}, DType::F32);
+      instructions[at].inputs[2] = add(cast, {Attr::of(x.dtype)}, {mask}, x.dtype);
+      widening->outputs[0].slot = reader->outputs[0].slot;
+    } else {
+      instructions[at].inputs[2] = add(relu_grad, {}, {y, g}, x.dtype);
+      instructions[at].outputs[0].slot = reader->outputs[0].slot;
+    }
     instructions.erase(reader);
-    instructions.insert(instructions.begin() + static_cast<std::ptrdiff_t>(at), std::move(mask));
-    ++at;
+    instructions.insert(instructions.begin() + static_cast<std::ptrdiff_t>(at), std::make_move_iterator(before.begin()),
+                        std::make_move_iterator(before.end()));
+    at += before.size();
+    moved = true;
   }
+  return moved;
 }
 
 namespace {

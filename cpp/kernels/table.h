@@ -183,10 +183,11 @@ struct PoolRun {
   bool overlap;  // windows share cells: gradients are added to dx rather than written
 };
 struct PoolKernels {
-  void (*max[2])(void* y, const void* x, const PoolRun& run);  // nan if a cell is
+  // Index 0: F32, 1: F64, 2: BF16, for which max_grad takes no windows that overlap, since sums would be rounded.
+  void (*max[3])(void* y, const void* x, const PoolRun& run);  // nan if a cell is
   // The first cell of each window equal to y (or nan) gets g, the others 0.
-  void (*max_grad[2])(void* dx, const void* x, const void* y, const void* g, const PoolRun& run);
-  void (*max_pick[2])(void* out, const void* x, const void* y, const void* u, const PoolRun& run);  // u at that cell
+  void (*max_grad[3])(void* dx, const void* x, const void* y, const void* g, const PoolRun& run);
+  void (*max_pick[3])(void* out, const void* x, const void* y, const void* u, const PoolRun& run);  // u at that cell
   void (*mean[2])(void* y, const void* x, const PoolRun& run);
   void (*mean_grad[2])(void* dx, const void* g, const PoolRun& run);
 };

@@ -2,6 +2,7 @@
 // padding don't count. The gradients are ops; that of max_pool goes to the first greatest cell.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "ops/functions.h"
 #include "ops/support.h"
@@ -146,35 +147,73 @@ void for_images(const PoolTask& t, void* dx, F&& run) {
   });
 }
 
-void run_max(const Task& task, void* const* ptr) {
-  const auto& t = task.get<PoolTask>();
+void run_max(const PoolTask& t, void* const* ptr) {
   for_results(t,
               [&](const PoolRun& run, std::int64_t y) { t.table->max[t.which](at(ptr[1], y * t.bytes), ptr[0], run); });
 }
-void run_mean(const Task& task, void* const* ptr) {
-  const auto& t = task.get<PoolTask>();
+void run_mean(const PoolTask& t, void* const* ptr) {
   for_results(
       t, [&](const PoolRun& run, std::int64_t y) { t.table->mean[t.which](at(ptr[1], y * t.bytes), ptr[0], run); });
 }
-void run_max_pick(const Task& task, void* const* ptr) {
-  const auto& t = task.get<PoolTask>();
+void run_max_pick(const PoolTask& t, void* const* ptr) {
   for_results(t, [&](const PoolRun& run, std::int64_t y) {
     t.table->max_pick[t.which](at(ptr[3], y * t.bytes), ptr[0], at(ptr[1], y * t.bytes), ptr[2], run);
   });
 }
-void run_max_grad(const Task& task, void* const* ptr) {
-  const auto& t = task.get<PoolTask>();
+void run_max_grad(const PoolTask& t, void* const* ptr) {
   for_images(t, ptr[3], [&](const PoolRun& run, std::int64_t y) {
     t.table->max_grad[t.which](ptr[3], ptr[0], at(ptr[1], y * t.bytes), at(ptr[2], y * t.bytes), run);
   });
 }
-void run_mean_grad(const Task& task, void* const* ptr) {
-  const auto& t = task.get<PoolTask>();
+void run_mean_grad(const PoolTask& t, void* const* ptr) {
   for_images(t, ptr[1], [&](const PoolRun& run, std::int64_t y) {
     t.table->mean_grad[t.which](ptr[1], at(ptr[0], y * t.bytes), run);
   });
 }
 void run_nothing(const Task&, void* const*) {}
+
+using RunPool = void (*)(const PoolTask& t, void* const* ptr);
+template <RunPool run>
+void run_task(const Task& task, void* const* ptr) {
+  run(task.get<PoolTask>(), ptr);
+}
+
+// Of half types, where results are rounded: image by image in float32, in the nearest cache that holds one.
+constexpr std::int64_t kHalfBytes = 2;
+constexpr int kBfloat16 = 2;  // of the tables of kernels
+
+struct HalfPoolTask {
+  PoolTask image;  // of a single one
+  std::int64_t images;
+  DType dtype;
+  int operands;              // the result is the last one
+  std::int64_t elements[4];  // of each in an image
+};
+
+template <RunPool run>
+void run_half(const Task& task, void* const* ptr) {
+  const auto& t = task.get<HalfPoolTask>();
+  const MoveKernels& move = kernels().move;
+  const CastFn widen = move.cast[index(DType::F32)][index(t.dtype)],
+               narrow = move.cast[index(t.dtype)][index(DType::F32)];
+  std::int64_t places[4], total = 0;
+  for (int k = 0; k < t.operands; ++k) {
+    places[k] = total;
+    total += (t.elements[k] + 15) / 16 * 16;
+  }
+  for_chunks(t.images, total, [&](std::int64_t image, std::int64_t count) {
+    auto* const floats = static_cast<float*>(thread_scratch(3, static_cast<std::size_t>(total) * sizeof(float)));
+    void* wide[4];
+    for (int k = 0; k < t.operands; ++k) wide[k] = floats + places[k];
+    const int result = t.operands - 1;
+    const auto half = [&](int k) { return at(ptr[k], image * t.elements[k] * kHalfBytes); };
+    for (; count > 0; ++image, --count) {
+      for (int k = 0; k < result; ++k) widen(wide[k], half(k), t.elements[k]);
+      run(t.image, wide);
+      narrow(half(result), wide[result], t.elements[result]);
+    }
+  });
+}
 
 // ---- the ops -------------------------------------------------------------------------------------------------------
 
@@ -192,18 +231,33 @@ bool prepare(const Call& call, std::vector<Tensor>& prepared) {
   return true;
 }
 
-template <void (*run)(const Task&, void* const*), bool has_shape = false>
+template <RunPool run, bool has_shape = false>
 void lower(const Call& call, Task& task) {
   if (call.out().size() == 0) {
     task.run = run_nothing;
     return;
   }
-  auto& t = task.params<PoolTask>();
+  const DType dtype = call.out().dtype();
+  PoolTask t{};
   t.pool = pool_of(call, has_shape, has_shape ? call.attrs[0].shape() : call.in(0).shape());
   t.table = &kernels().pool;
-  t.which = float_index(call.out().dtype());
-  t.bytes = static_cast<std::int64_t>(itemsize(call.out().dtype()));
-  task.run = run;
+  const bool picks = run == run_max || run == run_max_pick || (run == run_max_grad && !t.pool.overlap);
+  const bool as_it_is = !is_half(dtype) || (dtype == DType::BF16 && picks);
+  t.which = as_it_is && is_half(dtype) ? kBfloat16 : float_index(dtype);
+  t.bytes = as_it_is ? static_cast<std::int64_t>(itemsize(dtype)) : std::int64_t{sizeof(float)};
+  if (as_it_is) {
+    task.params<PoolTask>() = t;
+    task.run = run_task<run>;
+    return;
+  }
+  auto& half = task.params<HalfPoolTask>();
+  half.images = std::exchange(t.pool.images, 1);
+  half.image = t;
+  half.dtype = dtype;
+  half.operands = call.n_inputs + 1;
+  for (int k = 0; k < call.n_inputs; ++k) half.elements[k] = call.in(k).size() / half.images;
+  half.elements[call.n_inputs] = call.out().size() / half.images;
+  task.run = run_half<run>;
 }
 
 void infer_pool(const Call& call, std::vector<Output>& outputs) {
@@ -266,6 +320,7 @@ Op pool_op(const char* name, const char* doc, std::vector<TensorParam> tensors) 
   op.attrs = {required_attr("window", AttrKind::integers), required_attr("strides", AttrKind::integers),
               required_attr("padding_low", AttrKind::integers), required_attr("padding_high", AttrKind::integers)};
   op.prepare = prepare;
+  op.takes_half = true;
   return op;
 }
 

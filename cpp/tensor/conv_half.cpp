@@ -18,6 +18,7 @@ constexpr int kSharedSlot = 2;           // scratch of the calling thread: the p
 constexpr int kOwnSlot = 3;              // of the thread of a chunk: windows, panels, sums
 constexpr double kChunkWork = 2e6;       // multiply-adds
 constexpr int64_t kFewestColumns = 4;    // fewer leave most of a tile empty
+constexpr int64_t kFewestTerms = 32;     // fewer aren't worth copying windows
 constexpr int64_t kMostStridedWork = 4;  // input gradient: zeros between the rows of g multiply the work by the strides
 // Gradient of the kernel: positions and elements of windows that are copied together; sums over parts of the positions.
 constexpr int64_t kBlockPositions = 512, kBlockElements = 1 << 19, kMostParts = 16, kMostPartElements = 1 << 23;
@@ -236,20 +237,6 @@ void run_sums(const HalfConvPlan& plan, const void* x, const Half* g, Half* resu
 // ---- through float32
 // -------------------------------------------------------------------------------------------------
 
-class Floats {
- public:
-  explicit Floats(int64_t count)
-      : bytes_(static_cast<std::size_t>(count) * sizeof(float)), data_(static_cast<float*>(allocate(bytes_))) {}
-  ~Floats() { deallocate(data_, bytes_); }
-  Floats(const Floats&) = delete;
-  Floats& operator=(const Floats&) = delete;
-  float* data() const { return data_; }
-
- private:
-  std::size_t bytes_;
-  float* data_;
-};
-
 constexpr int64_t kRun = 8192;  // elements that are converted together
 
 void widen(DType dtype, const void* x, float* out, int64_t count) {
@@ -260,37 +247,79 @@ void widen(DType dtype, const void* x, float* out, int64_t count) {
   });
 }
 
+class Floats {
+ public:
+  explicit Floats(int64_t count)
+      : bytes_(static_cast<std::size_t>(count) * sizeof(float)), data_(static_cast<float*>(allocate(bytes_))) {}
+  Floats(DType dtype, const void* x, int64_t count) : Floats(count) { widen(dtype, x, data_, count); }
+  ~Floats() { deallocate(data_, bytes_); }
+  Floats(const Floats&) = delete;
+  Floats& operator=(const Floats&) = delete;
+  float* data() const { return data_; }
+
+ private:
+  std::size_t bytes_;
+  float* data_;
+};
+
+// Rounds the sums, adds the bias, applies the activation: each as an op of its own would.
+class Finish {
+ public:
+  Finish(const Conv& s, const void* bias)
+      : s_(s),
+        columns_(bias ? s.c_out : 1),
+        rows_(std::max<int64_t>(1, kRun / std::max<int64_t>(1, columns_))),
+        biases_(bias ? ceil_div(rows_ * columns_, 2) : 0),
+        has_bias_(bias != nullptr) {
+    // As often as there are rows in a run: a call for each row would cost more than its sums.
+    for (int64_t i = 0; bias && i < rows_; ++i)
+      std::memcpy(repeated() + i * columns_, bias, static_cast<std::size_t>(columns_) * sizeof(Half));
+  }
+  void operator()(const float* sums, Half* result, int64_t count) const {
+    const CastFn cast = kernels().move.cast[index(s_.dtype)][index(DType::F32)];
+    const ElementwiseFn add = kernels().elementwise[static_cast<int>(ElementwiseOp::add)][index(s_.dtype)];
+    const int64_t run = rows_ * columns_;
+    parallel_for(ceil_div(count, run), [&](int64_t chunk) {
+      const int64_t begin = chunk * run, n = std::min(run, count - begin), ones[] = {1, 1};
+      Half* const out = result + begin;
+      cast(out, sums + begin, n);
+      const void* const operands[] = {out, repeated()};
+      if (has_bias_) add(out, operands, ones, n);
+      if (s_.activation) s_.activation(out, operands, ones, n);
+    });
+  }
+
+ private:
+  Half* repeated() const { return reinterpret_cast<Half*>(biases_.data()); }
+
+  const Conv& s_;
+  int64_t columns_, rows_;
+  Floats biases_;
+  bool has_bias_;
+};
+
+int64_t kernel_elements(const Conv& s) { return volume(s.window) * (s.c_in / s.groups) * s.c_out; }
+
 void run_wide(const HalfConvPlan& plan, const void* first, const void* second, const void* bias, void* result) {
   const Conv& s = plan.shape;
-  const int64_t x = s.images * volume(s.in) * s.c_in, y = s.images * volume(s.out) * s.c_out,
-                kernel = volume(s.window) * (s.c_in / s.groups) * s.c_out;
-  const int64_t left = plan.part == ConvPart::input_grad ? y : x,
-                right = plan.part == ConvPart::kernel_grad ? y : kernel,
-                count = plan.part == ConvPart::forward      ? y
-                        : plan.part == ConvPart::input_grad ? x
-                                                            : kernel;
-  const Floats wide_left(left), wide_right(right), sums(count);
-  widen(s.dtype, first, wide_left.data(), left);
-  widen(s.dtype, second, wide_right.data(), right);
-  run_conv(plan.wide, wide_left.data(), wide_right.data(), nullptr, sums.data());
-
-  // Whole rows at a time, with the bias as often as there are rows: a call for each would cost more than its sums.
-  const int64_t columns = bias ? s.c_out : 1, rows = std::max<int64_t>(1, kRun / std::max<int64_t>(1, columns));
-  const int64_t run = rows * columns;
-  const Floats biases(bias ? ceil_div(run, 2) : 0);
-  auto* const repeated = reinterpret_cast<Half*>(biases.data());
-  if (bias)
-    for (int64_t i = 0; i < rows; ++i)
-      std::memcpy(repeated + i * columns, bias, static_cast<std::size_t>(columns) * sizeof(Half));
-  const CastFn cast = kernels().move.cast[index(s.dtype)][index(DType::F32)];
-  const ElementwiseFn add = kernels().elementwise[static_cast<int>(ElementwiseOp::add)][index(s.dtype)];
-  parallel_for(ceil_div(count, run), [&](int64_t chunk) {
-    const int64_t begin = chunk * run, n = std::min(run, count - begin), ones[] = {1, 1};
-    Half* const out = static_cast<Half*>(result) + begin;
-    cast(out, sums.data() + begin, n);
-    const void* const operands[] = {out, repeated};
-    if (bias) add(out, operands, ones, n);
-    if (s.activation) s.activation(out, operands, ones, n);
+  const int64_t x = volume(s.in) * s.c_in, y = volume(s.out) * s.c_out,
+                kernel = kernel_elements(s);  // x, y: an image's
+  const Finish finish(s, bias);
+  auto* const out = static_cast<Half*>(result);
+  if (plan.part == ConvPart::kernel_grad) {
+    const Floats wide_x(s.dtype, first, s.images * x), wide_g(s.dtype, second, s.images * y), sums(kernel);
+    run_conv(plan.wide, wide_x.data(), wide_g.data(), nullptr, sums.data());
+    finish(sums.data(), out, kernel);
+    return;
+  }
+  const bool forward = plan.part == ConvPart::forward;
+  const int64_t source = forward ? x : y, made = forward ? y : x;
+  const Floats wide_kernel(s.dtype, second, kernel);
+  parallel_for(ceil_div(s.images, std::max<int64_t>(1, plan.images)), [&](int64_t chunk) {
+    const int64_t image = chunk * plan.images, images = std::min(plan.images, s.images - image);
+    const Floats wide(s.dtype, static_cast<const Half*>(first) + image * source, images * source), sums(images * made);
+    run_conv(images == plan.images ? plan.wide : plan.rest, wide.data(), wide_kernel.data(), nullptr, sums.data());
+    finish(sums.data(), out + image * made, images * made);
   });
 }
 
@@ -303,7 +332,8 @@ HalfConvPlan plan_half_conv(const Conv& shape, ConvPart part) {
   plan.unit = shape.dtype == DType::BF16 ? dot_unit(DotType::bfloat16) : DotUnit::none;
   const int64_t strides = volume(shape.stride), columns = part == ConvPart::input_grad ? shape.c_in : shape.c_out;
   const bool empty = shape.images * volume(shape.in) * volume(shape.out) * shape.c_in * shape.c_out == 0;
-  if (empty || shape.groups != 1 || columns < kFewestColumns ||
+  const int64_t terms = volume(shape.window) * (part == ConvPart::input_grad ? shape.c_out : shape.c_in);
+  if (empty || shape.groups != 1 || columns < kFewestColumns || terms < kFewestTerms ||
       (part == ConvPart::input_grad && strides > kMostStridedWork))
     plan.unit = DotUnit::none;
   if (plan.unit == DotUnit::none) {
@@ -311,7 +341,16 @@ HalfConvPlan plan_half_conv(const Conv& shape, ConvPart part) {
     wide.dtype = DType::F32;
     wide.has_bias = false;
     wide.activation = nullptr;
+    // Images whose sums stay in the second-level cache, unless the kernel, which every group of them packs, is as
+    // large.
+    const int64_t image = 4 * std::max<int64_t>(1, volume(shape.out) * shape.c_out + volume(shape.in) * shape.c_in);
+    const bool apart = part != ConvPart::kernel_grad && 4 * kernel_elements(shape) * 4 < image;
+    plan.images =
+        apart ? std::clamp<int64_t>(cache_sizes().l2 / 2 / image, 1, std::max<int64_t>(1, shape.images)) : shape.images;
+    wide.images = plan.images;
     plan.wide = plan_conv(wide, part);
+    wide.images = apart ? shape.images % plan.images : 0;
+    if (wide.images > 0) plan.rest = plan_conv(wide, part);
   }
   return plan;
 }

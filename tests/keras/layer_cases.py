@@ -480,7 +480,7 @@ def limited_equalization(rng: Generator, name: str) -> Case:
     return plain(name, options, x, smooth=False)
 
 
-@case("Resizing", "CenterCrop", "RandomCrop", "AutoContrast", "Equalization", "Solarization")
+@case("Resizing", "CenterCrop", "RandomCrop", "AutoContrast", "Equalization", "Solarization", "MaxNumBoundingBoxes")
 def images(rng: Generator, name: str) -> Case:
     data_format = formats(rng) if name in ("Resizing", "CenterCrop") else "channels_last"
     x = np.abs(image(rng, 2, 3, data_format, 7)) * 60
@@ -495,6 +495,8 @@ def images(rng: Generator, name: str) -> Case:
         options = {"value_range": (0, 255)}
     elif name == "Equalization":
         options = {"value_range": (0, 255), "bins": pick(rng, 256, 50)}
+    elif name == "MaxNumBoundingBoxes":
+        options = {"max_number": 3}
     elif name == "Solarization":
         options = {"threshold_factor": (0.5, 0.5), "addition_factor": 0.0, "seed": 3}
     call = {} if name in ("Resizing", "CenterCrop", "AutoContrast") else {"training": False}

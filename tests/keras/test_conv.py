@@ -63,7 +63,7 @@ def test_values(rank, groups):
 def test_strides_dilation_and_padding(length, window, stride, dilation, padding):
     """A window with holes is a longer one with zeros; strides take every second, third, ... result."""
     reach = (window - 1) * dilation
-    if padding == "valid" and length <= reach:
+    if (padding == "valid" and length <= reach) or (stride > 1 and dilation > 1):
         return
     x = normal(2, length, 3)
     layer = give_weights(layers.Conv1D(4, window, stride, padding, dilation_rate=dilation), x.shape)
@@ -282,3 +282,27 @@ def test_other_channels_than_built_for():
     layer(normal(1, 8, 8, 3))
     with pytest.raises(ValueError, match="length 3 on axis -1.*\\(1, 8, 8, 1\\)"):
         layer(normal(1, 8, 8, 1))
+
+
+def test_only_one_of_strides_and_dilation() -> None:
+    for kind in (layers.Conv1D, layers.Conv2D, layers.Conv3D, layers.Conv2DTranspose):
+        with pytest.raises(ValueError, match="strides"):
+            kind(2, 3, strides=2, dilation_rate=2)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_own_convolution_op(data_format: str) -> None:
+    """A subclass that changes the kernel, as Keras's example of standardized weights does."""
+
+    class Doubled(layers.Conv2D):
+        def convolution_op(self, inputs, kernel):
+            return super().convolution_op(inputs, kernel * 2)
+
+    x = np.random.default_rng(0).normal(size=(2, 5, 5, 5)).astype("float32")
+    plain = layers.Conv2D(4, 3, data_format=data_format, bias_initializer="ones", activation="relu")
+    doubled = Doubled(4, 3, data_format=data_format, bias_initializer="ones", activation="relu")
+    plain.build(x.shape)
+    doubled.build(x.shape)
+    plain.set_weights([2 * plain.get_weights()[0], plain.get_weights()[1]])
+    doubled.set_weights([plain.get_weights()[0] / 2, plain.get_weights()[1]])
+    np.testing.assert_allclose(doubled(x), plain(x), rtol=1e-6)

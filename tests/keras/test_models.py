@@ -258,3 +258,28 @@ def test_import_is_quick_and_lazy():
     code = "import sys, chainrule.keras; print([m for m in sys.modules if m.startswith('chainrule.keras.')])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+def test_own_build_is_called_first() -> None:
+    """A subclass that makes its weights and layers in build; super().build() may stand before or after them."""
+
+    class After(keras.Model):
+        def build(self, input_shape):
+            self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+            self.dense = keras.layers.Dense(3)
+            super().build(input_shape)
+
+        def call(self, inputs):
+            return self.dense(inputs * self.scale)
+
+    class Before(After):
+        def build(self, input_shape):
+            keras.Model.build(self, input_shape)
+            After.build(self, input_shape)
+
+    for kind in (After, Before):
+        model = kind()
+        model.compile("sgd", "mse")
+        model.fit(np.ones((8, 2)), np.ones((8, 3)), validation_split=0.25, verbose=0)
+        assert [tuple(w.shape) for w in model.weights] == [(2,), (2, 3), (3,)]
+        assert kind()(np.ones((4, 2))).shape == (4, 3)

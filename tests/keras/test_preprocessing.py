@@ -308,7 +308,6 @@ def test_random_numbers_of_other_distributions():
         (lambda: layers.RandomRotation("much"), "factor"),
         (lambda: layers.RandomZoom(0.1)(np.ones(3)), "axes"),
         (lambda: layers.RandomContrast(0.1, value_range=(1, 0)), "value_range"),
-        (lambda: layers.RandomFlip(bounding_box_format="xyxy"), "bounding boxes"),
     ],
 )
 def test_errors(call, words):

@@ -17,7 +17,7 @@ from chainrule import _core
 from . import saving, state
 from .layers.base import Layer, context, structure_version
 from .layers.core import InputLayer, flatten_advice
-from .layers.signatures import map_shapes
+from .layers.signatures import map_shapes, shape_of
 from .masking import get_mask, masks_of, set_mask
 from .registry import Registry, deserialize_keras_object, serialize_keras_object
 from .summary import print_summary
@@ -179,6 +179,8 @@ class Model(Trainer, Layer):
         """Builds the layers for inputs of that shape (None for varying lengths), by calling the model on zeros."""
         if self._graph is not None or input_shape is None:
             return
+        if type(self).build is not Model.build:  # a subclass builds what it needs; its layers build when call uses them
+            return
         filled = [tuple(1 if n is None else n for n in shape) for shape in _shapes(input_shape)]
         arrays = [np.zeros(shape, self.dtype) for shape in filled]
         if isinstance(input_shape, dict):
@@ -197,7 +199,9 @@ class Model(Trainer, Layer):
 
     def _ensure_built(self, args: tuple[Any, ...]) -> None:
         # A subclass's layers build themselves when call reaches them.
-        if not self.built and args:
+        if not self.built and args and type(self).build is not Model.build:
+            self.build(shape_of(args[0]))
+        elif not self.built and args:
             self._build_shape = map_structure(lambda leaf: tuple(getattr(leaf, "shape", ())), args[0])
         self.built = True
 

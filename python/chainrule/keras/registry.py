@@ -22,6 +22,8 @@ from .functions import describe_lambda, revive_lambda, safe_mode_scope
 _FAMILIES = (
     "activations",
     "constraints",
+    "distillation",
+    "dtype_policies",
     "initializers",
     "layers",
     "losses",
@@ -306,7 +308,7 @@ def _find(name: str, config: dict[str, Any], registry: Registry | None) -> Any:
     family = module.removeprefix("keras.").removeprefix("src.").split(".")[0]
     for part in [family] if family in _FAMILIES else _FAMILIES if not registry else []:
         importlib.import_module(f".{part}", __package__)  # files its classes
-    candidates = [registry] if registry else [r for r in _registries if r.module == module] or _registries
+    candidates = [registry] if registry else sorted(_registries, key=lambda r: r.module != module)  # its own first
     for candidate in candidates:
         found = candidate.find(name)
         if found is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import chainrule
 from chainrule import seeds
 
+from . import bounding_boxes as bounding_boxes
 from .config import (
     disable_interactive_logging,
     enable_interactive_logging,
@@ -143,6 +144,7 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
 
 __all__ = [
+    "bounding_boxes",
     "text_dataset_from_directory",
     "save_img",
     "load_img",

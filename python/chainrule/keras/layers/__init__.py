@@ -16,6 +16,7 @@ from .augmentation import (
 )
 from .base import Layer, registry
 from .bidirectional import Bidirectional
+from .boxes import MaxNumBoundingBoxes
 from .clahe import ContrastLimitedAdaptiveHistogramEqualization
 from .colours import (
     AutoContrast,
@@ -238,6 +239,7 @@ __all__ = [
     "LayerNormalization",
     "LeakyReLU",
     "Masking",
+    "MaxNumBoundingBoxes",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPool3D",

@@ -16,8 +16,10 @@ import chainrule
 from chainrule import _core
 
 from .. import random
+from ..bounding_boxes import FORMATS, clip_to_image_size, convert_format
 from ..ops import image
 from ..ops.warp import FILL_MODES, INTERPOLATIONS
+from ..variables import convert_to_tensor
 from .base import Layer, registry
 from .windows import checked_format
 
@@ -56,10 +58,14 @@ class ImageLayer(Layer):
     keeps_image_type = False  # whether images of integers stay so
     _keeps_integers = True  # of masks and labels
 
-    def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
-        if kwargs.pop("bounding_box_format", None) is not None:
-            raise ValueError(f"{type(self).__name__}: bounding boxes are not supported.")
+    def __init__(self, data_format: str | None = None, bounding_box_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if bounding_box_format is not None and bounding_box_format.lower() not in FORMATS:
+            raise ValueError(
+                f"{type(self).__name__}: bounding_box_format must be one of {', '.join(FORMATS)}, got "
+                f"{bounding_box_format!r}."
+            )
+        self.bounding_box_format = bounding_box_format
         self.data_format = checked_format(data_format, type(self).__name__)
         self.height_axis, self.width_axis = (-3, -2) if self.data_format == "channels_last" else (-2, -1)
         self._build_at_init()
@@ -82,10 +88,44 @@ class ImageLayer(Layer):
         """The labels of a changed batch."""
         return labels
 
+    def move_boxes(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        """Where boxes of images of that size come to lie, (batch, n, 4): corners in pixels, left, top, right, bottom.
+
+        Layers that change colours don't define it. NotImplementedError where pixels move in a way unknown for boxes.
+        """
+        raise NotImplementedError(f"{type(self).__name__}: bounding boxes are not supported.")
+
+    def transform_bounding_boxes(
+        self, bounding_boxes: Any, transformation: Any, before: tuple[int, int], after: tuple[int, int]
+    ) -> Any:
+        """``{"boxes": (batch, n, 4), "labels": (batch, n)}`` moved with images that had and have those sizes.
+
+        What leaves the image is cut off; boxes without anything left get the label -1.
+        """
+        own = self.bounding_box_format
+        if own is None or (type(self).move_boxes is ImageLayer.move_boxes and not self.moves_pixels):
+            return bounding_boxes
+        moved = convert_format(bounding_boxes, own, "xyxy", *before)
+        moved["boxes"] = self.move_boxes(moved["boxes"], transformation, *before)
+        return convert_format(clip_to_image_size(moved, *after), "xyxy", own, *after)
+
+    def _checked_boxes(self, given: Any) -> dict[str, Any]:
+        if self.bounding_box_format is None:
+            raise ValueError(
+                f"{type(self).__name__}: the input has 'bounding_boxes'; tell how they are written by "
+                f"bounding_box_format=..., for instance 'xyxy'."
+            )
+        if not isinstance(given, dict) or not {"boxes", "labels"} <= set(given):
+            raise ValueError(
+                f"{type(self).__name__}: bounding_boxes must be a dictionary with 'boxes' and 'labels', got "
+                f"{sorted(given) if isinstance(given, dict) else type(given).__name__}."
+            )
+        return {**given, "boxes": _op.cast(convert_to_tensor(given["boxes"]), "float32")}
+
     def call(self, data: Any, training: bool = True) -> Any:
         if isinstance(data, dict):
             if "bounding_boxes" in data:
-                raise ValueError(f"{type(self).__name__}: bounding boxes are not supported.")
+                data = {**data, "bounding_boxes": self._checked_boxes(data["bounding_boxes"])}
             images = data["images"]
         else:
             images = data
@@ -101,7 +141,9 @@ class ImageLayer(Layer):
         single = images.ndim == 3
         batch = self._inward(images, single)
         transformation = self.get_random_transformation(batch, training=training)
-        changed = self._outward(self.transform_images(batch, transformation, training=training), single)
+        changed = self.transform_images(batch, transformation, training=training)
+        sizes = batch.shape[1:3], changed.shape[1:3]
+        changed = self._outward(changed, single)
         if not isinstance(data, dict):
             return changed
         result = {**data, "images": changed}
@@ -115,11 +157,18 @@ class ImageLayer(Layer):
             masks = self._outward(masks, single, not flat)
             masks = masks if self.blends_masks or masks.dtype == kind else _op.cast(masks, kind)
             result["segmentation_masks"] = _op.squeeze(masks, axis=-1) if flat else masks
+        if "bounding_boxes" in data:
+            result["bounding_boxes"] = self._moved_boxes(data["bounding_boxes"], transformation, sizes, single)
         if "labels" in data:
             labels = _op.expand_dims(data["labels"], 0) if single else data["labels"]
             labels = self.transform_labels(labels, transformation, training=training)
             result["labels"] = labels[0] if single else labels
         return result
+
+    def _moved_boxes(self, given: Any, transformation: Any, sizes: Any, single: bool) -> Any:
+        given = {key: _op.expand_dims(x, 0) for key, x in given.items()} if single else given
+        moved = self.transform_bounding_boxes(given, transformation, *sizes)
+        return {key: _op.squeeze(x, axis=0) for key, x in moved.items()} if single else moved
 
     def _inward(self, x: Any, single: bool, formatted: bool = True) -> Any:
         x = _op.expand_dims(x, 0) if single else x
@@ -137,7 +186,15 @@ class ImageLayer(Layer):
         return super()._output_dtype(inputs) if self.keeps_image_type else self.compute_dtype
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
+        config = {**super().get_config(), "data_format": self.data_format}
+        if self.bounding_box_format is not None:
+            config["bounding_box_format"] = self.bounding_box_format
+        return config
+
+
+def _each(boxes: Any, change: Any) -> Any:
+    """The boxes whose four columns are what the function makes of left, top, right, bottom."""
+    return _op.concatenate(list(change(*(boxes[..., i : i + 1] for i in range(4)))), axis=-1)
 
 
 class RandomImageLayer(ImageLayer):
@@ -205,6 +262,19 @@ class Resizing(ImageLayer):
     def transform_segmentation_masks(self, segmentation_masks: Any, transformation: Any, training: bool = True) -> Any:
         return self._resized(segmentation_masks, "nearest")
 
+    def move_boxes(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        down, across = self.height / height, self.width / width
+        if self.pad_to_aspect_ratio:
+            down = across = min(down, across)
+        elif self.crop_to_aspect_ratio:
+            down = across = max(down, across)
+        top, left = (self.height - height * down) // 2, (self.width - width * across) // 2
+        if self.crop_to_aspect_ratio and not self.pad_to_aspect_ratio:
+            top, left = -((height * down - self.height) // 2), -((width * across - self.width) // 2)
+        return _each(
+            boxes, lambda x1, y1, x2, y2: (x1 * across + left, y1 * down + top, x2 * across + left, y2 * down + top)
+        )
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         return _with_size(input_shape, self.height, self.width, self.data_format)
 
@@ -226,6 +296,20 @@ def _with_size(input_shape: Any, height: int, width: int, data_format: str) -> A
 def _cut(x: Any, top: int, left: int, height: int, width: int) -> Any:
     stops = (x.shape[0], top + height, left + width, x.shape[3])
     return _op.slice(x, (0, top, left, 0), stops, (1, 1, 1, 1))
+
+
+def _in_part(boxes: Any, top: Any, left: Any, part: tuple[int, int], size: tuple[int, int]) -> Any:
+    """Boxes as seen in a part of the image that begins at (top, left) and is resized to ``size``."""
+    down, across = size[0] / part[0], size[1] / part[1]
+    return _each(
+        boxes,
+        lambda x1, y1, x2, y2: (
+            (x1 - left) * across,
+            (y1 - top) * down,
+            (x2 - left) * across,
+            (y2 - top) * down,
+        ),
+    )
 
 
 @registry.add
@@ -251,6 +335,13 @@ class CenterCrop(ImageLayer):
 
     def transform_segmentation_masks(self, segmentation_masks: Any, transformation: Any, training: bool = True) -> Any:
         return self._cropped(segmentation_masks, "nearest")
+
+    def move_boxes(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        tall, wide = self.height, self.width
+        if height < tall or width < wide:  # the part of the same proportions, resized
+            tall, wide = max(min(height, int(width * tall / wide)), 1), max(min(width, int(height * wide / tall)), 1)
+        top, left = int((height - tall) / 2), int((width - wide) / 2)
+        return _in_part(boxes, top, left, (tall, wide), (self.height, self.width))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return _with_size(input_shape, self.height, self.width, self.data_format)
@@ -298,6 +389,13 @@ class RandomCrop(RandomImageLayer):
     def transform_segmentation_masks(self, segmentation_masks: Any, transformation: Any, training: bool = True) -> Any:
         return self._cropped(segmentation_masks, transformation, "nearest")
 
+    def move_boxes(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        size = self.height, self.width
+        lengths = zip(size, (height, width), transformation, strict=True)
+        part = [min(own, n - start) if isinstance(start, int) else own for own, n, start in lengths]
+        top, left = (x if isinstance(x, int) else _op.cast(x, boxes.dtype) for x in transformation)
+        return _in_part(boxes, top, left, (part[0], part[1]), size)
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         return _with_size(input_shape, self.height, self.width, self.data_format)
 
@@ -331,6 +429,16 @@ class RandomFlip(RandomImageLayer):
             if chosen is not None:
                 images = _op.where(chosen, _op.flip(images, axis), images)
         return images
+
+    def move_boxes(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        down, across = transformation
+        if across is not None:
+            turned = _each(boxes, lambda x1, y1, x2, y2: (width - x2, y1, width - x1, y2))
+            boxes = _op.where(_op.squeeze(across, axis=-1), turned, boxes)
+        if down is not None:
+            turned = _each(boxes, lambda x1, y1, x2, y2: (x1, height - y2, x2, height - y1))
+            boxes = _op.where(_op.squeeze(down, axis=-1), turned, boxes)
+        return boxes
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "mode": self.mode}
@@ -380,6 +488,17 @@ class _Affine(RandomImageLayer):
 
     def transform_segmentation_masks(self, segmentation_masks: Any, transformation: Any, training: bool = True) -> Any:
         return self._moved(segmentation_masks, transformation, "nearest")
+
+    def move_boxes(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        # The map leads from the result's pixels to the images'; boxes go the other way.
+        a0, a1, a2, b0, b1, b2 = (_op.reshape(number, (-1, 1, 1)) for number in transformation)
+        x1, y1, x2, y2 = (boxes[..., i : i + 1] for i in range(4))
+        xs = _op.concatenate([x1, x2, x2, x1], axis=-1) - a2
+        ys = _op.concatenate([y1, y1, y2, y2], axis=-1) - b2
+        scale = a0 * b1 - a1 * b0
+        xs, ys = (b1 * xs - a1 * ys) / scale, (a0 * ys - b0 * xs) / scale
+        edges = [reduce(of, axis=-1, keepdims=True) for reduce in (_op.min, _op.max) for of in (xs, ys)]
+        return _op.concatenate(edges, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         names = ("fill_mode", "interpolation", "fill_value", *self._factors)
@@ -567,6 +686,9 @@ class RandomPerspective(_Sometimes):
 
     def transform_segmentation_masks(self, segmentation_masks: Any, transformation: Any, training: bool = True) -> Any:
         return self._moved(segmentation_masks, transformation, "nearest")
+
+    def move_boxes(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        raise NotImplementedError("RandomPerspective: bounding boxes are not supported.")
 
     def get_config(self) -> dict[str, Any]:
         own = {"scale": self.scale, "interpolation": self.interpolation, "fill_value": self.fill_value}

@@ -199,11 +199,19 @@ class Layer(Refusals, Operation):
     @property
     def dtype_policy(self) -> dtype_policies.DTypePolicy:
         """What it computes in and holds its weights in."""
-        return self._dtype_policy
+        policy = self._dtype_policy
+        return policy[self.path] if isinstance(policy, dtype_policies.DTypePolicyMap) else policy
 
     @dtype_policy.setter
     def dtype_policy(self, value: Any) -> None:
         self._dtype_policy = dtype_policies.get(value)
+
+    def _settle_policy(self) -> None:
+        """Takes its own policy out of a map by path, which is known from the first call or build on."""
+        policy = self._dtype_policy
+        if isinstance(policy, dtype_policies.DTypePolicyMap):
+            scopes = context.path if context.path[-1:] == (self.name,) else (*context.path, self.name)
+            self._dtype_policy = policy["/".join(scopes)]
 
     @property
     def dtype(self) -> str:
@@ -487,6 +495,8 @@ class Layer(Refusals, Operation):
                 f"In layer {type(self).__name__}, you forgot to call super().__init__() as the first statement of "
                 f"__init__()."
             )
+        if isinstance(self._dtype_policy, dtype_policies.DTypePolicyMap):
+            self._settle_policy()
         names, _ = parameters_of(type(self).call)
         training = kwargs.pop("training", None)
         if training is None:
@@ -765,6 +775,7 @@ def _marks_built(build: Callable[..., None]) -> Callable[..., None]:
         if outer[-1:] != (self.name,):
             context.path = (*outer, self.name)
         self._path = "/".join(context.path)
+        self._settle_policy()
         try:
             with chainrule.no_grad():
                 build(self, *args, **kwargs)

@@ -475,6 +475,9 @@ class RandomElasticTransform(_Sometimes):
         )
         return _clipped(_op.where(transformation, moved, images), self.value_range)
 
+    def move_boxes(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}: bounding boxes are not supported.")
+
     def get_config(self) -> dict[str, Any]:
         names = ("scale", "interpolation", "fill_mode", "fill_value", "value_range")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -7,6 +7,7 @@ from typing import Any
 from chainrule import _core, nn
 
 from .. import activations, constraints, initializers, regularizers
+from ..variables import convert_to_tensor
 from .base import Layer, registry
 from .input_spec import InputSpec
 from .windows import (
@@ -30,6 +31,7 @@ class _Convolution(Layer):
 
     rank: int
     _paddings: tuple[str, ...] = ("valid", "same")
+    _strides_or_dilation = False  # whether only one of them may be above 1
     _kernels: tuple[str, ...] = ("kernel",)  # prefixes of the initializer, regularizer and constraint of each kernel
 
     def __init__(
@@ -57,6 +59,11 @@ class _Convolution(Layer):
         if self.padding == "causal" and self.data_format != "channels_last":
             raise ValueError(f"{layer}: padding='causal' needs data_format='channels_last'.")
         self.dilation_rate = per_axis(dilation_rate, self.rank, layer, "dilation_rate")
+        if self._strides_or_dilation and max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"{layer}: only one of strides and dilation_rate may be above 1, got strides={self.strides} and "
+                f"dilation_rate={self.dilation_rate}."
+            )
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         for prefix in self._kernels:
@@ -152,6 +159,8 @@ def _filters(filters: Any, layer: str) -> int:
 
 
 class _Conv(_Convolution):
+    _strides_or_dilation = True
+
     def __init__(
         self,
         filters: int,
@@ -203,10 +212,14 @@ class _Conv(_Convolution):
         self.kernel = self._add_kernel((*self.kernel_size, channels // self.groups, self.filters))
         self._add_bias(self.filters)
 
-    def call(self, inputs: Any) -> Any:
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
+        """The convolution alone, without bias and activation: what a subclass with a kernel of its own overrides."""
         x = to_last(inputs, self.data_format)
-        kernel = self.kernel.value
-        return self._finish(nn.conv(x, kernel, None, self.strides, self.padding, self.dilation_rate, self.groups))
+        y = nn.conv(x, convert_to_tensor(kernel), None, self.strides, self.padding, self.dilation_rate, self.groups)
+        return from_last(y, self.data_format)
+
+    def call(self, inputs: Any) -> Any:
+        return self._finish(to_last(self.convolution_op(inputs, self.kernel.value), self.data_format))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "groups": self.groups}
@@ -417,6 +430,8 @@ class SeparableConv2D(_SeparableConv):
 
 
 class _ConvTranspose(_Convolution):
+    _strides_or_dilation = True
+
     def __init__(
         self,
         filters: int,
@@ -524,10 +539,37 @@ class Conv3DTranspose(_ConvTranspose):
         padding: str = "valid",
         data_format: str | None = None,
         output_padding: Any = None,
-        *args: Any,
+        dilation_rate: Any = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(filters, kernel_size, strides, padding, output_padding, data_format, *args, **kwargs)
+        super().__init__(
+            filters,
+            kernel_size,
+            strides,
+            padding,
+            output_padding,
+            data_format,
+            dilation_rate,
+            activation,
+            use_bias,
+            kernel_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            bias_regularizer,
+            activity_regularizer,
+            kernel_constraint,
+            bias_constraint,
+            **kwargs,
+        )
 
 
 Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D

@@ -63,6 +63,9 @@ class _Policy(RandomImageLayer):
             kinds = RandomBrightness, RandomColorDegeneration, RandomContrast, RandomSharpness
             self._parts += [kind(factor=pair, seed=seed, **colour) for kind in kinds]
 
+    def move_boxes(self, boxes: Any, transformation: Any, height: int, width: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__}: bounding boxes are not supported.")
+
     def _choose(self, data: Any, seed: Any, nothing: int = 0) -> tuple[int, Any]:
         """(number of a part, the numbers of its change); past the last part, as ``nothing`` allows, no change."""
         stream = self.generator if seed is None else seed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -29,8 +30,14 @@ def _with_batch(name: str, axes: int = 4) -> Callable[[Callable[..., Any]], Call
     """Lets a function of channels-last batches take single images and channels first too."""
 
     def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+        own = inspect.signature(function)
+        layout = inspect.Parameter("data_format", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
+        count = len(own.parameters)
+
         @functools.wraps(function)
         def apply(images: Any, *args: Any, data_format: str | None = None, **kwargs: Any) -> Any:
+            if len(args) == count:  # data_format is the last argument
+                *args, data_format = args  # type: ignore[assignment]
             data_format = standard_format(data_format, name)
             x = convert_to_tensor(images)
             single = x.ndim == axes - 1
@@ -40,6 +47,7 @@ def _with_batch(name: str, axes: int = 4) -> Callable[[Callable[..., Any]], Call
             y = channels_back(function(x, *args, **kwargs), data_format)
             return core.squeeze(y, axis=0) if single else y
 
+        apply.__signature__ = own.replace(parameters=[*own.parameters.values(), layout])  # type: ignore[attr-defined]
         return symbolic(apply)
 
     return wrap

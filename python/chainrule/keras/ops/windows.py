@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -129,7 +128,6 @@ def adaptive_average_pool(inputs: Any, output_size: Any, data_format: Any = None
 
 
 def _shuffle(name: str, function: Callable[[Any, int], Any]) -> Callable[..., Any]:
-    @functools.wraps(function)
     def apply(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
         data_format = standard_format(data_format, name)
         x = convert_to_tensor(x)
@@ -151,6 +149,7 @@ def _shuffle(name: str, function: Callable[[Any, int], Any]) -> Callable[..., An
         return core.reshape(core.transpose(x, (0, 1, 3, 5, 2, 4)), (n, c * block**2, h // block, w // block))
 
     apply.__name__ = apply.__qualname__ = name
+    apply.__doc__ = function.__doc__
     return symbolic(apply)
 
 

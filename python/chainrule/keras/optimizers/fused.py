@@ -140,10 +140,11 @@ class AdamW(Adam):
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
         amsgrad: bool = False,
+        *args: Any,
         **kwargs: Any,
     ) -> None:
         if weight_decay is None:
             raise ValueError(
                 "AdamW: Argument `weight_decay` must be a float. Received: weight_decay=None; without decay use Adam."
             )
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay, *args, **kwargs)

@@ -336,6 +336,14 @@ PyObject* compare_as(PyObject* a, PyObject* b, DType dtype, int comparison) {
   return wrap_truth(compare(value_of<T>(object_of(a)->value), other, comparison));
 }
 
+// Python's 2 or 2.0: a square has the bits of that power.
+bool is_two(PyObject* object) {
+  if (PyFloat_CheckExact(object)) return PyFloat_AS_DOUBLE(object) == 2;
+  if (!PyLong_CheckExact(object)) return false;
+  int overflow;
+  return PyLong_AsLongLongAndOverflow(object, &overflow) == 2;
+}
+
 // Arithmetic of two numbers of one dtype; null for other ops.
 PyObject* of_values(const Op& op, PyObject* a, PyObject* b) {
   if (Py_TYPE(a) != &tensor_type || object_of(a)->handle) return nullptr;
@@ -387,6 +395,11 @@ PyObject* call_shortly(const Op& op, PyObject* const* arguments, Py_ssize_t coun
     return of_numbers(op, numbers[0], numbers[1]);
   }
   if (PyObject* result = of_values(op, arguments[0], arguments[1])) return result;
+  if (op.opcode == static_cast<int>(ElementwiseOp::power) && tensors[0] && !is_number(arguments[0]) &&
+      is_float(dtype_of(arguments[0])) && is_two(arguments[1])) {
+    static const Op& square = elementwise_op(ElementwiseOp::square);
+    return call_shortly(square, arguments, 1);
+  }
   const Scalar a = read_scalar(arguments[0]), b = read_scalar(arguments[1]);
   if (a.kind != Scalar::none && b.kind != Scalar::none) return of_numbers(op, a, b);
   if (b.kind != Scalar::none && tensors[0]) return of_tensor_and_number(op, handle_of(arguments[0]), b, false);

@@ -1,4 +1,5 @@
 // x[...] and x[...] = v.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -258,8 +259,9 @@ Tensor drop_leading_ones(const Tensor& value, int ndim) {
   return first == 0 ? value : fn::reshape(value, Shape(value.shape().begin() + first, value.shape().end()));
 }
 
-// Calls visit(target, source) for every element of x[subscript], in order: positions, in elements, in x's memory (for
-// the given strides of the basic part) and in the value broadcast to the result's shape and laid out row by row.
+// Calls visit(target, source, count, target step, source step) for every line of elements of x[subscript], in order:
+// positions, in elements, in x's memory (for the given strides of the basic part) and in the value broadcast to the
+// result's shape. A line lies along the last axis that no array indexes; without one it is a single element.
 class Scatter {
  public:
   Scatter(const Subscript& s, const Shape& base) : subscript_(s), block_(broadcast_indices(s)) {
@@ -291,9 +293,15 @@ class Scatter {
   void run(const Shape& base, const Strides& base_strides, const Strides& value_strides, Visit&& visit) const {
     const int block = block_.ndim, rest = static_cast<int>(rest_axes_.size());
     const std::int64_t blocks = element_count(block_);
-    std::int64_t rest_count = 1;
-    for (int axis : rest_axes_) rest_count *= base[axis];
-    if (rest_count == 0) return;
+    std::int64_t lines = 1, count = 1, target_step = 0, source_step = 0;
+    for (int axis : rest_axes_) lines *= base[axis];
+    if (lines == 0) return;
+    if (rest > 0) {
+      count = base[rest_axes_.back()];
+      lines /= count;
+      target_step = base_strides[rest_axes_.back()];
+      source_step = value_strides[rest - 1 < rest_before_ ? rest - 1 : rest - 1 + block];
+    }
     std::int64_t at[kMaxDims] = {};
     for (std::int64_t b = 0; b < blocks; ++b) {
       std::int64_t target = 0, source = 0;
@@ -301,9 +309,9 @@ class Scatter {
         target += indices_[k][static_cast<std::size_t>(b)] * base_strides[subscript_.arrays[k].axis];
       for (int d = 0; d < block; ++d) source += at[d] * value_strides[rest_before_ + d];
       std::int64_t inner[kMaxDims] = {};
-      for (std::int64_t r = 0; r < rest_count; ++r) {
-        visit(target, source);
-        for (int d = rest - 1; d >= 0; --d) {
+      for (std::int64_t r = 0; r < lines; ++r) {
+        visit(target, source, count, target_step, source_step);
+        for (int d = rest - 2; d >= 0; --d) {
           const int axis = rest_axes_[static_cast<std::size_t>(d)];
           const std::int64_t value_step = value_strides[d < rest_before_ ? d : d + block];
           target += base_strides[axis];
@@ -392,9 +400,12 @@ Tensor functional_scatter(const Tensor& x, const Subscript& s, const Tensor& val
       fn::reshape(broadcast_value(value, scatter.result_shape()), {element_count(scatter.result_shape())});
   Tensor chosen = Tensor::zeros(DType::Bool, x.shape()), source = Tensor::zeros(DType::I64, x.shape());
   scatter.run(s.shape, base_strides, contiguous_strides(scatter.result_shape()),
-              [&](std::int64_t target, std::int64_t from) {
-                chosen.data_as<bool>()[offset + target] = true;
-                source.data_as<std::int64_t>()[offset + target] = from;
+              [&](std::int64_t target, std::int64_t from, std::int64_t count, std::int64_t target_step,
+                  std::int64_t from_step) {
+                for (std::int64_t i = 0; i < count; ++i) {
+                  chosen.data_as<bool>()[offset + target + i * target_step] = true;
+                  source.data_as<std::int64_t>()[offset + target + i * target_step] = from + i * from_step;
+                }
               });
   if (flat.size() == 0) return x;
   static const Op* const take = find_op("take");
@@ -463,9 +474,18 @@ void scatter_in_place(const Tensor& x, const Subscript& s, const Tensor& value) 
   const char* source = static_cast<const char*>(from.data());
   const auto copy = [&](auto element) {
     using Element = decltype(element);
-    scatter.run(s.shape, s.strides, from.strides(), [&](std::int64_t a, std::int64_t b) {
-      reinterpret_cast<Element*>(to)[a] = reinterpret_cast<const Element*>(source)[b];
-    });
+    scatter.run(s.shape, s.strides, from.strides(),
+                [&](std::int64_t a, std::int64_t b, std::int64_t count, std::int64_t a_step, std::int64_t b_step) {
+                  Element* line = reinterpret_cast<Element*>(to) + a;
+                  const Element* values = reinterpret_cast<const Element*>(source) + b;
+                  if (a_step == 1 && b_step == 1) {
+                    std::memcpy(line, values, static_cast<std::size_t>(count) * sizeof(Element));
+                  } else if (a_step == 1 && b_step == 0) {
+                    std::fill_n(line, count, *values);
+                  } else {
+                    for (std::int64_t i = 0; i < count; ++i) line[i * a_step] = values[i * b_step];
+                  }
+                });
   };
   switch (size) {
     case 1:

@@ -255,7 +255,8 @@ PyObject* arange(Arguments arguments, Py_ssize_t count, PyObject* keyword_names)
     if (!(std::abs(bound) < kMost)) return nullptr;
   if (bounds[2] == 0) return nullptr;
   const double length = std::ceil((bounds[1] - bounds[0]) / bounds[2]);
-  if (!(length < kMost)) return nullptr;
+  constexpr double kFew = 4096;  // beyond, NumPy's own loops are faster than the call is dear
+  if (!(length < kFew)) return nullptr;
   const std::int64_t n = length > 0 ? static_cast<std::int64_t>(length) : 0;
   Tensor result = Tensor::empty(whole ? DType::I64 : DType::F64, {n});
   if (whole) {
@@ -292,15 +293,17 @@ PyObject* is_complex(Arguments arguments, Py_ssize_t count, PyObject* keyword_na
 PyObject* is_real(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
   return is_one_array(arguments, count, keyword_names) ? Py_NewRef(Py_True) : nullptr;
 }
+bool is_searched(const Tensor& x) { return !x.is_placeholder() && x.ndim() > 0 && x.dtype() != DType::BF16; }
+
 PyObject* nonzero_places(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
   if (!is_one_array(arguments, count, keyword_names)) return nullptr;
   const Tensor& x = handle_of(arguments[0]);
-  return x.is_placeholder() || x.ndim() == 0 || x.dtype() == DType::BF16 ? nullptr : wrap_all(nonzero(x));
+  return is_searched(x) ? wrap_all(nonzero(x)) : nullptr;
 }
 PyObject* flat_nonzero(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
   if (!is_one_array(arguments, count, keyword_names)) return nullptr;
   const Tensor& x = handle_of(arguments[0]);
-  if (x.is_placeholder() || x.ndim() != 1 || x.dtype() == DType::BF16) return nullptr;
+  if (!is_searched(x) || x.ndim() != 1) return nullptr;
   return wrap(std::move(nonzero(x)[0]));
 }
 PyObject* where(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {

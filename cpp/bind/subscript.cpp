@@ -338,32 +338,7 @@ std::vector<Tensor> nonzero(const Tensor& given) {
     copy_into(truth, mask);
     mask = truth;
   }
-  const unsigned char* values = mask.data_as<unsigned char>();
-  const std::int64_t size = mask.size();
-  const std::int64_t count = count_true(values, size);
-  std::vector<Tensor> result;
-  std::int64_t* columns[kMaxDims];
-  for (int axis = 0; axis < mask.ndim(); ++axis) {
-    result.push_back(Tensor::empty(DType::I64, {count}));
-    columns[axis] = result.back().data_as<std::int64_t>();
-  }
-  std::int64_t position[kMaxDims] = {}, row = 0;
-  if (mask.ndim() == 1) {
-    for (std::int64_t i = 0; i < size && row < count; ++i)
-      if (values[i]) columns[0][row++] = i;
-    return result;
-  }
-  for (std::int64_t i = 0; i < size; ++i) {
-    if (values[i]) {
-      for (int axis = 0; axis < mask.ndim(); ++axis) columns[axis][row] = position[axis];
-      ++row;
-    }
-    for (int axis = mask.ndim() - 1; axis >= 0; --axis) {
-      if (++position[axis] < mask.length(axis)) break;
-      position[axis] = 0;
-    }
-  }
-  return result;
+  return true_places(mask);
 }
 
 }  // namespace chainrule

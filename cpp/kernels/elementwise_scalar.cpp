@@ -78,6 +78,65 @@ void select(void* out, const void* const* in, const int64_t* step, int64_t n) {
   }
 }
 
+// Quotient and remainder of integers by one of them, in double precision: the product with the reciprocal is one off at
+// most, which the remainder, exact for numbers below 2^51, tells. Other numbers are divided one by one.
+template <class T, bool wants_rest>
+CR_INLINE void divide_block(T* out, const T* x, T divisor, int64_t n) {
+  const double d = static_cast<double>(divisor), reciprocal = 1 / d;
+  CR_INDEPENDENT
+  for (int64_t i = 0; i < n; ++i) {
+    const double a = static_cast<double>(x[i]);
+    double q = __builtin_floor(a * reciprocal), rest = a - q * d;
+    const bool below = d > 0 ? rest < 0 : rest > 0;
+    q = below ? q - 1 : q;
+    rest = below ? rest + d : rest;
+    const bool above = d > 0 ? rest >= d : rest <= d;
+    q = above ? q + 1 : q;
+    rest = above ? rest - d : rest;
+    out[i] = static_cast<T>(wants_rest ? rest : q);
+  }
+}
+
+template <class Op, class T, bool wants_rest>
+void by_number(void* out_, const void* const* in, const int64_t* step, int64_t n) {
+  constexpr int64_t kBlock = 256;
+  constexpr int64_t kMost = int64_t{1} << 51;
+  const T divisor = *static_cast<const T*>(in[1]);
+  const auto wide = static_cast<int64_t>(divisor);  // what is too great for it is below 0
+  const bool serves = (wide > 1 && wide < kMost) || (Scalar<T>::kSigned && wide < -1 && wide > -kMost);
+  if (step[1] != 0 || step[0] == 0 || !serves || n < 8) return binary<Op, Scalar<T>, Scalar<T>>(out_, in, step, n);
+  T* out = static_cast<T*>(out_);
+  const T* x = static_cast<const T*>(in[0]);
+  for (; n > 0; n -= kBlock, x += kBlock, out += kBlock) {
+    const int64_t count = n < kBlock ? n : kBlock;
+    bool fits = true;
+    if constexpr (sizeof(T) == 8) {
+      uint64_t high = 0;
+      for (int64_t i = 0; i < count; ++i)
+        high |= static_cast<uint64_t>(x[i]) + (Scalar<T>::kSigned ? static_cast<uint64_t>(kMost) : 0);
+      fits = high >> 52 == 0;
+    }
+    if (fits) {
+      divide_block<T, wants_rest>(out, x, divisor, count);
+    } else {
+      const void* const operands[] = {x, &divisor};
+      binary<Op, Scalar<T>, Scalar<T>>(out, operands, step, count);
+    }
+  }
+}
+
+template <class Op, bool wants_rest>
+void fill_division(ElementwiseFn* row) {
+  row[index(DType::I8)] = &by_number<Op, int8_t, wants_rest>;
+  row[index(DType::I16)] = &by_number<Op, int16_t, wants_rest>;
+  row[index(DType::I32)] = &by_number<Op, int32_t, wants_rest>;
+  row[index(DType::I64)] = &by_number<Op, int64_t, wants_rest>;
+  row[index(DType::U8)] = &by_number<Op, uint8_t, wants_rest>;
+  row[index(DType::U16)] = &by_number<Op, uint16_t, wants_rest>;
+  row[index(DType::U32)] = &by_number<Op, uint32_t, wants_rest>;
+  row[index(DType::U64)] = &by_number<Op, uint64_t, wants_rest>;
+}
+
 template <class Op, class T, class R, int arity>
 constexpr ElementwiseFn kernel() {
   if constexpr (arity == 1) {
@@ -176,6 +235,8 @@ void fill_scalar_elementwise(Kernels& table) {
 #define CR_ALL_BOOL(name, arity, expression) fill_predicates<name##_op, arity>(CR_ROW(name));
 #define CR_SELECT_SAME(name, arity, expression) fill_select(CR_ROW(name));
 #include "kernels/elementwise.def"
+  fill_division<floor_divide_op, false>(CR_ROW(floor_divide));
+  fill_division<remainder_op, true>(CR_ROW(remainder));
 }
 
 }  // namespace chainrule::CHAINRULE_ISA

@@ -5,6 +5,8 @@
 namespace chainrule::CHAINRULE_ISA {
 namespace {
 
+using simd::Vec;
+
 // ---- casts
 template <class T>
 constexpr bool kFloat = T(0.5) != T(0);
@@ -108,12 +110,30 @@ void fill_casts(MoveKernels& table, DType from) {
 }
 
 // ---- strided copies
+// For some kilobytes the C library's memcpy is a single instruction (rep movsb). Processors exist that take ten times
+// as long for it where the target stands a few bytes further in its page than the source (glibc's bug 30994), as in
+// x[1:] = y[:-1] of arrays that begin on pages.
+void copy_run(char* dst, const char* src, int64_t bytes) {
+  constexpr int64_t kLong = 1024, kPage = 4096, kLine = 64, kUnroll = 4;
+  using V = Vec<uint64_t>;
+  constexpr int64_t kStep = kUnroll * static_cast<int64_t>(sizeof(V));
+  const int64_t ahead = (dst - src) & (kPage - 1);
+  if (bytes >= kLong && ahead > 0 && ahead < kLine) {
+    for (; bytes >= kStep; bytes -= kStep, dst += kStep, src += kStep) {
+      V part[kUnroll];
+      __builtin_memcpy(part, src, sizeof part);
+      __builtin_memcpy(dst, part, sizeof part);
+    }
+  }
+  __builtin_memcpy(dst, src, static_cast<size_t>(bytes));
+}
+
 template <class T>
 void strided_copy(void* dst_, int64_t dst_step, const void* src_, int64_t src_step, int64_t n) {
   T* dst = static_cast<T*>(dst_);
   const T* src = static_cast<const T*>(src_);
   if (dst_step == 1 && src_step == 1) {
-    __builtin_memcpy(dst, src, static_cast<size_t>(n) * sizeof(T));
+    copy_run(reinterpret_cast<char*>(dst), reinterpret_cast<const char*>(src), n * static_cast<int64_t>(sizeof(T)));
   } else if (dst_step == 1 && src_step == 0) {
     const T value = *src;
     for (int64_t i = 0; i < n; ++i) dst[i] = value;

@@ -50,9 +50,7 @@ void move_elements(const Walk& walk, std::size_t itemsize, char* strided, char* 
       n -= rows * length;
     } else {
       const std::int64_t run = std::min(n, length - index[last]);
-      if (stride == 1) {
-        std::memcpy(kGather ? block : at, kGather ? at : block, static_cast<std::size_t>(run * bytes));
-      } else if (kGather) {
+      if (kGather) {
         move.copy[size](block, 1, at, stride, run);
       } else {
         move.copy[size](at, stride, block, 1, run);

@@ -272,7 +272,8 @@ class Central {
   }
 
   // Takes blocks off the lists, the classes that have been idle longest first, until no more than `limit` bytes are
-  // left (or slab blocks only); returns them as a list.
+  // left (or slab blocks only); returns them as a list. The block that was given last goes last: it's warm, and what
+  // comes next will ask for it.
   Block* trim(std::size_t limit) {
     Block* surplus = nullptr;
     while (cached_ > limit) {
@@ -281,9 +282,11 @@ class Central {
         if (head_[c] && (oldest < 0 || last_use_[c] < last_use_[oldest])) oldest = c;
       }
       if (oldest < 0) break;
+      const bool newest = last_use_[oldest] == clock_;
       while (head_[oldest] && cached_ > limit) {
-        Block* block = head_[oldest];
-        head_[oldest] = block->next;
+        Block*& from = newest && head_[oldest]->next ? head_[oldest]->next : head_[oldest];
+        Block* block = from;
+        from = block->next;
         cached_ -= class_bytes(oldest);
         block->next = surplus;
         surplus = block;

@@ -113,6 +113,44 @@ Tensor compress(const Tensor& x, const Tensor& mask) {
   return result;
 }
 
+std::vector<Tensor> true_places(const Tensor& mask) {
+  const auto* truth = mask.data_as<unsigned char>();
+  const std::int64_t size = mask.size();
+  const std::vector<std::int64_t> starts = chunk_starts(truth, size);
+  const int ndim = mask.ndim();
+  std::vector<Tensor> columns;
+  std::int64_t* to[kMaxDims];
+  for (int axis = 0; axis < ndim; ++axis) {
+    columns.push_back(Tensor::empty(DType::I64, {starts.back()}));
+    to[axis] = columns.back().data_as<std::int64_t>();
+  }
+  const std::int64_t row = ndim > 0 ? mask.length(ndim - 1) : 1;
+  for_chunks_of(size, starts, [&](std::int64_t first, std::int64_t last, std::int64_t start) {
+    std::int64_t at[kMaxDims] = {}, begin = 0;  // the row of the last element, and where it begins
+    if (ndim > 1) {
+      std::int64_t rest = first / row;
+      begin = rest * row;
+      for (int axis = ndim - 2; axis >= 0; --axis) {
+        at[axis] = rest % mask.length(axis);
+        rest /= mask.length(axis);
+      }
+    }
+    std::int64_t next = start;
+    const auto put = [&](std::int64_t i) {
+      while (ndim > 1 && i - begin >= row) {
+        begin += row;
+        for (int axis = ndim - 2; axis >= 0 && ++at[axis] == mask.length(axis); --axis) at[axis] = 0;
+      }
+      for (int axis = 0; axis < ndim - 1; ++axis) to[axis][next] = at[axis];
+      to[ndim - 1][next++] = i - begin;
+    };
+    for_each_true(truth, first, last, put, [&](std::int64_t i) {
+      for (std::int64_t k = 0; k < kGroup; ++k) put(i + k);
+    });
+  });
+  return columns;
+}
+
 void expand(const Tensor& x, const Tensor& mask, const void* values, int step) {
   const auto* truth = mask.data_as<unsigned char>();
   const std::int64_t size = mask.size();

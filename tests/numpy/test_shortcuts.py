@@ -285,3 +285,74 @@ def test_gradients_and_programs_follow(call):
         ]
         assert float(gradient[i]) == pytest.approx((moved[0] - moved[1]) / (2 * step), abs=1e-6)
     assert float(chainrule.jit(loss)(x)) == pytest.approx(float(loss(x)))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"])
+def test_whole_numbers_divided_by_one(dtype):
+    limits = numpy.iinfo(dtype)
+    random = numpy.random.default_rng(1)
+    x = numpy.concatenate(
+        [
+            random.integers(limits.min, limits.max, 3000, dtype, endpoint=True),
+            numpy.array([limits.min, limits.max, limits.max - 1, 0, 1, 2], dtype),
+            (numpy.arange(900) * 3 % 128).astype(dtype),
+            *([numpy.arange(2**51 - 5, 2**51 + 5).astype(dtype)] if limits.bits == 64 else []),
+        ]
+    )
+    for divisor in [1, 2, 3, 7, 10, 127, -2, -3, -7, 2**31 - 1, 2**40 + 1, 2**51 - 1, 2**51, limits.max, limits.min]:
+        if divisor == 0 or not limits.min <= divisor <= limits.max:
+            continue
+        number = numpy.array(divisor, dtype)
+        numpy.testing.assert_array_equal(numpy.asarray(np.array(x) // divisor), x // number)
+        numpy.testing.assert_array_equal(numpy.asarray(np.array(x) % divisor), x % number)
+
+
+def test_copies_a_few_bytes_further():
+    for size in (10, 130, 5000, 300000):
+        for shift in (1, 3, 7, 8):
+            theirs, ours = numpy.zeros(size + 8), np.zeros(size + 8)
+            values = numpy.arange(size, dtype=float)
+            theirs[shift : shift + size] = values
+            ours[shift : shift + size] = np.array(values)
+            numpy.testing.assert_array_equal(numpy.asarray(ours), theirs)
+            numpy.testing.assert_array_equal(numpy.asarray(np.pad(ours, shift)), numpy.pad(theirs, shift))
+            numpy.testing.assert_array_equal(numpy.asarray(np.roll(ours, shift)), numpy.roll(theirs, shift))
+
+
+@pytest.mark.parametrize("shape", [(7,), (200000,), (300, 701), (40, 50, 60), (0, 3), (2, 3, 1)])
+def test_places_of_true_elements(shape):
+    mask = numpy.random.default_rng(2).random(shape) < 0.3
+    for x in (mask, mask * 2.5):
+        for ours, theirs in zip(np.nonzero(np.array(x)), numpy.nonzero(x), strict=True):
+            assert ours.dtype == theirs.dtype
+            numpy.testing.assert_array_equal(numpy.asarray(ours), theirs)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        (numpy.array([3, 0, 3, -1]),),
+        (slice(None), numpy.array([0, 4])),
+        (slice(None, None, 2), numpy.array([1, -1]), slice(1, None, 2)),
+        (numpy.array([1, 2]), slice(None), 2),
+        (numpy.array([0, 2]), slice(None), numpy.array([5, 1])),
+        (None, numpy.array([1, 1])),
+    ],
+)
+def test_rows_assigned_by_index(key):
+    x = numpy.random.default_rng(3).random((4, 5, 6))
+    for value in (0, x[key] + 1, x[key][..., :1] * 2, x[key][0]):
+        theirs, ours = x.copy(), np.array(x)
+        theirs[key] = value
+        ours[key] = value if isinstance(value, int) else np.array(value)
+        numpy.testing.assert_array_equal(numpy.asarray(ours), theirs)
+
+
+def test_truth_values_are_shared_and_stay():
+    truth = np.array([1.0, 2.0])[0] < 5
+    assert truth is (np.array([3])[0] == 3)
+    with pytest.raises(ValueError, match="read-only"):
+        truth.numpy()[...] = False
+    assert bool(np.float64(1) < np.ones(1)[0] + 1)
+    assert not (np.array([numpy.nan])[0] <= 1.0)
+    assert np.array([1, 2])[0] != 2**70

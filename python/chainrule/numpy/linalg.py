@@ -366,6 +366,8 @@ def _greatest(x: Any, axis: Any, keepdims: bool) -> Any:
 
 def _vector_norm(x: Tensor, ord: Any, axis: Any, keepdims: bool) -> Tensor:
     if ord is None or ord == 2:
+        if x.ndim == 1 and not keepdims and axis in (None, 0, -1, (0,)):
+            return ops.sqrt(_matmul(x, x))
         return ops.sqrt(ops.sum(ops.square(x), axis, keepdims))
     if isinstance(ord, str):
         raise ValueError(f"Invalid norm order '{ord}' for vectors")
@@ -416,7 +418,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x = _float(x)
     if axis is None:
         if ord is None or (ord in ("fro", "f") and x.ndim == 2) or (ord == 2 and x.ndim == 1):
-            return ops.sqrt(ops.sum(ops.square(x), None, keepdims))
+            flat = ops.reshape(x, (-1,))
+            result = ops.sqrt(_matmul(flat, flat))
+            return ops.reshape(result, (1,) * x.ndim) if keepdims else result
         if x.ndim not in (1, 2):
             raise ValueError("Improper number of dimensions to norm.")
         axis = tuple(range(x.ndim))

@@ -321,6 +321,25 @@ int64_t rows_at_a_time(const GemmPlan& plan, int64_t columns) {
   return std::max<int64_t>(1, cache_sizes().l1d / 2 / (columns * size * height)) * height;
 }
 
+// Calls body(columns) for the blocks that the strips [first, last) are cut into.
+template <class Body>
+void for_column_blocks(const GemmPlan& plan, int64_t first, int64_t last, int64_t blocks, const Body& body) {
+  const int64_t width = plan.kernel->tile_cols;
+  for (int64_t i = 0; i < blocks; ++i) {
+    const Range columns{(first + (last - first) * i / blocks) * width,
+                        std::min((first + (last - first) * (i + 1) / blocks) * width, plan.shape.n)};
+    if (columns.begin < columns.end) body(columns);
+  }
+}
+
+// Where a block of B begins, in place or packed.
+const void* b_of(const GemmPlan& plan, const void* b, const Range& ks, const Range& columns) {
+  const Gemm& s = plan.shape;
+  const int64_t size = static_cast<int64_t>(itemsize(s.dtype)), padded = round_up(s.n, plan.kernel->tile_cols);
+  return s.b_packed ? at(b, ks.begin * padded + columns.begin * (ks.end - ks.begin), size)
+                    : at(b, ks.begin * s.b_row + columns.begin * s.b_col, size);
+}
+
 // Calls then(rows, first) for rows of a block that have been multiplied. `c_step`: between rows of C, or 0 where each
 // part is written over the one before.
 template <class Then>
@@ -363,10 +382,7 @@ void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone, const G
                     : static_cast<char*>(thread_scratch(
                           kOwnSlot, static_cast<std::size_t>(a_bytes + b_bytes) + GemmKernels::kPackSlackBytes));
     const int64_t first = strips * (chunk % grid.cols) / grid.cols, last = strips * (chunk % grid.cols + 1) / grid.cols;
-    for (int64_t n_block = 0; n_block < n_blocks; ++n_block) {
-      const Range columns{(first + (last - first) * n_block / n_blocks) * width,
-                          std::min((first + (last - first) * (n_block + 1) / n_blocks) * width, s.n)};
-      if (columns.begin >= columns.end) continue;
+    for_column_blocks(plan, first, last, n_blocks, [&](const Range& columns) {
       for (int64_t k_block = 0; k_block < plan.k_blocks; ++k_block) {
         const Range ks = part(k_block, plan.k_blocks, s.k, 1, s.k);
         const bool ends = k_block == plan.k_blocks - 1;
@@ -376,8 +392,7 @@ void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone, const G
         block.m = rows.end - rows.begin;
         block.n = columns.end - columns.begin;
         block.k = ks.end - ks.begin;
-        block.b = s.b_packed ? at(o.b, ks.begin * strips * width + columns.begin * block.k, size)
-                             : at(o.b, ks.begin * s.b_row + columns.begin * s.b_col, size);
+        block.b = b_of(plan, o.b, ks, columns);
         block.a_store = plan.pack_a ? own : nullptr;
         block.b_store = plan.pack_b ? own + a_bytes : nullptr;
         block.accumulate = s.accumulate || k_block > 0;
@@ -397,7 +412,7 @@ void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone, const G
           kernel.block(block);
         }
       }
-    }
+    });
   });
 }
 
@@ -425,10 +440,7 @@ void run_parts(const GemmPlan& plan, const GemmOperands& o, bool alone) {
                                      static_cast<std::size_t>(ceil_div(last - first, n_blocks) * width * most_k * size +
                                                               GemmKernels::kPackSlackBytes))
                     : nullptr;
-    for (int64_t n_block = 0; n_block < n_blocks; ++n_block) {
-      const Range columns{(first + (last - first) * n_block / n_blocks) * width,
-                          std::min((first + (last - first) * (n_block + 1) / n_blocks) * width, s.n)};
-      if (columns.begin >= columns.end) continue;
+    for_column_blocks(plan, first, last, n_blocks, [&](const Range& columns) {
       GemmBlock block{};
       block.m = s.m;
       block.n = columns.end - columns.begin;
@@ -436,8 +448,7 @@ void run_parts(const GemmPlan& plan, const GemmOperands& o, bool alone) {
       block.a = at(o.a, ks.begin * s.a_col, size);
       block.a_row = s.a_row;
       block.a_col = s.a_col;
-      block.b = s.b_packed ? at(o.b, ks.begin * strips * width + columns.begin * block.k, size)
-                           : at(o.b, ks.begin * s.b_row + columns.begin * s.b_col, size);
+      block.b = b_of(plan, o.b, ks, columns);
       block.b_row = s.b_row;
       block.b_col = s.b_col;
       block.b_packed = s.b_packed;
@@ -445,7 +456,7 @@ void run_parts(const GemmPlan& plan, const GemmOperands& o, bool alone) {
       block.c = sums + static_cast<std::size_t>(k_block) * part_bytes + columns.begin * size;
       block.c_row = s.n;
       kernel.block(block);
-    }
+    });
   };
   if (alone) {
     for (int64_t chunk = 0; chunk < parts; ++chunk) run_chunk(chunk);

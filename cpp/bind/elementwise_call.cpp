@@ -142,6 +142,25 @@ bool compute(int opcode, T a, T b, std::uint64_t& bits) {
       default:
         break;
     }
+    if (b < T(0) || b >= T(8 * sizeof(T))) {  // shifted out, or a divisor that needs no care
+      if (!(b > T(0))) return false;
+    } else if (opcode == static_cast<int>(ElementwiseOp::right_shift)) {
+      bits = bits_of(static_cast<T>(a >> b));
+      return true;
+    } else if (opcode == static_cast<int>(ElementwiseOp::left_shift)) {
+      bits = bits_of(static_cast<T>(static_cast<std::uint64_t>(a) << b));
+      return true;
+    }
+    if (b == T(0)) return false;
+    if (opcode == static_cast<int>(ElementwiseOp::remainder)) {
+      const T rest = static_cast<T>(a % b);
+      bits = bits_of(static_cast<T>(rest < T(0) ? rest + b : rest));
+      return true;
+    }
+    if (opcode == static_cast<int>(ElementwiseOp::floor_divide)) {
+      bits = bits_of(static_cast<T>(a / b - T(a % b < T(0))));
+      return true;
+    }
   } else if (opcode == static_cast<int>(ElementwiseOp::divide)) {
     bits = bits_of(static_cast<T>(a / b));
     return true;
@@ -157,8 +176,16 @@ bool compute(int opcode, DType dtype, std::uint64_t a, std::uint64_t b, std::uin
       return compute(opcode, value_of<std::int64_t>(a), value_of<std::int64_t>(b), bits);
     case DType::I32:
       return compute(opcode, value_of<std::int32_t>(a), value_of<std::int32_t>(b), bits);
+    case DType::I16:
+      return compute(opcode, value_of<std::int16_t>(a), value_of<std::int16_t>(b), bits);
     case DType::U8:
       return compute(opcode, value_of<std::uint8_t>(a), value_of<std::uint8_t>(b), bits);
+    case DType::U16:
+      return compute(opcode, value_of<std::uint16_t>(a), value_of<std::uint16_t>(b), bits);
+    case DType::U32:
+      return compute(opcode, value_of<std::uint32_t>(a), value_of<std::uint32_t>(b), bits);
+    case DType::U64:
+      return compute(opcode, value_of<std::uint64_t>(a), value_of<std::uint64_t>(b), bits);
     default:
       return false;
   }
@@ -166,7 +193,12 @@ bool compute(int opcode, DType dtype, std::uint64_t a, std::uint64_t b, std::uin
 
 // What numbers' arithmetic has raised; their tensors are made for a suspicion only.
 void report_errors_of_numbers(const Op& op, DType dtype, const std::uint64_t* elements, int n, std::uint64_t value) {
-  if (float_flags() == 0 && dtype != DType::F16 && !divides_integers(op, dtype)) return;
+  bool suspect = divides_integers(op, dtype);
+  if (suspect) {  // by 0 or -1
+    const std::uint64_t ones = ~std::uint64_t{0} >> (64 - 8 * itemsize(dtype)), divisor = elements[n - 1] & ones;
+    suspect = divisor == 0 || divisor == ones;
+  }
+  if (float_flags() == 0 && dtype != DType::F16 && !suspect) return;
   const auto number = [](DType type, std::uint64_t bits) {
     Tensor tensor = Tensor::empty(type, Shape());
     std::memcpy(tensor.data(), &bits, itemsize(type));
@@ -344,13 +376,37 @@ bool is_two(PyObject* object) {
   return PyLong_AsLongLongAndOverflow(object, &overflow) == 2;
 }
 
-// Arithmetic of two numbers of one dtype; null for other ops.
+// The bits of a number whose value stands in the object, or of one of Python's that takes its dtype.
+bool read_bits(PyObject* object, DType dtype, std::uint64_t& bits) {
+  if (is_value(object, dtype)) {
+    bits = object_of(object)->value;
+    return true;
+  }
+  if (dtype == DType::F64 && PyFloat_CheckExact(object)) {
+    bits = bits_of(PyFloat_AS_DOUBLE(object));
+    return true;
+  }
+  if (!PyLong_CheckExact(object)) return false;
+  int overflow;
+  const long long value = PyLong_AsLongLongAndOverflow(object, &overflow);
+  if (overflow) return false;
+  if (dtype == DType::F64) {
+    bits = bits_of(static_cast<double>(value));
+    return true;
+  }
+  bits = static_cast<std::uint64_t>(value);  // two's complement: the low bytes are the element
+  return fits(value, dtype);
+}
+
+// Arithmetic of a number with another of its dtype or one of Python's; null for other ops and objects.
 PyObject* of_values(const Op& op, PyObject* a, PyObject* b) {
-  if (Py_TYPE(a) != &tensor_type || object_of(a)->handle) return nullptr;
-  const DType dtype = object_of(a)->value_type;
-  if (!is_value(b, dtype) || (op.opcode == static_cast<int>(ElementwiseOp::divide) && !is_float(dtype))) return nullptr;
-  const std::uint64_t elements[] = {object_of(a)->value, object_of(b)->value};
-  std::uint64_t result;
+  PyObject* const typed = Py_TYPE(a) == &tensor_type ? a : b;
+  if (object_of(typed)->handle) return nullptr;
+  const DType dtype = object_of(typed)->value_type;
+  if (is_bool(dtype) || (is_float(dtype) && dtype != DType::F64)) return nullptr;
+  if (!is_float(dtype) && op.opcode == static_cast<int>(ElementwiseOp::divide)) return nullptr;
+  std::uint64_t elements[2], result;
+  if (!read_bits(a, dtype, elements[0]) || !read_bits(b, dtype, elements[1])) return nullptr;
   if (!compute(op.opcode, dtype, elements[0], elements[1], result)) return nullptr;
   report_errors_of_numbers(op, dtype, elements, 2, result);
   return gives_bool(op) ? wrap_truth(result != 0) : wrap_number(dtype, result);

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
+import operator
 import pickle
 
 import numpy
@@ -356,3 +358,41 @@ def test_truth_values_are_shared_and_stay():
     assert bool(np.float64(1) < np.ones(1)[0] + 1)
     assert not (np.array([numpy.nan])[0] <= 1.0)
     assert np.array([1, 2])[0] != 2**70
+
+
+OPERATORS = [
+    *(operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod),
+    *(operator.and_, operator.or_, operator.xor, operator.lshift, operator.rshift),
+    *(operator.lt, operator.le, operator.eq, operator.ne, operator.gt, operator.ge),
+]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [*DTYPES, "int8", "int16", "uint16", "uint32", "uint64"])
+def test_operators_of_single_numbers(dtype):
+    if dtype == "bool":
+        values = [True, False]
+    elif dtype.startswith("f"):
+        values = [0.0, 1.0, -2.5, 3.0, numpy.inf, numpy.nan]
+    else:
+        limits = numpy.iinfo(dtype)
+        edges = [limits.min, limits.max, 0, 1, 2, 3, 7, -1, -2, -3, limits.bits - 1, limits.bits]
+        values = [value for value in edges if limits.min <= value <= limits.max]
+    for a, b in itertools.product(values, values):
+        theirs = numpy.array([a, b], dtype)
+        ours = np.array(theirs)
+        for function in OPERATORS:
+            if function in (operator.lshift, operator.rshift) and b < 0:
+                continue
+            for number, tensor in (
+                ((theirs[0], theirs[1]), (ours[0], ours[1])),
+                ((theirs[0], b), (ours[0], b)),
+                ((a, theirs[1]), (a, ours[1])),
+            ):
+                expected = outcome(lambda _, x: function(*x), numpy, number)  # noqa: B023
+                got = outcome(lambda _, x: function(*x), np, tensor)  # noqa: B023
+                if isinstance(expected, type):
+                    assert issubclass(got, expected), (function, number)
+                    continue
+                assert numpy.asarray(got).dtype == numpy.asarray(expected).dtype, (function, number)
+                numpy.testing.assert_array_equal(numpy.asarray(got), expected)

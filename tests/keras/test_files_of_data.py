@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
+import wave
 import zipfile
 from pathlib import Path
 
@@ -108,3 +109,48 @@ def test_get_file(tmp_path):
         assert Path(folder, "in/words.txt").read_bytes() == b"other"
     with pytest.raises(ValueError, match="origin"):
         keras.utils.get_file("x")
+
+
+def write_wave(path, samples, rate=8000):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(samples.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples * 32768).astype("<i2").tobytes())
+
+
+def test_sounds(tmp_path):
+    for number, name in enumerate(("no", "yes")):
+        for i in range(3):
+            write_wave(tmp_path / name / f"{i}.wav", np.full((100 + 10 * i, 1), (number + 1) / 8))
+    found = keras.utils.audio_dataset_from_directory(tmp_path, batch_size=4, shuffle=False, verbose=False)
+    assert found.class_names == ["no", "yes"]
+    (first, labels), (second, _) = list(found)
+    assert first.shape == (4, 120, 1)
+    assert second.shape == (2, 120, 1)
+    np.testing.assert_array_equal(labels, [0, 0, 0, 1])
+    np.testing.assert_array_equal(first.numpy()[:, 99:101, 0], [[0.125, 0], [0.125, 0.125], [0.125, 0.125], [0.25, 0]])
+    fixed = keras.utils.audio_dataset_from_directory(tmp_path, output_sequence_length=50, verbose=False)
+    assert next(iter(fixed))[0].shape == (6, 50, 1)
+
+
+def test_sounds_resampled(tmp_path):
+    def tone(rate):
+        return 0.5 * np.sin(2 * np.pi * 200 * np.arange(rate // 10) / rate)[:, None]
+
+    write_wave(tmp_path / "a" / "x.wav", np.repeat(tone(8000), 2, axis=1))
+    for rate in (4000, 16000):
+        found = keras.utils.audio_dataset_from_directory(tmp_path, labels=None, sampling_rate=rate, verbose=False)
+        np.testing.assert_allclose(next(iter(found)).numpy()[0], np.repeat(tone(rate), 2, axis=1), atol=1e-3)
+
+
+def test_wrong_sounds(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.wav").write_bytes(b"not a sound")
+    with pytest.raises(ValueError, match=r"x\.wav"):
+        next(iter(keras.utils.audio_dataset_from_directory(tmp_path, verbose=False)))
+    with pytest.raises(ValueError, match="ragged"):
+        keras.utils.audio_dataset_from_directory(tmp_path, ragged=True)
+    with pytest.raises(ValueError, match="sampling_rate"):
+        keras.utils.audio_dataset_from_directory(tmp_path, sampling_rate=-1)

@@ -20,7 +20,12 @@ from .config import (
 )
 from .data import PyDataset
 from .data import batch_parts as unpack_x_y_sample_weight
-from .directories import get_file, image_dataset_from_directory, text_dataset_from_directory
+from .directories import (
+    audio_dataset_from_directory,
+    get_file,
+    image_dataset_from_directory,
+    text_dataset_from_directory,
+)
 from .images import array_to_img, img_to_array, load_img, save_img
 from .naming import clear_session
 from .plotting import model_to_dot, plot_model
@@ -144,6 +149,7 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
 
 __all__ = [
+    "audio_dataset_from_directory",
     "bounding_boxes",
     "text_dataset_from_directory",
     "save_img",

@@ -18,7 +18,7 @@ layers = keras.layers
 @pytest.fixture(autouse=True)
 def policy_as_before() -> Iterator[None]:
     yield
-    keras.config.set_dtype_policy("float32")
+    keras.dtype_policies.forget_policy()
 
 
 def test_policies() -> None:

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/half.h"
+#include "bind/float_errors.h"
 #include "bind/interop.h"
 #include "bind/numpy_layout.h"
 #include "bind/operators.h"
@@ -552,7 +553,7 @@ Tensor as_array(PyObject* object, PyObject* dtype, Copy copy) {
   const bool same = type == tensor.dtype();
   if (copy == Copy::never && (!shares || !same))
     raise(PyExc_ValueError, "Unable to avoid copy while creating an array as requested; use copy=None to allow one");
-  if (!same) return fn::cast(tensor, type);
+  if (!same) return cast_as_numpy(tensor, type);
   if (copy == Copy::always && shares) {
     static const Op* const op = find_op("copy");
     return apply(*op, &tensor, 1, {});

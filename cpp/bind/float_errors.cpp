@@ -3,9 +3,13 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "bind/convert.h"
+#include "bind/interop.h"
+#include "bind/op_functions.h"
 #include "bind/tensor_type.h"
 #include "bind/ufunc_protocol.h"
 #include "graph/tape.h"
@@ -23,9 +27,11 @@ bool is_any(const Op& op, std::initializer_list<ElementwiseOp> opcodes) {
   return false;
 }
 
+bool is_watching() { return warns_as_numpy() && !recording() && !Trace::current(); }
+
 // Whether NumPy may have something to say about the op.
 bool may_err(const Op& op) {
-  if (!warns_as_numpy() || recording() || Trace::current()) return false;
+  if (!is_watching()) return false;
   if (elementwise_gives_bool(static_cast<ElementwiseOp>(op.opcode))) return false;
   if (is_any(op, {ElementwiseOp::maximum, ElementwiseOp::minimum, ElementwiseOp::fmax, ElementwiseOp::fmin}))
     return false;
@@ -43,6 +49,28 @@ bool called_by_program() {
     return true;
   }
   return std::strncmp(text, "chainrule.", 10) != 0 || std::strcmp(text, "chainrule.numpy.ufunc") == 0;
+}
+
+// The same for a reduction or a conversion, which this package's functions of the same meaning may have passed on.
+bool asked_by_program(bool from_anywhere) {
+  Object frame = Object::borrow(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
+  for (; frame && frame.get() != Py_None; frame = Object::steal(PyObject_GetAttrString(frame.get(), "f_back"))) {
+    const Object globals = Object::steal(PyObject_GetAttrString(frame.get(), "f_globals"));
+    PyObject* const name = PyDict_GetItemString(globals.get(), "__name__");
+    const std::string module = name && PyUnicode_Check(name) ? utf8(name) : "";
+    const bool passes = from_anywhere ? module.rfind("chainrule.numpy.", 0) == 0
+                                      : module == "chainrule.numpy.reduce" || module == "chainrule.numpy.ufunc";
+    if (!passes) return module.rfind("chainrule.", 0) != 0;
+  }
+  return true;
+}
+
+// Whether numpy.errstate wants to hear of numbers that are too small.
+bool underflow_matters() {
+  static PyObject* const ask = Object::steal(PyObject_GetAttrString(numpy_module(), "geterr")).release();
+  const Object modes = Object::steal(PyObject_CallNoArgs(ask));
+  PyObject* const mode = PyDict_GetItemString(modes.get(), "under");
+  return mode && PyUnicode_CompareWithASCIIString(mode, "ignore") != 0;
 }
 
 template <class Bits>
@@ -118,7 +146,11 @@ void let_numpy_compute(const Op& op, const Tensor* inputs, int n, const Tensor& 
   Object::steal(PyObject_Vectorcall(numpy_ufunc(op), arguments, static_cast<std::size_t>(n), names));
 }
 
-// The same for two numbers that are known to err.
+// The same for numbers that are known to err.
+void let_numpy_compute(const Op& op, DType dtype, double a) {
+  const Tensor input = Tensor::scalar(dtype, a);
+  let_numpy_compute(op, &input, 1, Tensor::scalar(DType::Bool, 1.0));
+}
 void let_numpy_compute(const Op& op, DType dtype, double a, double b) {
   const Tensor inputs[] = {Tensor::scalar(dtype, a), Tensor::scalar(dtype, b)};
   let_numpy_compute(op, inputs, 2, Tensor::scalar(DType::Bool, 1.0));
@@ -132,8 +164,74 @@ void judge_overwritten(const Op& op, DType dtype, unsigned flags) {
     if (is_any(op, {ElementwiseOp::add, ElementwiseOp::multiply})) let_numpy_compute(op, dtype, most, most);
     if (is_any(op, {ElementwiseOp::subtract})) let_numpy_compute(op, dtype, -most, most);
     if (is_any(op, {ElementwiseOp::divide})) let_numpy_compute(op, dtype, most, 0.25);
+    if (is_any(op, {ElementwiseOp::square})) let_numpy_compute(op, dtype, most);
   }
-  if ((flags & kDivisionFlag) && is_any(op, {ElementwiseOp::divide})) let_numpy_compute(op, dtype, 1, 0);
+  if (flags & kDivisionFlag) {
+    if (is_any(op, {ElementwiseOp::divide})) let_numpy_compute(op, dtype, 1, 0);
+    if (is_any(op, {ElementwiseOp::reciprocal})) let_numpy_compute(op, dtype, 0);
+  }
+  if (flags & kInvalidFlag) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    if (is_any(op, {ElementwiseOp::add})) let_numpy_compute(op, dtype, infinity, -infinity);
+    if (is_any(op, {ElementwiseOp::subtract})) let_numpy_compute(op, dtype, infinity, infinity);
+    if (is_any(op, {ElementwiseOp::multiply})) let_numpy_compute(op, dtype, infinity, 0);
+    if (is_any(op, {ElementwiseOp::divide})) let_numpy_compute(op, dtype, 0, 0);
+    if (is_any(op, {ElementwiseOp::sqrt})) let_numpy_compute(op, dtype, -1);
+  }
+}
+
+bool any_nan(const Tensor& x) {
+  static const Op* const any = find_op("any");
+  const Tensor found = apply(ElementwiseOp::isnan, x);
+  return apply(*any, &found, 1, {Attr(), Attr::of(false)}).item_as_double() != 0;
+}
+
+void judge_underflow(const Op& op, const Tensor* inputs, int n, const Tensor& result, bool overwritten) {
+  if (!underflow_matters() || !called_by_program()) return;
+  const DType dtype = result.dtype();
+  const double tiny = dtype == DType::F64   ? std::numeric_limits<double>::min()
+                      : dtype == DType::F32 ? static_cast<double>(std::numeric_limits<float>::min())
+                                            : 6.103515625e-05;
+  if (!overwritten) {
+    const Tensor size = apply(ElementwiseOp::absolute, result);
+    let_numpy_compute(op, inputs, n, apply(ElementwiseOp::less, size, Tensor::scalar(dtype, tiny)));
+  } else if (is_any(op, {ElementwiseOp::multiply})) {
+    let_numpy_compute(op, dtype, tiny, tiny);
+  } else if (is_any(op, {ElementwiseOp::divide})) {
+    let_numpy_compute(op, dtype, tiny, 3);
+  } else if (is_any(op, {ElementwiseOp::square})) {
+    let_numpy_compute(op, dtype, tiny);
+  }
+  clear_float_flags();
+}
+
+// numpy's function on the same inputs, for its warnings.
+void let_numpy_compute(const char* function, const Op& op, const Tensor* inputs, int n, const Attrs& attrs) {
+  const Object arrays = Object::steal(PyTuple_New(n)), options = Object::steal(PyDict_New());
+  for (int i = 0; i < n; ++i) PyTuple_SET_ITEM(arrays.get(), i, to_numpy(inputs[i]).release());
+  for (std::size_t i = 0; i < attrs.size() && i < op.attrs.size(); ++i) {
+    Object value = attribute_to_python(attrs[i]);
+    if (attrs[i].kind == AttrKind::real && attrs[i].real == std::floor(attrs[i].real))  // ddof: as one writes it
+      value = Object::steal(PyNumber_Long(value.get()));
+    if (PyTuple_Check(value.get()) && PyTuple_GET_SIZE(value.get()) == 1)
+      value = Object::borrow(PyTuple_GET_ITEM(value.get(), 0));
+    check(PyDict_SetItemString(options.get(), op.attrs[i].name, value.get()));
+  }
+  const Object callable = Object::steal(PyObject_GetAttrString(numpy_module(), function));
+  Object::steal(PyObject_Call(callable.get(), arrays.get(), options.get()));
+  clear_float_flags();
+}
+
+void judge_cast(const Tensor& x, const Tensor& result) {
+  const unsigned flags = float_flags();
+  if (flags != 0) clear_float_flags();
+  if (!is_watching() || x.is_placeholder() || !is_float(x.dtype())) return;
+  if (x.dtype() == DType::BF16 || result.dtype() == DType::BF16 || is_bool(result.dtype())) return;
+  const bool underflow = (flags & kUnderflowFlag) && underflow_matters();
+  if (!underflow && (is_float(result.dtype()) ? !any_not_finite(result) : !(flags & kInvalidFlag))) return;
+  if (!asked_by_program(true)) return;
+  Object::steal(PyObject_CallMethod(to_numpy(x).get(), "astype", "O", dtype_to_python(result.dtype())));
+  clear_float_flags();
 }
 
 }  // namespace
@@ -141,14 +239,44 @@ void judge_overwritten(const Op& op, DType dtype, unsigned flags) {
 void judge_float_errors(const Op& op, const Tensor* inputs, int n, const Tensor& result) {
   const unsigned flags = float_flags();
   if (flags != 0) clear_float_flags();
-  if (!is_float(result.dtype()) || !may_err(op) || result.is_placeholder() || !any_not_finite(result)) return;
-  if (!called_by_program()) return;
+  if (!is_float(result.dtype()) || !may_err(op) || result.is_placeholder()) return;
   bool overwritten = false;
   for (int i = 0; i < n; ++i) overwritten = overwritten || share_memory(inputs[i], result);
-  if (overwritten) return judge_overwritten(op, result.dtype(), flags);
+  if (flags & kUnderflowFlag) judge_underflow(op, inputs, n, result, overwritten);
+  if ((flags == kUnderflowFlag && result.dtype() != DType::F16) || !any_not_finite(result) || !called_by_program())
+    return;
+  if (overwritten) {
+    // The lanes beyond the end are zeros, and zero times infinity is an error that no element has made.
+    const bool in_vain = n == 2 && inputs[1].size() == 1 && is_any(op, {ElementwiseOp::multiply}) &&
+                         !std::isfinite(inputs[1].item_as_double());
+    const bool invalid = (flags & kInvalidFlag) && !in_vain && any_nan(result);
+    return judge_overwritten(op, result.dtype(), invalid ? flags : flags & ~kInvalidFlag);
+  }
   const Tensor finite = apply(ElementwiseOp::isfinite, result);
   let_numpy_compute(op, inputs, n, apply(ElementwiseOp::logical_not, finite));
   clear_float_flags();
+}
+
+void judge_structured_errors(const Op& op, const Tensor* inputs, int n, const Attrs& attrs, const Tensor& result) {
+  static const Op* const cast = find_op("cast");
+  static const std::unordered_map<const Op*, const char*> functions = {
+      {find_op("sum"), "sum"},      {find_op("prod"), "prod"},     {find_op("mean"), "mean"},
+      {find_op("variance"), "var"}, {find_op("cumsum"), "cumsum"}, {find_op("cumprod"), "cumprod"},
+      {find_op("matmul"), "matmul"}};
+  if (&op == cast) return judge_cast(inputs[0], result);
+  const unsigned flags = float_flags();
+  if (flags != 0) clear_float_flags();
+  const auto found = functions.find(&op);
+  if (found == functions.end() || !is_watching() || result.is_placeholder() || !is_float(result.dtype())) return;
+  if (result.dtype() == DType::BF16) return;
+  if (!any_not_finite(result) && !((flags & kUnderflowFlag) && underflow_matters())) return;
+  if (asked_by_program(false)) let_numpy_compute(found->second, op, inputs, n, attrs);
+}
+
+Tensor cast_as_numpy(const Tensor& x, DType dtype) {
+  Tensor result = fn::cast(x, dtype);
+  if (is_float(x.dtype()) && (float_flags() != 0 || dtype == DType::F16)) judge_cast(x, result);
+  return result;
 }
 
 void judge_divisors(const Op& op, const Tensor* inputs, const Tensor& result) {

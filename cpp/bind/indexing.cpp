@@ -9,6 +9,7 @@
 #include "bind/call.h"
 #include "bind/convert.h"
 #include "bind/elementwise_call.h"
+#include "bind/float_errors.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/subscript.h"
@@ -249,7 +250,7 @@ Tensor value_tensor(PyObject* object, DType dtype) {
     if (std::abs(number) >= 9223372036854775808.0)
       raise_format(PyExc_OverflowError, "the number %s is out of bounds for %s", message(number).c_str(), name(dtype));
   }
-  return fn::cast(value, dtype);
+  return cast_as_numpy(value, dtype);
 }
 
 // NumPy lets a value have more axes than its place if the first ones have length 1.

@@ -8,6 +8,7 @@
 #include "bind/call.h"
 #include "bind/convert.h"
 #include "bind/face_function.h"
+#include "bind/float_errors.h"
 #include "bind/interop.h"
 #include "bind/numpy_layout.h"
 #include "bind/op_functions.h"
@@ -326,7 +327,7 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
     if (PyTuple_GET_SIZE(arguments) == 1 && !keywords && find_dtype(PyTuple_GET_ITEM(arguments, 0), known)) {
       const Tensor& x = handle_of(self);
       if (known == x.dtype()) return wrap(copy_in_order(x, 'K'));
-      return wrap(in_order(x, 'K', [&](const Tensor& y) { return fn::cast(y, known); }));
+      return wrap(in_order(x, 'K', [&](const Tensor& y) { return cast_as_numpy(y, known); }));
     }
     static const char* names[] = {"dtype", "order", "casting", "subok", "copy", nullptr};
     PyObject* dtype;
@@ -358,7 +359,7 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
     if (!is_our_dtype(target.get()))
       return PyObject_CallMethod(to_numpy(self).get(), "astype", "Os", target.get(), std::string(1, letter).c_str());
     const DType type = dtype_from_python(target.get());
-    if (type != x.dtype()) return wrap(in_order(x, letter, [&](const Tensor& y) { return fn::cast(y, type); }));
+    if (type != x.dtype()) return wrap(in_order(x, letter, [&](const Tensor& y) { return cast_as_numpy(y, type); }));
     const bool stands = letter == 'K' || (letter != 'F' && x.is_contiguous()) || (letter != 'C' && columns_first(x));
     return copy || !stands ? wrap(copy_in_order(x, letter)) : Py_NewRef(self);
   });
@@ -383,14 +384,20 @@ PyObject* view_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
     const auto is_ours = [](PyObject* object) {  // Tensor and chainrule.numpy.ndarray
       return PyType_Check(object) && PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(object), &tensor_type);
     };
-    if (type != Py_None && !is_ours(type))
-      raise_format(PyExc_TypeError, "view: arrays of type %S can't be made; use x.numpy().view(type=...)", type);
+    if (type != Py_None && !is_ours(type)) {  // a subclass of numpy.ndarray
+      const Object none = Object::steal(PyTuple_New(0)), options = Object::steal(Py_BuildValue("{sO}", "type", type));
+      if (dtype != Py_None) check(PyDict_SetItemString(options.get(), "dtype", dtype));
+      const Object view = Object::steal(PyObject_GetAttrString(to_numpy(self).get(), "view"));
+      return PyObject_Call(view.get(), none.get(), options.get());
+    }
     if (dtype == Py_None || is_ours(dtype))
       return wrap_view(handle_of(self).view(handle_of(self).shape(), handle_of(self).strides(), 0), self);
     const Tensor& x = handle_of(self);
     if (is_bfloat16(dtype) && itemsize(x.dtype()) == 2) return wrap_view(with_type(x, DType::BF16), self);
     const Object array = x.dtype() == DType::BF16 ? to_numpy(with_type(x, DType::U16)) : to_numpy(self);
     const Object seen = Object::steal(PyObject_CallMethod(array.get(), "view", "O", dtype));
+    if (PyType_Check(dtype) && Py_TYPE(seen.get()) == reinterpret_cast<PyTypeObject*>(dtype))
+      return Py_NewRef(seen.get());  // a subclass of numpy.ndarray
     Tensor tensor = from_numpy(seen.get());
     return tensor ? wrap(std::move(tensor)) : Py_NewRef(seen.get());
   });

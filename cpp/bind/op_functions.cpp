@@ -6,6 +6,7 @@
 #include "bind/call.h"
 #include "bind/convert.h"
 #include "bind/elementwise_call.h"
+#include "bind/float_errors.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
 #include "bind/tensor_type.h"
@@ -264,7 +265,9 @@ PyObject* call_parsed(const OpObject* self, PyObject* const* arguments, Py_ssize
   const Attrs attrs = read_attributes(op, given);
   std::vector<Tensor> inputs(operands.size());
   promote_structured(op, operands.data(), n, inputs.data());
-  return wrap_outputs(op, run_op_all(op, inputs.data(), n, attrs), given.values[0]);
+  std::vector<Tensor> outputs = run_op_all(op, inputs.data(), n, attrs);
+  if (outputs.size() == 1) report_float_errors(op, inputs.data(), n, attrs, outputs[0]);
+  return wrap_outputs(op, std::move(outputs), given.values[0]);
 }
 
 PyObject* vectorcall(PyObject* self, PyObject* const* arguments, std::size_t count, PyObject* keyword_names) noexcept {
@@ -275,31 +278,6 @@ PyObject* vectorcall(PyObject* self, PyObject* const* arguments, std::size_t cou
 
 // ---- descriptions
 // ------------------------------------------------------------------------------------------------------
-
-Object attribute_to_python(const Attr& attr) {
-  switch (attr.kind) {
-    case AttrKind::integer:
-      return Object::steal(PyLong_FromLongLong(attr.integer));
-    case AttrKind::real:
-      return Object::steal(PyFloat_FromDouble(attr.real));
-    case AttrKind::boolean:
-      return Object::steal(PyBool_FromLong(attr.integer != 0));
-    case AttrKind::integers: {
-      Object tuple = Object::steal(PyTuple_New(static_cast<Py_ssize_t>(attr.integers.size())));
-      for (std::size_t i = 0; i < attr.integers.size(); ++i)
-        PyTuple_SET_ITEM(tuple.get(), static_cast<Py_ssize_t>(i),
-                         Object::steal(PyLong_FromLongLong(attr.integers[i])).release());
-      return tuple;
-    }
-    case AttrKind::dtype:
-      return Object::steal(PyUnicode_FromString(name(attr.dtype())));
-    case AttrKind::text:
-      return Object::steal(PyUnicode_FromStringAndSize(attr.text.data(), static_cast<Py_ssize_t>(attr.text.size())));
-    case AttrKind::none:
-      break;
-  }
-  return Object::borrow(Py_None);
-}
 
 const char* kind_name(AttrKind kind) {
   constexpr const char* names[] = {"none", "integer", "real", "boolean", "integers", "dtype", "text"};
@@ -376,6 +354,31 @@ PyObject* op_function(const Op& op) {
 
 PyObject* call_with_arguments(const Op& op, PyObject* const* arguments, Py_ssize_t count, PyObject* keyword_names) {
   return call_parsed(object_of(op), arguments, count, keyword_names);
+}
+
+Object attribute_to_python(const Attr& attr) {
+  switch (attr.kind) {
+    case AttrKind::integer:
+      return Object::steal(PyLong_FromLongLong(attr.integer));
+    case AttrKind::real:
+      return Object::steal(PyFloat_FromDouble(attr.real));
+    case AttrKind::boolean:
+      return Object::steal(PyBool_FromLong(attr.integer != 0));
+    case AttrKind::integers: {
+      Object tuple = Object::steal(PyTuple_New(static_cast<Py_ssize_t>(attr.integers.size())));
+      for (std::size_t i = 0; i < attr.integers.size(); ++i)
+        PyTuple_SET_ITEM(tuple.get(), static_cast<Py_ssize_t>(i),
+                         Object::steal(PyLong_FromLongLong(attr.integers[i])).release());
+      return tuple;
+    }
+    case AttrKind::dtype:
+      return Object::steal(PyUnicode_FromString(name(attr.dtype())));
+    case AttrKind::text:
+      return Object::steal(PyUnicode_FromStringAndSize(attr.text.data(), static_cast<Py_ssize_t>(attr.text.size())));
+    case AttrKind::none:
+      break;
+  }
+  return Object::borrow(Py_None);
 }
 
 std::string signature_of(const Op& op) {

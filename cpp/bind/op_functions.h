@@ -20,6 +20,8 @@ PyObject* op_function(const Op& op);
 PyObject* call_with_arguments(const Op& op, PyObject* const* arguments, Py_ssize_t count, PyObject* keyword_names);
 // "sum(x, axis=None, keepdims=False)"
 std::string signature_of(const Op& op);
+// An attribute's value in Python.
+Object attribute_to_python(const Attr& attr);
 // Name, doc, signature and parameters as a dict, for tools and documentation.
 Object describe(const Op& op);
 

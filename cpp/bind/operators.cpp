@@ -33,6 +33,13 @@ Tensor copy_of(const Tensor& x) {
   return run_op(*op, &x, 1, kNoAttrs);
 }
 
+// Runs an op that isn't elementwise.
+PyObject* run_reporting(const Op& op, const Tensor* inputs, int n) {
+  Tensor result = run_op(op, inputs, n, kNoAttrs);
+  report_float_errors(op, inputs, n, kNoAttrs, result);
+  return wrap_result(std::move(result));
+}
+
 PyObject* not_implemented() { return Py_NewRef(Py_NotImplemented); }
 
 // Fills both operands; false where Python should try the other one's operator. `in_place`: the result stays a tensor,
@@ -118,7 +125,7 @@ PyObject* matrix_product(PyObject* a, PyObject* b) noexcept {
   return guarded([=]() -> PyObject* {
     static const Op* const op = find_op("matmul");
     if (is_tensor(a) && is_tensor(b) && handle_of(a).dtype() == handle_of(b).dtype())
-      return wrap_result(run_op(*op, BorrowedPair(a, b).tensors(), 2, kNoAttrs));
+      return run_reporting(*op, BorrowedPair(a, b).tensors(), 2);
     return binary_operator(*op, a, b);
   });
 }
@@ -180,7 +187,8 @@ PyObject* in_place(const Op& op, PyObject* self, PyObject* other) {
   if (op.opcode >= 0) {
     promote_elementwise(op, operands, 2, inputs);
     if (float_flags() != 0) clear_float_flags();
-    if (!recording() && !Trace::current() && run_op_into(op, inputs, 2, x)) {
+    const bool power = op.opcode == static_cast<int>(ElementwiseOp::power);  // its errors need the base
+    if (!recording() && !Trace::current() && !power && run_op_into(op, inputs, 2, x)) {
       x.bump_version();
       report_float_errors(op, inputs, 2, x);
       return Py_NewRef(self);
@@ -193,6 +201,11 @@ PyObject* in_place(const Op& op, PyObject* self, PyObject* other) {
     for (Tensor& input : inputs)
       if (has_node(input) && input.impl()->storage == x.impl()->storage) input = copy_of(input);
   const Tensor result = run_op(op, inputs, 2, kNoAttrs);
+  if (op.opcode < 0) {
+    report_float_errors(op, inputs, 2, kNoAttrs, result);
+  } else if (!recording() && !Trace::current()) {
+    report_float_errors(op, inputs, 2, result);
+  }
   if (!can_cast_same_kind(result.dtype(), x.dtype()))
     throw DTypeError(message("Cannot cast ufunc '", op.name, "' output from dtype('", name(result.dtype()),
                              "') to dtype('", name(x.dtype()), "') with casting rule 'same_kind'"));
@@ -208,9 +221,26 @@ PyObject* in_place_binary(PyObject* self, PyObject* other) noexcept {
   return guarded([=] { return in_place(op_of<opcode>(), self, other); });
 }
 
+// x = op(x), outside of any recording; null where it isn't that.
+PyObject* in_place_unary(const Op& op, PyObject* self) {
+  const Tensor& x = handle_of(self);
+  if (x.is_placeholder() || !elementwise_native(op, x.dtype()) || Trace::current() || recording()) return nullptr;
+  require_writable(x, "output array is read-only");
+  if (float_flags() != 0) clear_float_flags();
+  if (!run_op_into(op, &x, 1, x)) return nullptr;
+  x.bump_version();
+  report_float_errors(op, &x, 1, x);
+  return Py_NewRef(self);
+}
+
 PyObject* in_place_power(PyObject* self, PyObject* other, PyObject* modulus) noexcept {
   if (modulus != Py_None) return not_implemented();
-  return guarded([=] { return in_place(op_of<ElementwiseOp::power>(), self, other); });
+  return guarded([=]() -> PyObject* {
+    if (!is_number(self))
+      if (const Op* op = shortcut_of_power(dtype_of(self), other))
+        if (PyObject* result = in_place_unary(*op, self)) return result;
+    return in_place(op_of<ElementwiseOp::power>(), self, other);
+  });
 }
 
 PyObject* in_place_matrix_product(PyObject* self, PyObject* other) noexcept {
@@ -336,12 +366,12 @@ PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b) {
   if (op.opcode >= 0) return wrap_result(call_elementwise(op, operands, 2));
   Tensor inputs[2];
   promote_structured(op, operands, 2, inputs);
-  return wrap_result(run_op(op, inputs, 2, kNoAttrs));
+  return run_reporting(op, inputs, 2);
 }
 
 void replace_values(PyObject* self, const Tensor& result) {
   Tensor& x = handle_of(self);
-  const Tensor converted = fn::cast(result, x.dtype());
+  const Tensor converted = cast_as_numpy(result, x.dtype());
   if (x.is_placeholder()) {
     x = fn::broadcast_to(converted, x.shape());
   } else if (Trace::current()) {

@@ -1,4 +1,6 @@
 // Moves: casts, strided copies, transposes, rows picked by index, rows added by index.
+#include <type_traits>
+
 #include "kernels/parts.h"
 #include "simd/vec.h"
 
@@ -38,10 +40,40 @@ CR_INLINE To cast_one(From x) {
   }
 }
 
+#if defined(__x86_64__)
+// The processor itself makes the least integer of what doesn't fit, and notes an invalid operand.
+template <class To, class From>
+void truncate_all(To* dst, const From* src, int64_t n) {
+  using I = std::conditional_t<(sizeof(To) < 4 || (sizeof(To) == 4 && To(-1) < To(0))), int32_t, int64_t>;
+  constexpr int64_t kLanes = 64 / sizeof(From);
+  typedef From Floats __attribute__((vector_size(kLanes * sizeof(From))));
+  typedef I Integers __attribute__((vector_size(kLanes * sizeof(I))));
+  typedef To Results __attribute__((vector_size(kLanes * sizeof(To))));
+  const auto turn = [](To* to, const From* from) __attribute__((always_inline)) {
+    Floats x;
+    __builtin_memcpy(&x, from, sizeof x);
+    const Results y = __builtin_convertvector(__builtin_convertvector(x, Integers), Results);
+    __builtin_memcpy(to, &y, sizeof y);
+  };
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) turn(dst + i, src + i);
+  if (i == n) return;
+  From rest[kLanes] = {};
+  To made[kLanes];
+  __builtin_memcpy(rest, src + i, static_cast<size_t>(n - i) * sizeof(From));
+  turn(made, rest);
+  __builtin_memcpy(dst + i, made, static_cast<size_t>(n - i) * sizeof(To));
+}
+#endif
+
 template <class To, class From>
 void cast(void* dst_, const void* src_, int64_t n) {
   To* dst = static_cast<To*>(dst_);
   const From* src = static_cast<const From*>(src_);
+#if defined(__x86_64__)
+  constexpr bool unsigned64 = sizeof(To) == 8 && To(-1) > To(0);
+  if constexpr (kFloat<From> && !kFloat<To> && !unsigned64) return truncate_all(dst, src, n);
+#endif
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) dst[i] = cast_one<To, From>(src[i]);
 }

@@ -41,7 +41,7 @@ void set_float_mode(std::uint64_t mode) {
 }
 
 #if defined(__x86_64__)
-void clear_float_flags() { _mm_setcsr(_mm_getcsr() & ~(kInvalidFlag | kDivisionFlag | kOverflowFlag)); }
+void clear_float_flags() { _mm_setcsr(_mm_getcsr() & ~kFloatFlags); }
 void raise_float_flags(unsigned flags) { _mm_setcsr(_mm_getcsr() | flags); }
 #elif defined(__aarch64__)
 namespace {
@@ -55,10 +55,10 @@ void set_status(std::uint64_t value) { asm volatile("msr fpsr, %0" : : "r"(value
 // In FPSR they are neighbours.
 unsigned float_flags() {
   const auto value = static_cast<unsigned>(status());
-  return (value & 1) | (value & 6) << 1;
+  return (value & 1) | (value & 14) << 1;
 }
-void clear_float_flags() { set_status(status() & ~std::uint64_t{7}); }
-void raise_float_flags(unsigned flags) { set_status(status() | (flags & 1) | (flags & 12) >> 1); }
+void clear_float_flags() { set_status(status() & ~std::uint64_t{15}); }
+void raise_float_flags(unsigned flags) { set_status(status() | (flags & 1) | (flags & 28) >> 1); }
 #else
 unsigned float_flags() { return 0; }
 void clear_float_flags() {}

@@ -1,5 +1,5 @@
 // How the processor treats subnormal numbers (below 1.2e-38 in float32), thread by thread, and the flags in which it
-// notes errors: division by zero, overflow, invalid operands.
+// notes errors: division by zero, overflow, underflow, invalid operands.
 // Invariants: the mode belongs to a thread; the thread pool gives its workers that of the caller for each chunk, so
 // results don't depend on who computes. IEEE 754 is the default; training steps flush, since the moments of weights
 // that no longer get a gradient decay into subnormals, and arithmetic on those takes many times as long.
@@ -15,10 +15,11 @@ void set_float_mode(std::uint64_t mode);
 
 // The errors that were noted on this thread since its flags were last cleared. The thread pool adds those of its
 // workers to the caller's.
-constexpr unsigned kInvalidFlag = 1, kDivisionFlag = 4, kOverflowFlag = 8;
+constexpr unsigned kInvalidFlag = 1, kDivisionFlag = 4, kOverflowFlag = 8, kUnderflowFlag = 16;
+constexpr unsigned kFloatFlags = kInvalidFlag | kDivisionFlag | kOverflowFlag | kUnderflowFlag;
 #if defined(__x86_64__)
 inline unsigned float_flags() {
-  return __builtin_ia32_stmxcsr() & (kInvalidFlag | kDivisionFlag | kOverflowFlag);  // they are in MXCSR's places
+  return __builtin_ia32_stmxcsr() & kFloatFlags;  // they are in MXCSR's places
 }
 #else
 unsigned float_flags();

@@ -132,6 +132,116 @@ def test_in_place():
         x //= 0
 
 
+def test_in_place_powers_and_invalid_values():
+    updates = ("x **= 2", "x **= 0.5", "x **= -1", "x **= 3", "x -= x", "x *= 0", "x += -x")
+    for update in updates:
+        for values in ([1e300, 4.0, 0.0], [-4.0, 1.0, 2.0], [numpy.inf, 1.0, 2.0], [1.0, 2.0, 3.0]):
+            texts, results = [], []
+            for module in (numpy, np):
+                x = module.asarray(numpy.array(values))
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    exec(update, {"x": x})
+                texts.append({str(warning.message) for warning in caught})
+                results.append(numpy.asarray(x))
+            assert texts[0] == texts[1], (update, values)
+            numpy.testing.assert_allclose(results[1], results[0], rtol=1e-15)
+
+
+REDUCTIONS = {
+    "sum": [[1e308, 1e308, 1.0], [numpy.inf, -numpy.inf], [numpy.nan, 1.0], [1.0, 2.0]],
+    "prod": [[1e300, 1e300], [numpy.inf, 0.0], [1.0, 2.0]],
+    "mean": [[1e308, 1e308], [], [1.0, numpy.nan]],
+    "var": [[1e200, -1e200], [], [1.0, numpy.inf]],
+    "std": [[1e200, -1e200], [], [1.0]],
+    "cumsum": [[1e308, 1e308, 1.0], [numpy.inf, -numpy.inf]],
+    "cumprod": [[1e300, 1e300], [numpy.inf, 0.0]],
+    "max": [[1.0, numpy.nan]],
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_reductions(name, dtype):
+    for values in REDUCTIONS[name]:
+        with numpy.errstate(over="ignore"):
+            x = numpy.array(values).astype(dtype)
+        theirs = called(name, x, of=numpy)[1]
+        assert called(name, np.asarray(x), of=np)[1] == theirs, values
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            getattr(np.asarray(x), name)()
+        assert {str(warning.message) for warning in caught} == theirs, values
+
+
+@pytest.mark.parametrize("name", ["var", "std"])
+def test_degrees_of_freedom(name):
+    texts = []
+    for module in (numpy, np):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            getattr(module, name)(module.asarray(numpy.ones(1)), ddof=1)
+        texts.append({str(warning.message) for warning in caught})
+    assert texts[0] == texts[1]
+    assert "Degrees of freedom <= 0 for slice" in texts[0]
+
+
+def test_products():
+    x = np.full((3, 3), 1e200)
+    with pytest.warns(RuntimeWarning, match="overflow encountered in matmul"):
+        x @ x
+    with np.errstate(all="raise"):
+        with pytest.raises(FloatingPointError, match="overflow encountered in matmul"):
+            np.matmul(x, x)
+        with pytest.raises(FloatingPointError, match="overflow encountered in reduce"):
+            np.sum(x * 1e108)
+
+
+def test_casts():
+    for size in (1, 3, 16, 19, 1000):
+        x = np.full(size, 1e300)
+        with pytest.warns(RuntimeWarning, match="overflow encountered in cast"):
+            x.astype("float32")
+        with pytest.warns(RuntimeWarning, match="overflow encountered in cast"):
+            np.zeros(size, "float32")[...] = x
+        with pytest.warns(RuntimeWarning, match="overflow encountered in cast"):
+            np.full(size, 1e6).astype("float16")
+        for value in (numpy.nan, numpy.inf, 1e300):
+            for dtype in ("int8", "int32", "int64", "uint32"):
+                with pytest.warns(RuntimeWarning, match="invalid value encountered in cast"):
+                    np.full(size, value).astype(dtype)
+                with pytest.warns(RuntimeWarning, match="invalid value encountered in cast"):
+                    np.asarray(np.full(size, value), dtype=dtype)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            np.full(size, -3.7).astype("uint8")
+            np.full(size, 3.7).astype("int64")
+            np.full(size, numpy.inf).astype("float32")
+            np.full(size, numpy.nan).astype("bool")
+
+
+def test_underflow():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.full(5, 1e-200) * 1e-200
+    with np.errstate(under="raise"):
+        for call in (
+            lambda: np.full(5, 1e-200) * 1e-200,
+            lambda: np.full(5, 1e-300) / 1e100,
+            lambda: np.full(5, 1e-200) ** 2,
+            lambda: np.full(5, 1e-200).prod(),
+            lambda: np.full(5, 1e-300).astype("float32"),
+            lambda: np.exp(np.full(5, -1000.0)),
+        ):
+            with pytest.raises(FloatingPointError, match="underflow"):
+                call()
+        x = np.full(5, 1e-200)
+        with pytest.raises(FloatingPointError, match="underflow encountered in multiply"):
+            x *= x
+        np.full(5, 0.0) * 1e-200
+        np.sin(np.full(5, 1e-3))
+
+
 def test_out():
     x, out = np.asarray([0.0, 1.0]), np.zeros(2)
     with pytest.warns(RuntimeWarning, match="divide by zero encountered in log"):

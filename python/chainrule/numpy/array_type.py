@@ -1,12 +1,14 @@
 """``chainrule.numpy.ndarray`` and ``flatiter``: the types that programs name.
 
 Arrays are :class:`chainrule.Tensor`. Those of a dtype that the core lacks (complex, strings, objects, dates)
-are ``numpy.ndarray``. A program written for NumPy knows one type for both, and calls it with a shape.
+are ``numpy.ndarray``. A program written for NumPy knows one type for both, calls it with a shape, and derives its own
+from it: such a subclass is one of ``numpy.ndarray``, and NumPy computes with its instances.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy
@@ -17,8 +19,55 @@ from .fallback import Tensor, call_numpy, needs_ops, to_numpy, to_tensors
 ops = _core.ops
 
 
+class _OwnArray(numpy.ndarray):
+    """The base of what a program derives from ``ndarray``."""
+
+    def view(self, *args: Any, **kwargs: Any) -> Any:
+        """numpy.ndarray.view, which knows no other name of ndarray."""
+        args, kwargs = tuple(_numpys_type(value) for value in args), {k: _numpys_type(v) for k, v in kwargs.items()}
+        return super().view(*args, **kwargs)
+
+
+class _OwnUfuncArray(_OwnArray):
+    """The same where the program's type has a say in ufuncs and leaves the rest to ``super()``."""
+
+    def __array_ufunc__(self, ufunc: Any, method: Any, *inputs: Any, **kwargs: Any) -> Any:
+        return super().__array_ufunc__(ufunc, method, *to_numpy(inputs), **to_numpy(kwargs))
+
+
+def _numpys_type(value: Any) -> Any:
+    return numpy.ndarray if value is ndarray or value is Tensor else value
+
+
+@functools.cache
+def _unbound_method(name: str, ours: Callable[..., Any]) -> Callable[..., Any]:
+    """``ndarray.sum`` and its like, called with an array of either kind."""
+    theirs = getattr(numpy.ndarray, name)
+
+    @functools.wraps(theirs)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return (theirs if args and isinstance(args[0], numpy.ndarray) else ours)(*args, **kwargs)
+
+    return method
+
+
+_METHODS = (type(Tensor.sum), type(Tensor.__add__))
+
+
 class _ArrayType(type):
     """Both kinds of arrays are instances of ``ndarray``; both classes count as its equals and subclasses."""
+
+    def __new__(mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any) -> Any:
+        if any(base is Tensor for base in bases):  # ndarray itself
+            return super().__new__(mcls, name, bases, namespace, **options)
+        own = _OwnUfuncArray if "__array_ufunc__" in namespace else _OwnArray
+        return type(name, tuple(own if base is ndarray else base for base in bases), namespace, **options)
+
+    def __getattribute__(cls, name: str) -> Any:
+        found = type.__getattribute__(cls, name)
+        if isinstance(found, _METHODS) and hasattr(numpy.ndarray, name):
+            return _unbound_method(name, found)
+        return found
 
     def __instancecheck__(cls, instance: Any) -> bool:
         kind = type(instance)
@@ -39,11 +88,6 @@ class _ArrayType(type):
     def __hash__(cls) -> int:
         return type.__hash__(cls)
 
-    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if cls is ndarray:
-            return call_numpy("ndarray", numpy.ndarray, args, kwargs)
-        return super().__call__(*args, **kwargs)
-
 
 class ndarray(Tensor, metaclass=_ArrayType):  # noqa: N801 - NumPy's name
     """ndarray(shape, dtype=float, buffer=None, offset=0, strides=None, order=None): as numpy.ndarray makes an array.
@@ -54,6 +98,11 @@ class ndarray(Tensor, metaclass=_ArrayType):  # noqa: N801 - NumPy's name
         >>> isinstance(np.zeros(3), np.ndarray), isinstance(np.fft.fft(np.zeros(3)), np.ndarray)
         (True, True)
     """
+
+    def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        if any(base is numpy.ndarray for base in cls.__mro__):
+            return numpy.ndarray.__new__(cls, *args, **kwargs)
+        return call_numpy("ndarray", numpy.ndarray, args, kwargs)
 
 
 class flagsobj:  # noqa: N801 - NumPy's name

@@ -96,6 +96,8 @@ def array(
     """
     if type(object) is Tensor and copy is True and dtype is None and order == "K" and not ndmin and not ndmax:
         return object.copy("K")
+    if subok and isinstance(object, numpy.ndarray) and computes_itself(object):
+        return numpy.array(object, dtype, copy=copy, order=order, subok=True, ndmin=ndmin)
     if ndmax:
         return to_tensors(numpy.array(to_numpy(object), dtype, copy=copy, order=order, ndmin=ndmin, ndmax=ndmax))
     if type(object) is Tensor and copy is True and not object.is_traced and not object.numpy().flags.c_contiguous:
@@ -115,7 +117,7 @@ def asarray(
     if device is not None:
         _check_device(device)
     if type(a) is Tensor and dtype is None and copy is None and order is None:
-        return a
+        return a if a.__class__ is Tensor else a.copy()  # of a number an array is made
     result = _data(a, dtype, copy)
     return result if order is None else _ordered(result, order)
 

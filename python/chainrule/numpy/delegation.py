@@ -113,6 +113,7 @@ _SHARED = frozenset(
     [
         "asmatrix",
         "_CopyMode",
+        "_NoValue",
         "base_repr",
         "binary_repr",
         "bmat",

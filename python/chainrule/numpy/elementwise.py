@@ -214,7 +214,7 @@ def fix(x: Any, out: Any = None) -> Any:
 def sinc(x: Any) -> Any:
     """sin(pi x) / (pi x), 1 at 0."""
     y = ops.multiply(x, math.pi)
-    y = ops.where(ops.equal(y, 0), 1.0e-20, y)
+    y = ops.where(ops.equal(y, 0), 1.0e-20 if y.itemsize > 2 else 2.0**-10, y)
     return ops.divide(ops.sin(y), y)
 
 
@@ -273,7 +273,7 @@ def imag(val: Any) -> Any:
 @native
 def isclose(a: Any, b: Any, rtol: Any = 1e-05, atol: Any = 1e-08, equal_nan: bool = False) -> Any:
     """|a - b| <= atol + rtol |b|; infinities are close to themselves."""
-    b = _float(b)
+    b = ops.cast(tensor(b), "float64") if type(b) in (int, float) else _float(b)  # NumPy's isclose: no weak number
     near = ops.less_equal(ops.absolute(ops.subtract(a, b)), ops.add(atol, ops.multiply(rtol, ops.absolute(b))))
     near = ops.logical_or(ops.logical_and(near, ops.isfinite(b)), ops.equal(a, b))
     if equal_nan:

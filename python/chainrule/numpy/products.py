@@ -156,7 +156,10 @@ def cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     """The cross product of vectors of length 3."""
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = moveaxis(tensor(a), axisa, -1), moveaxis(tensor(b), axisb, -1)
+    a, b = tensor(a), tensor(b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ValueError("At least one array has zero dimension")
+    a, b = moveaxis(a, axisa, -1), moveaxis(b, axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         return call_numpy("cross", numpy.cross, (a, b), {"axisc": axisc})
     a1, a2, a3 = a[..., 0], a[..., 1], a[..., 2]

@@ -1,18 +1,22 @@
 """NumPy's submodules under this package's name: ``from chainrule.numpy.polynomial import Polynomial``.
 
-They are NumPy's own code, which takes our arrays as it takes any array. What this package has itself (``linalg``,
-``fft``, ``random``, ``lib``, ``emath``) is found first.
+They are NumPy's own code, which takes our arrays as any others. The functions of ``polynomial`` ask whether an argument
+is a ``numpy.ndarray``, so they get one, unless a gradient or a program follows it. What this package has itself
+(``linalg``, ``fft``, ``random``, ``lib``, ``emath``) is found first.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
+
+from .fallback import needs_ops, to_numpy
 
 if TYPE_CHECKING:
     from importlib.abc import Loader, MetaPathFinder
@@ -31,6 +35,20 @@ _OWN = frozenset({"__name__", "__package__", "__path__", "__spec__", "__loader__
 def numpys_name(name: str) -> str:
     """``chainrule.numpy.ma`` -> ``numpy.ma``."""
     return "numpy." + name.removeprefix(_PREFIX)
+
+
+def _asks_for_arrays(value: Any) -> bool:
+    return isinstance(value, FunctionType) and value.__module__.startswith("numpy.polynomial")
+
+
+def _of_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        if not needs_ops(*args, *kwargs.values()):
+            args, kwargs = to_numpy(args), to_numpy(kwargs)
+        return function(*args, **kwargs)
+
+    return wrapper
 
 
 class NumpySubmodules(_FinderAndLoader):
@@ -56,7 +74,7 @@ class NumpySubmodules(_FinderAndLoader):
         for name, value in vars(source).items():
             # Submodules are imported under our name, too.
             if name not in _OWN and not isinstance(value, ModuleType):
-                setattr(module, name, value)
+                setattr(module, name, _of_arrays(value) if _asks_for_arrays(value) else value)
 
         def find(name: str) -> Any:
             value = getattr(source, name)

@@ -573,11 +573,17 @@ PyObject* round_number(PyObject* self, PyObject* arguments) {
   });
 }
 
+PyObject* truncate_number(PyObject* self, PyObject*) {
+  return guarded([=] { return PyNumber_Long(Object::steal(python_number(self, "__trunc__")).get()); });
+}
+
 PyObject* format_method(PyObject* self, PyObject* specification) {
   return guarded([=]() -> PyObject* {
     if (!PyUnicode_Check(specification))
       raise_format(PyExc_TypeError, "__format__() argument must be str, not %s", Py_TYPE(specification)->tp_name);
-    if (PyUnicode_GetLength(specification) == 0) return PyObject_Str(self);
+    const bool narrow = dtype_of(self) == DType::F32 || dtype_of(self) == DType::F16;
+    if (PyUnicode_GetLength(specification) == 0 && !(narrow && is_number(self)))  // those as float(x), as NumPy's
+      return PyObject_Str(self);
     if (handle_of(self).ndim() != 0)
       raise(PyExc_TypeError, "unsupported format string passed to chainrule.Tensor.__format__");
     return PyObject_Format(Object::steal(python_number(self, "format")).get(), specification);
@@ -711,6 +717,7 @@ PyMethodDef tensor_methods[] = {
     {"__deepcopy__", shallow_copy, METH_O, nullptr},
     {"__complex__", complex_method, METH_NOARGS, nullptr},
     {"__round__", round_number, METH_VARARGS, nullptr},
+    {"__trunc__", truncate_number, METH_NOARGS, nullptr},
     {"__format__", format_method, METH_O, nullptr},
     {"__reduce__", reduce_method, METH_NOARGS, nullptr},
     {"__array_namespace__", method(namespace_method), kFast, nullptr},

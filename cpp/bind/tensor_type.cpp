@@ -44,6 +44,12 @@ void deallocate_tensor(PyObject* object) {
   type->tp_free(object);  // a subclass's own dealloc, which called this one, lets go of its type
 }
 
+// A fraction, say: what statistics.mean makes a number of the elements' type of.
+bool is_other_number(PyObject* object) {
+  return PyNumber_Check(object) && PyObject_HasAttrString(object, "numerator") && !PyLong_Check(object) &&
+         !is_tensor(object) && !is_numpy_array(object) && !is_numpy_scalar(object);
+}
+
 PyObject* construct(PyTypeObject* type, PyObject* arguments, PyObject* keywords) {
   return guarded([&]() -> PyObject* {
     static const char* names[] = {"data", "dtype", nullptr};
@@ -51,6 +57,8 @@ PyObject* construct(PyTypeObject* type, PyObject* arguments, PyObject* keywords)
     PyObject* dtype = Py_None;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O|O:Tensor", const_cast<char**>(names), &data, &dtype))
       throw PythonError();
+    Object number;
+    if (is_other_number(data)) data = (number = Object::steal(PyNumber_Float(data))).get();
     Tensor tensor = as_array(data, dtype, Copy::always);
     PyObject* object = type->tp_alloc(type, 0);
     if (!object) throw PythonError();

@@ -1,6 +1,4 @@
 // Moves: casts, strided copies, transposes, rows picked by index, rows added by index.
-#include <type_traits>
-
 #include "kernels/parts.h"
 #include "simd/vec.h"
 
@@ -41,10 +39,9 @@ CR_INLINE To cast_one(From x) {
 }
 
 #if defined(__x86_64__)
-// The processor itself makes the least integer of what doesn't fit, and notes an invalid operand.
-template <class To, class From>
+// By way of I, of which the processor itself makes the least where a number doesn't fit, and notes an invalid operand.
+template <class I, class To, class From>
 void truncate_all(To* dst, const From* src, int64_t n) {
-  using I = std::conditional_t<(sizeof(To) < 4 || (sizeof(To) == 4 && To(-1) < To(0))), int32_t, int64_t>;
   constexpr int64_t kLanes = 64 / sizeof(From);
   typedef From Floats __attribute__((vector_size(kLanes * sizeof(From))));
   typedef I Integers __attribute__((vector_size(kLanes * sizeof(I))));
@@ -71,8 +68,11 @@ void cast(void* dst_, const void* src_, int64_t n) {
   To* dst = static_cast<To*>(dst_);
   const From* src = static_cast<const From*>(src_);
 #if defined(__x86_64__)
-  constexpr bool unsigned64 = sizeof(To) == 8 && To(-1) > To(0);
-  if constexpr (kFloat<From> && !kFloat<To> && !unsigned64) return truncate_all(dst, src, n);
+  if constexpr (kFloat<From> && !kFloat<To>) {
+    constexpr bool is_signed = To(-1) < To(0);
+    if constexpr (sizeof(To) < 4 || (sizeof(To) == 4 && is_signed)) return truncate_all<int32_t>(dst, src, n);
+    if constexpr (sizeof(To) == 4 || is_signed) return truncate_all<int64_t>(dst, src, n);
+  }
 #endif
   CR_INDEPENDENT
   for (int64_t i = 0; i < n; ++i) dst[i] = cast_one<To, From>(src[i]);

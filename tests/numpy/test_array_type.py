@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import fractions
+import math
+import statistics
+
 import numpy
 import pytest
 
@@ -103,3 +107,21 @@ def test_what_ours_does_not_take_goes_to_numpy(paired):
     paired(lambda np: np.einsum())
     with pytest.raises(TypeError):
         chainrule.grad(lambda x: np.sum(np.diff(x, n=1.5)))(np.ones(3))
+
+
+def test_numbers_where_python_asks_for_its_own():
+    x, i, f = np.array([1.5, 2.5]), np.array([3, -7]), np.array([0.1], "float32")
+    assert fractions.Fraction(i[0]) == 3
+    assert fractions.Fraction(x[0]) == fractions.Fraction(3, 2)
+    assert (i[0].numerator, i[1].denominator) == (3, 1)
+    assert (math.trunc(x[1]), math.floor(x[1]), math.ceil(x[1])) == (2, 2, 3)
+    assert f"{f[0]}" == f"{numpy.float32(0.1)}"
+    assert str(f[0]) == str(numpy.float32(0.1))
+    assert statistics.mean(x) == 2
+    assert statistics.stdev(x) == statistics.stdev([1.5, 2.5])
+    with pytest.raises(AttributeError):
+        assert x.numerator
+    assert np.asarray(x[0]).shape == ()
+    made = np.asarray(x.sum())
+    made[...] = 5  # an array, not a number
+    assert made == 5

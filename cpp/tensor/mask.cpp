@@ -113,6 +113,27 @@ Tensor compress(const Tensor& x, const Tensor& mask) {
   return result;
 }
 
+namespace {
+
+// The places of the true elements of [first, last) go to [to, end). Eight at a time without a branch, as long as the
+// store that may be one too many has room.
+void put_places(const unsigned char* truth, std::int64_t first, std::int64_t last, std::int64_t* to,
+                const std::int64_t* end) {
+  std::int64_t i = first;
+  for (; i + kGroup <= last && end - to > kGroup; i += kGroup) {
+    const std::uint64_t group = load_group(truth + i);
+    if (group == 0) continue;
+    for (int k = 0; k < kGroup; ++k) {
+      *to = i + k;
+      to += group >> (8 * k) & 1;
+    }
+  }
+  for (; i < last && to < end; ++i)
+    if (truth[i]) *to++ = i;
+}
+
+}  // namespace
+
 std::vector<Tensor> true_places(const Tensor& mask) {
   const auto* truth = mask.data_as<unsigned char>();
   const std::int64_t size = mask.size();
@@ -123,6 +144,12 @@ std::vector<Tensor> true_places(const Tensor& mask) {
   for (int axis = 0; axis < ndim; ++axis) {
     columns.push_back(Tensor::empty(DType::I64, {starts.back()}));
     to[axis] = columns.back().data_as<std::int64_t>();
+  }
+  if (ndim == 1) {
+    for_chunks_of(size, starts, [&](std::int64_t first, std::int64_t last, std::int64_t start) {
+      put_places(truth, first, last, to[0] + start, to[0] + starts[static_cast<std::size_t>(first / kChunk) + 1]);
+    });
+    return columns;
   }
   const std::int64_t row = ndim > 0 ? mask.length(ndim - 1) : 1;
   for_chunks_of(size, starts, [&](std::int64_t first, std::int64_t last, std::int64_t start) {

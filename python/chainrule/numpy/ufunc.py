@@ -168,7 +168,20 @@ def apply_ufunc(ufunc: numpy.ufunc, compute: Callable[..., Any] | None, args: tu
 
 # ---- methods
 
-_reductions: dict[str, Any] | None = None  # by the names of ufuncs; made when first asked for
+
+@functools.cache
+def _reductions() -> dict[str, Any]:
+    """Our reductions, by the names of ufuncs."""
+    from . import reduce
+
+    return {
+        "add": reduce.sum,
+        "multiply": reduce.prod,
+        "maximum": reduce.max,
+        "minimum": reduce.min,
+        "logical_and": reduce.all,
+        "logical_or": reduce.any,
+    }
 
 
 def _reduce(
@@ -182,19 +195,7 @@ def _reduce(
     initial: Any = None,
     where: Any = True,
 ) -> Any:
-    from . import reduce
-
-    global _reductions
-    if _reductions is None:
-        _reductions = {
-            "add": reduce.sum,
-            "multiply": reduce.prod,
-            "maximum": reduce.max,
-            "minimum": reduce.min,
-            "logical_and": reduce.all,
-            "logical_or": reduce.any,
-        }
-    function = _reductions.get(ufunc.__name__)
+    function = _reductions().get(ufunc.__name__)
     if function is not None and type(array) is Tensor and dtype is out is initial is None and where is True:
         return function(array, axis=axis, keepdims=keepdims)
     options: dict[str, Any] = {"axis": axis, "out": out, "keepdims": keepdims}

@@ -79,8 +79,8 @@ bool read_dtype(PyObject* given, DType without, DType& dtype) {
 // ----------------------------------------------------------------------------------------------
 
 PyObject* itself(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
-  if (count != 1 || keyword_names || Py_TYPE(arguments[0]) != &tensor_type) return nullptr;
-  return Py_NewRef(arguments[0]);
+  return is_one_array(arguments, count, keyword_names) ? Py_NewRef(arguments[0])
+                                                       : nullptr;  // a number becomes an array
 }
 
 PyObject* itself_in_rows(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {

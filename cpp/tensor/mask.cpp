@@ -23,13 +23,21 @@ std::uint64_t load_group(const unsigned char* mask) {
   return group & 0x0101010101010101u;
 }
 
-// Calls chosen(i) for each true element in order; groups of eight false ones are passed over at once, and for groups of
-// eight true ones all_chosen(i) is called instead.
+bool none_true(const unsigned char* mask) {  // of four groups
+  std::uint64_t groups[4];
+  std::memcpy(groups, mask, sizeof groups);
+  return (groups[0] | groups[1] | groups[2] | groups[3]) == 0;
+}
+
+// Calls chosen(i) for each true element in order; runs of false ones are passed over at once, and for groups of eight
+// true ones all_chosen(i) is called instead.
 template <class Chosen, class AllChosen>
 void for_each_true(const unsigned char* mask, std::int64_t first, std::int64_t last, Chosen&& chosen,
                    AllChosen&& all_chosen) {
   std::int64_t i = first;
   for (; i + kGroup <= last; i += kGroup) {
+    while (i + 4 * kGroup <= last && none_true(mask + i)) i += 4 * kGroup;
+    if (i + kGroup > last) break;
     const std::uint64_t group = load_group(mask + i);
     if (group == 0x0101010101010101u) {
       all_chosen(i);
@@ -53,10 +61,12 @@ std::int64_t count_range(const unsigned char* mask, std::int64_t first, std::int
   return count;
 }
 
-// Where the true elements of every chunk begin among all of them; the last entry is their number.
-std::vector<std::int64_t> chunk_starts(const unsigned char* mask, std::int64_t size) {
+// Where the true elements of every chunk begin among all of them; the last entry is their number. `counted` false: all
+// are 0, for those who don't ask.
+std::vector<std::int64_t> chunk_starts(const unsigned char* mask, std::int64_t size, bool counted = true) {
   const std::int64_t chunks = (size + kChunk - 1) / kChunk;
   std::vector<std::int64_t> starts(static_cast<std::size_t>(chunks) + 1, 0);
+  if (!counted) return starts;
   parallel_for(chunks, [&](std::int64_t c) {
     starts[static_cast<std::size_t>(c) + 1] =
         count_range(mask, c * kChunk, size < (c + 1) * kChunk ? size : (c + 1) * kChunk);
@@ -181,7 +191,7 @@ std::vector<Tensor> true_places(const Tensor& mask) {
 void expand(const Tensor& x, const Tensor& mask, const void* values, int step) {
   const auto* truth = mask.data_as<unsigned char>();
   const std::int64_t size = mask.size();
-  const std::vector<std::int64_t> starts = chunk_starts(truth, size);
+  const std::vector<std::int64_t> starts = chunk_starts(truth, size, step != 0);
   by_size(x.dtype(), [&](auto element) {
     using Element = decltype(element);
     const Element* from = static_cast<const Element*>(values);

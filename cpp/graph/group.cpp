@@ -1,7 +1,8 @@
 // Running a group (see Unit in program.h): chunks of elements in parallel, and within a chunk one block after another
 // through all members, so that what a member hands to the next stays in the first-level cache. What a tail reduces
-// stays in the second-level cache: a chunk is a piece of the reduction. Invariant: the kernels are those of the eager
-// calls. An element's or a row's result doesn't depend on its block, so neither blocks nor chunks change a bit.
+// stays in the second-level cache: a chunk is a piece of the reduction.
+// Invariant: the kernels are those of the eager calls. An element's or a row's result doesn't depend on its block, so
+// neither blocks nor chunks change a bit.
 #include <algorithm>
 #include <map>
 

@@ -44,6 +44,10 @@ constexpr int64_t kPackSerial = 32 << 10;
 // Products of a batch from this size on are run one after the other, by all threads together.
 constexpr double kLargeFlops = 20e6;
 
+// A matrix times its own transpose: rows of a step, rows that a chunk should have at least, so that it pays to pack for
+// them, and columns that are mirrored in one call.
+constexpr int64_t kSymmetricRows = 24, kSymmetricChunkRows = 192, kMirrorColumns = 64;
+
 // Scratch slots of a thread (runtime/threads.h).
 constexpr int kSharedSlot = 0;  // on the calling thread: what all chunks read
 constexpr int kOwnSlot = 1;     // on the thread of a chunk: its rows of A
@@ -416,6 +420,69 @@ void run_blocks(const GemmPlan& plan, const GemmOperands& o, bool alone, const G
   });
 }
 
+// ---- a matrix times its own transpose -----------------------------------------------------------
+// Whether A and B are one matrix, seen from its two sides, and nothing else enters C: then C is symmetric, to the bit,
+// since an element and its mirror image add up the same products in the same order.
+bool is_symmetric(const GemmPlan& plan, const GemmOperands& o) {
+  const Gemm& s = plan.shape;
+  return o.a == o.b && !s.b_packed && s.m == s.n && s.a_row == s.b_col && s.a_col == s.b_row && !s.has_bias &&
+         !s.accumulate && !s.activation && !s.combine;
+}
+
+// Only what lies on or to the left of the diagonal is computed, and the rest is its mirror image. Steps of a few panels
+// are multiplied up to the end of their own rows; chunks are runs of steps of about equal area. A chunk goes from its
+// last step to its first, so that the first call packs all columns of B that the others need.
+void run_symmetric(const GemmPlan& plan, const GemmOperands& o, bool alone) {
+  const Gemm& s = plan.shape;
+  const GemmKernel& kernel = *plan.kernel;
+  const int64_t size = static_cast<int64_t>(itemsize(s.dtype)), width = kernel.tile_cols;
+  const int64_t step = round_up(kSymmetricRows, kernel.tile_rows), steps = ceil_div(s.m, step);
+  const int64_t threads = alone ? 1 : num_threads();
+  const int64_t chunks = threads * std::clamp<int64_t>(s.m / (kSymmetricChunkRows * threads), 1, kChunksPerThread);
+  const auto border = [&](int64_t chunk) {
+    const double share = std::sqrt(static_cast<double>(chunk) / static_cast<double>(chunks));
+    return std::min(s.m, std::lround(share * static_cast<double>(steps)) * step);
+  };
+  const int64_t most_k = ceil_div(s.k, plan.k_blocks), most_columns = std::min(round_up(s.n, width), plan.nc);
+  const int64_t a_bytes =
+      plan.pack_a ? round_up(kernel.tile_rows * most_k * size + GemmKernels::kPackSlackBytes, 64) : 0;
+  const int64_t b_bytes = plan.pack_b ? most_columns * most_k * size : 0;
+  const TransposeFn transpose = kernels().move.transpose[s.dtype == DType::F64 ? 3 : 2];
+  parallel_for(chunks, [&](int64_t chunk) {
+    const Range rows{border(chunk), border(chunk + 1)};
+    char* const own = static_cast<char*>(
+        thread_scratch(kOwnSlot, static_cast<std::size_t>(a_bytes + b_bytes) + GemmKernels::kPackSlackBytes));
+    const int64_t strips = ceil_div(rows.end, width);
+    for_column_blocks(plan, 0, strips, ceil_div(strips * width, plan.nc), [&](const Range& columns) {
+      for (int64_t k_block = 0; k_block < plan.k_blocks; ++k_block) {
+        const Range ks = part(k_block, plan.k_blocks, s.k, 1, s.k);
+        bool packed = false;
+        for (int64_t end = rows.end; end > std::max(rows.begin, columns.begin); end = (end - 1) / step * step) {
+          const int64_t begin = (end - 1) / step * step;
+          GemmBlock block = block_of(plan, at(o.a, begin * s.a_row + ks.begin * s.a_col, size), nullptr,
+                                     at(o.c, begin * s.c_row + columns.begin, size), nullptr);
+          block.m = end - begin;
+          block.n = std::min(end, columns.end) - columns.begin;
+          block.k = ks.end - ks.begin;
+          block.b = packed ? own + a_bytes : b_of(plan, o.b, ks, columns);
+          block.b_packed = packed;
+          block.a_store = plan.pack_a ? own : nullptr;
+          block.b_store = plan.pack_b && !packed ? own + a_bytes : nullptr;
+          block.accumulate = k_block > 0;
+          kernel.block(block);
+          packed = plan.pack_b;
+        }
+      }
+    });
+    for (int64_t begin = rows.begin; begin < rows.end; begin += step) {
+      for (int64_t j = 0; j < begin; j += kMirrorColumns) {
+        transpose(at(o.c, j * s.c_row + begin, size), s.c_row, at(o.c, begin * s.c_row + j, size), s.c_row,
+                  std::min(step, rows.end - begin), std::min(kMirrorColumns, begin - j));
+      }
+    }
+  });
+}
+
 // ---- few rows and a long sum --------------------------------------------------------------------
 // Each part of the sum is a product of its own, and reads rows of B that no other part reads. So a core that computes a
 // part, and later the same rows of B's gradient and new values, keeps them in its caches, step after step of a
@@ -612,6 +679,7 @@ void run(const GemmPlan& plan, GemmOperands o, bool alone) {
     case GemmPath::parts:
       return run_parts(plan, o, alone);
     case GemmPath::blocks:
+      if (is_symmetric(plan, o)) return run_symmetric(plan, o, alone);
       if (alone && plan.whole) return run_one_call(plan, o);
       return run_blocks(plan, o, alone);
   }

@@ -57,7 +57,8 @@ enum class GemmPath : std::uint8_t {
                // of B
   one_call,    // small: a single block, in place, on the calling thread
   parts,       // few rows of A, a large B and a long sum: its parts are products of their own, added up in their order
-  blocks,      // the rest: a grid of rows and columns, each cut into blocks that the second-level cache holds
+  blocks,      // the rest: a grid of rows and columns, each cut into blocks that the second-level cache holds. Of a
+               // matrix times its own transpose (the same memory) one half is computed, and mirrored
 };
 
 // How a product of this shape will be run; choose once, run many times.

@@ -37,3 +37,27 @@ def test_short_rows_times_a_vector(columns, dtype):
     assert (numpy.abs(numpy.asarray(np.asarray(a) @ np.asarray(x)) - exact) <= bound).all()
     one_by_one = [np.asarray(a[i : i + 1]) @ np.asarray(x) for i in range(101)]
     numpy.testing.assert_allclose(numpy.asarray(np.concatenate(one_by_one)), exact, atol=bound.max())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(("rows", "terms"), [(17, 900), (97, 64), (200, 1500), (401, 200), (700, 90)])
+def test_a_matrix_times_its_own_transpose(rows, terms, dtype):
+    """Half of it is computed, with the bits of the product of two matrices: eager and recorded, for any layout."""
+    rng = numpy.random.default_rng(rows)
+    threads = chainrule.show_config()["threads"]
+    recorded = chainrule.jit(lambda x: x @ x.T)
+    gapped = rng.normal(size=(2 * rows, terms + 3)).astype(dtype)[::2, :terms]
+    for x in (rng.normal(size=(rows, terms)).astype(dtype), rng.normal(size=(terms, rows)).astype(dtype).T, gapped):
+        a, copied = np.asarray(x), np.asarray(x.copy(order="K").T)
+        whole = (a @ copied).numpy()
+        exact = x.astype("float64") @ x.astype("float64").T
+        bound = 2 * terms * numpy.finfo(dtype).eps * (numpy.abs(x).astype("float64") @ numpy.abs(x).T)
+        assert (numpy.abs(whole - exact) <= bound).all()
+        for count in (1, 2, 3):
+            chainrule.set_num_threads(count)
+            product = (a @ a.T).numpy()
+            chainrule.set_num_threads(threads)
+            numpy.testing.assert_array_equal(product, product.T)
+            if x is not gapped:  # a copy of it lies otherwise in memory
+                numpy.testing.assert_array_equal(product, whole)
+        numpy.testing.assert_allclose(recorded(a).numpy(), product, rtol=0, atol=bound.max())

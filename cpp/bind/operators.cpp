@@ -6,6 +6,7 @@
 
 #include "bind/call.h"
 #include "bind/elementwise_call.h"
+#include "bind/face_function.h"
 #include "bind/float_errors.h"
 #include "bind/interop.h"
 #include "bind/promote.h"
@@ -313,8 +314,21 @@ int truth(PyObject* self) noexcept {
 
 namespace {
 
-// Python's operator with ndarrays in place of tensors, so that the other operand has its say as beside an ndarray (a
-// matrix multiplies by rows and columns); null (no error) where Python has none for the op.
+// Whether an operand that is no data of ours meets what it would meet with NumPy: not types that forbid that
+// (__array_ufunc__ = None), and not where a gradient or a program would lose the tensor.
+bool meets_numpy(PyObject* a, PyObject* b) {
+  if (needs_ops(a) || needs_ops(b)) return false;
+  for (PyObject* object : {a, b}) {
+    if (is_tensor(object)) continue;
+    const Object ufunc = attribute_or_none(reinterpret_cast<PyObject*>(Py_TYPE(object)), "__array_ufunc__");
+    if (ufunc && ufunc.get() == Py_None) return false;
+  }
+  return true;
+}
+
+// Python's operator with ndarrays and NumPy's scalars in place of tensors, so that the other operand has its say as
+// beside these (a matrix multiplies by rows and columns, a Fraction stays one, torch's tensors take numbers); null (no
+// error) where Python has none for the op.
 PyObject* call_python_operator(const std::string& op, PyObject* a, PyObject* b) {
   static const std::pair<const char*, const char*> kNames[] = {
       {"add", "add"},         {"subtract", "sub"},    {"multiply", "mul"},
@@ -326,8 +340,8 @@ PyObject* call_python_operator(const std::string& op, PyObject* a, PyObject* b) 
       {"greater_equal", "ge"}};
   for (const auto& [ours, python] : kNames) {
     if (op != ours) continue;
-    const Object left = is_tensor(a) ? to_numpy(a) : Object::borrow(a);
-    const Object right = is_tensor(b) ? to_numpy(b) : Object::borrow(b);
+    const Object left = is_tensor(a) ? with_arrays(a) : Object::borrow(a);
+    const Object right = is_tensor(b) ? with_arrays(b) : Object::borrow(b);
     const Object module = Object::steal(PyImport_ImportModule("operator"));
     const Object result = Object::steal(PyObject_CallMethod(module.get(), python, "OO", left.get(), right.get()));
     return with_tensors(result.get()).release();
@@ -341,12 +355,21 @@ bool is_count(PyObject* object) {
   const DType dtype = dtype_of(object);
   return !is_float(dtype) && !is_bool(dtype) && !(object_of(object)->handle && handle_of(object).is_placeholder());
 }
+// A number that isn't whole, known by its value.
+bool is_no_count(PyObject* object) {
+  return is_tensor(object) && is_number(object) && is_float(dtype_of(object)) && !needs_ops(object);
+}
 bool repeats(PyObject* object) {
   return PyList_Check(object) || PyTuple_Check(object) || PyUnicode_Check(object) || PyBytes_Check(object);
 }
 PyObject* multiply_or_repeat(PyObject* a, PyObject* b) noexcept {
   if (repeats(a) && is_count(b)) return PySequence_Repeat(a, PyNumber_AsSsize_t(b, PyExc_OverflowError));
   if (repeats(b) && is_count(a)) return PySequence_Repeat(b, PyNumber_AsSsize_t(a, PyExc_OverflowError));
+  if ((repeats(a) && is_no_count(b)) || (repeats(b) && is_no_count(a))) {
+    PyErr_Format(PyExc_TypeError, "can't multiply sequence by non-int of type 'numpy.%s'",
+                 name(dtype_of(is_tensor(a) ? a : b)));
+    return nullptr;
+  }
   return binary<ElementwiseOp::multiply>(a, b);
 }
 
@@ -361,6 +384,8 @@ PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b) {
       PyObject* const given[] = {a, b};
       return call_with_foreign(op.name, numpy_ufunc(op), given, 2);
     }
+    if (meets_numpy(a, b))
+      if (PyObject* result = call_python_operator(op.name, a, b)) return result;
     return not_implemented();
   }
   if (op.opcode >= 0) return wrap_result(call_elementwise(op, operands, 2));

@@ -1,7 +1,11 @@
 """What programs pass now and then: ranges, named tuples, objects with __array__, nan for whole numbers, dates."""
 
 import copy
+import operator
 from collections import namedtuple
+from datetime import date, timedelta
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy
 import pytest
@@ -243,3 +247,71 @@ def test_numbers_of_no_dtype_are_refused_by_out(value):
         out = namespace.zeros((), "int64")
         with pytest.raises(TypeError, match="Cannot cast ufunc 'invert' output"):
             namespace.invert(value, out)
+
+
+class Scaled:
+    """Knows numbers and nothing else."""
+
+    def __rmul__(self, other):
+        return ("rmul", type(other).__mro__[-2].__name__)
+
+    def __mul__(self, other):
+        return ("mul", float(other)) if isinstance(other, (int, float)) else NotImplemented
+
+
+OTHER_OPERANDS = {
+    "fraction": Fraction(1, 2),
+    "decimal": Decimal("1.5"),
+    "duration": timedelta(days=1),
+    "date": date(2020, 1, 1),
+    "text": "a",
+    "list": [1, 2],
+    "none": None,
+    "object": Scaled(),
+}
+BINARY = [operator.add, operator.mul, operator.truediv, operator.floordiv, operator.pow, operator.eq, operator.lt]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize("function", BINARY, ids=lambda f: f.__name__)
+@pytest.mark.parametrize("kind", OTHER_OPERANDS)
+@pytest.mark.parametrize("which", ["float", "int", "array"])
+def test_operators_with_other_objects(which, kind, function, swapped):
+    """Python's own numbers, dates and types of a program's own meet what they'd meet with NumPy."""
+    answers = []
+    for module in (numpy, np):
+        x = module.array([2, 3] if which == "int" else [1.5, 2.5])
+        x = x if which == "array" else x[0]
+        operands = (OTHER_OPERANDS[kind], x) if swapped else (x, OTHER_OPERANDS[kind])
+        try:
+            answers.append(numpy.asarray(function(*operands)))
+        except Exception as error:
+            answers.append(type(error).__mro__[-3])
+    theirs, ours = answers
+    if isinstance(theirs, numpy.ndarray) and theirs.dtype.kind == "f":
+        numpy.testing.assert_allclose(ours, theirs, rtol=4e-16, strict=True)
+    elif isinstance(theirs, numpy.ndarray):
+        assert ours.dtype == theirs.dtype
+        assert ours.tolist() == theirs.tolist()
+    else:
+        assert ours is theirs
+
+
+@pytest.mark.parametrize("function", [operator.add, operator.mul, operator.truediv, operator.lt])
+def test_numbers_and_tensors_of_torch(function):
+    torch = pytest.importorskip("torch")
+    other, number = torch.tensor([1.0, 2.0]), np.asarray([1.5, 2.5]).mean()
+    assert torch.equal(function(other, number), function(other, 2.0))
+    assert torch.equal(function(number, other), function(2.0, other))
+
+
+def test_other_objects_lose_no_gradient():
+    with pytest.raises(TypeError):
+        chainrule.grad(lambda x: x * Decimal(2))(np.asarray(1.5))
+
+
+def test_annotations():
+    assert np.ndarray[tuple[int], np.dtype[np.float64]].__origin__ == numpy.ndarray
+    for module in (np, numpy):
+        with pytest.raises(TypeError):
+            module.ndarray[int, int, int]

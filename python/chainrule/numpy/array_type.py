@@ -8,6 +8,7 @@ from it: such a subclass is one of ``numpy.ndarray``, and NumPy computes with it
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -103,6 +104,11 @@ class ndarray(Tensor, metaclass=_ArrayType):  # noqa: N801 - NumPy's name
         if any(base is numpy.ndarray for base in cls.__mro__):
             return numpy.ndarray.__new__(cls, *args, **kwargs)
         return call_numpy("ndarray", numpy.ndarray, args, kwargs)
+
+    def __class_getitem__(cls, parameters: Any) -> Any:
+        """``ndarray[shape, dtype]`` in annotations."""
+        numpy.ndarray[parameters]  # raises where their number is wrong
+        return types.GenericAlias(cls, parameters)
 
 
 class flagsobj:  # noqa: N801 - NumPy's name

@@ -8,7 +8,10 @@
 #include "bind/convert.h"
 #include "bind/face_function.h"
 #include "bind/interop.h"
+#include "bind/operators.h"
 #include "bind/tensor_type.h"
+#include "graph/tape.h"
+#include "graph/trace.h"
 #include "tensor/tensor.h"
 
 namespace chainrule {
@@ -161,13 +164,32 @@ PyObject* call_numpy(PyObject*, PyObject* const* arguments, Py_ssize_t count) no
 // Two tensors whose product is a matrix product are multiplied here, everything else by the face's own function.
 PyObject* dot_of_face = nullptr;
 
+// Writes a product over an array of ours of its dtype and shape without gaps; false where `out` isn't that.
+bool write_product(const Tensor& product, PyObject* out) {
+  if (Py_TYPE(out) != &tensor_type || is_number(out) || recording() || Trace::current()) return false;
+  const Tensor& target = handle_of(out);
+  if (target.is_placeholder() || target.dtype() != product.dtype() || target.shape() != product.shape() ||
+      !target.is_contiguous() || !is_writable(target))
+    return false;
+  copy_into(target, product);
+  target.bump_version();
+  return true;
+}
+
 PyObject* dot(PyObject*, Arguments arguments, Py_ssize_t count, PyObject* keywords) noexcept {
   return guarded([=]() -> PyObject* {
-    if (count == 2 && !keywords && Py_TYPE(arguments[0]) == &tensor_type && Py_TYPE(arguments[1]) == &tensor_type) {
+    const bool named = keywords && PyTuple_GET_SIZE(keywords) == 1 &&
+                       PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, 0), "out") == 0;
+    PyObject* const out = count + named == 3 ? arguments[2] : nullptr;
+    if (count + named == (out ? 3 : 2) && (named || !keywords) && Py_TYPE(arguments[0]) == &tensor_type &&
+        Py_TYPE(arguments[1]) == &tensor_type) {
       const Tensor &a = handle_of(arguments[0]), &b = handle_of(arguments[1]);
       static const Op* const matmul = find_op("matmul");
-      if (a.dtype() == b.dtype() && a.ndim() > 0 && b.ndim() > 0 && b.ndim() <= 2)
-        return wrap_result(run_op(*matmul, BorrowedPair(arguments[0], arguments[1]).tensors(), 2, {}));
+      if (a.dtype() == b.dtype() && a.ndim() > 0 && b.ndim() > 0 && b.ndim() <= 2) {
+        Tensor product = run_op(*matmul, BorrowedPair(arguments[0], arguments[1]).tensors(), 2, {});
+        if (!out) return wrap_result(std::move(product));
+        if (write_product(product, out)) return Py_NewRef(out);
+      }
     }
     if (!dot_of_face) raise(PyExc_RuntimeError, "dot: chainrule.numpy has not been imported");
     return PyObject_Vectorcall(dot_of_face, arguments, static_cast<std::size_t>(count), keywords);

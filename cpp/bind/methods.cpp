@@ -14,6 +14,7 @@
 #include "bind/op_functions.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
+#include "bind/shortcuts.h"
 #include "bind/subscript.h"
 #include "bind/tensor_type.h"
 #include "bind/views.h"
@@ -70,6 +71,19 @@ PyObject* op_method(const Op& op, PyObject* self, Arguments arguments, Py_ssize_
   });
 }
 
+// The plainest calls are answered as the face's function would (shortcuts.h).
+PyObject* shortened_method(Shortcut shortcut, const Op& op, PyObject* self, Arguments arguments, Py_ssize_t count,
+                           PyObject* keywords) {
+  return guarded([&]() -> PyObject* {
+    if (!keywords && count <= 1) {
+      PyObject* const all[] = {self, count == 1 ? arguments[0] : nullptr};
+      if (PyObject* result = shortcut(all, count + 1, nullptr)) return result;
+      if (PyErr_Occurred()) throw PythonError();
+    }
+    return op_method(op, self, arguments, count, keywords);
+  });
+}
+
 #define CR_OP_METHOD(name)                                                                             \
   PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) { \
     static const Op& op = *find_op(#name);                                                             \
@@ -82,12 +96,20 @@ CR_OP_METHOD(max)
 CR_OP_METHOD(min)
 CR_OP_METHOD(any)
 CR_OP_METHOD(all)
-CR_OP_METHOD(argmax)
-CR_OP_METHOD(argmin)
 CR_OP_METHOD(cumsum)
 CR_OP_METHOD(cumprod)
-CR_OP_METHOD(squeeze)
 #undef CR_OP_METHOD
+
+#define CR_SHORTENED_METHOD(name)                                                                      \
+  PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) { \
+    static const Op& op = *find_op(#name);                                                             \
+    static const Shortcut shortcut = find_shortcut(#name);                                             \
+    return shortened_method(shortcut, op, self, arguments, count, keywords);                           \
+  }
+CR_SHORTENED_METHOD(argmax)
+CR_SHORTENED_METHOD(argmin)
+CR_SHORTENED_METHOD(squeeze)
+#undef CR_SHORTENED_METHOD
 
 #define CR_FACE_METHOD(name)                                                                           \
   PyObject* name##_method(PyObject* self, Arguments arguments, Py_ssize_t count, PyObject* keywords) { \

@@ -10,6 +10,7 @@
 #include "bind/convert.h"
 #include "bind/create.h"
 #include "bind/face_function.h"
+#include "bind/flat.h"
 #include "bind/interop.h"
 #include "bind/jitted.h"
 #include "bind/op_functions.h"
@@ -174,9 +175,11 @@ PYBIND11_MODULE(_core, m) {
       translate_exception();
     }
   });
-  if (!prepare_tensor_type() || !prepare_op_type() || !prepare_jitted_type() || !prepare_function_type())
+  if (!prepare_tensor_type() || !prepare_op_type() || !prepare_jitted_type() || !prepare_function_type() ||
+      !prepare_flat_type())
     throw py::error_already_set();
   m.attr("Tensor") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&tensor_type));
+  m.attr("FlatElements") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&flat_type));
   m.attr("Function") = py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(&function_type));
   m.attr("TraceError") = py::reinterpret_borrow<py::object>(trace_error_type());
   bind_arrays(m);

@@ -9,6 +9,7 @@
 #include "bind/call.h"
 #include "bind/convert.h"
 #include "bind/elementwise_call.h"
+#include "bind/face_function.h"
 #include "bind/interop.h"
 #include "bind/promote.h"
 #include "bind/subscript.h"
@@ -17,6 +18,7 @@
 #include "graph/tape.h"
 #include "graph/trace.h"
 #include "ops/op.h"
+#include "runtime/cpu.h"
 
 namespace chainrule {
 
@@ -435,17 +437,22 @@ PyObject* diagonal(Arguments arguments, Py_ssize_t count, PyObject* keyword_name
 }
 
 PyObject* squeeze(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
-  if (!is_one_array(arguments, count, keyword_names)) return nullptr;
-  const Tensor& x = handle_of(arguments[0]);
+  constexpr const char* const names[] = {"a", "axis"};
+  PyObject* given[2];
+  if (!sort_arguments(names, arguments, count, keyword_names, given) || !given[0] || !is_array(given[0]))
+    return nullptr;
+  const Tensor& x = handle_of(given[0]);
   if (is_recorded() || x.is_placeholder()) return nullptr;
+  int only = -1;
+  if (given[1] && given[1] != Py_None && (!read_axis(given[1], x.ndim(), only) || x.length(only) != 1)) return nullptr;
   Shape shape;
   Strides strides;
   for (int i = 0; i < x.ndim(); ++i) {
-    if (x.length(i) == 1) continue;
+    if (only >= 0 ? i == only : x.length(i) == 1) continue;
     shape.push_back(x.length(i));
     strides.push_back(x.strides()[i]);
   }
-  return wrap_view(x.view(shape, strides, 0), arguments[0]);
+  return wrap_view(x.view(shape, strides, 0), given[0]);
 }
 
 PyObject* expand_dims(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
@@ -492,6 +499,10 @@ PyObject* at_least_1d(Arguments arguments, Py_ssize_t count, PyObject* keyword_n
   return widened(arguments, count, keyword_names, 1);
 }
 PyObject* at_least_2d(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+  if (is_one_array(arguments, count, keyword_names) && !is_recorded()) {
+    const Tensor& x = handle_of(arguments[0]);
+    if (x.ndim() == 1 && !x.is_placeholder()) return wrap_view(with_axis(x, 0), arguments[0]);
+  }
   return widened(arguments, count, keyword_names, 2);
 }
 PyObject* at_least_3d(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
@@ -624,6 +635,48 @@ PyObject* repeat(Arguments arguments, Py_ssize_t count, PyObject* keyword_names)
   return wrap(std::move(result));
 }
 
+// tile(a, counts) by ints, no more of them than there are axes.
+PyObject* tile(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+  if (count != 2 || keyword_names || is_recorded() || !is_array(arguments[0])) return nullptr;
+  const Tensor& x = handle_of(arguments[0]);
+  Shape counts;
+  if (x.is_placeholder() || 2 * x.ndim() > kMaxDims || !read_shape(arguments[1], counts) || counts.ndim > x.ndim())
+    return nullptr;
+  Shape spread, lengths;
+  Strides strides;
+  for (int i = 0; i < x.ndim(); ++i) {
+    const int place = i - (x.ndim() - counts.ndim);
+    const std::int64_t times = place < 0 ? 1 : counts[place];
+    spread.push_back(times);
+    spread.push_back(x.length(i));
+    strides.push_back(0);
+    strides.push_back(x.strides()[i]);
+    lengths.push_back(times * x.length(i));
+  }
+  Tensor result = Tensor::empty(x.dtype(), lengths);
+  if (result.size() > 0) copy_into(result.view(spread, contiguous_strides(spread), 0), x.view(spread, strides, 0));
+  return wrap(std::move(result));
+}
+
+// ---- the place of an extreme
+// ----------------------------------------------------------------------------------------------
+
+// Of all elements, which lie in a row.
+template <bool greatest>
+PyObject* place_of_extreme(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+  constexpr std::int64_t kFew = 1 << 14;
+  if (!is_one_array(arguments, count, keyword_names) || is_recorded()) return nullptr;
+  const Tensor& x = handle_of(arguments[0]);
+  if (x.is_placeholder() || is_bool(x.dtype()) || x.size() == 0 || x.size() > kFew || !x.is_contiguous())
+    return nullptr;
+  const ReduceKernels& table = kernels().reduce;
+  std::uint64_t value;
+  const auto kernel = (greatest ? table.argmax : table.argmin)[index(x.dtype())];
+  if (!kernel) return nullptr;  // of half precision
+  const std::int64_t place = kernel(x.data(), x.size(), &value);
+  return wrap_number(DType::I64, &place);
+}
+
 // ---- products
 // ------------------------------------------------------------------------------------------------------------
 
@@ -645,10 +698,27 @@ PyObject* vdot(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
   return inner(arguments, count, keyword_names);
 }
 
+// Few products of plain arrays: NumPy's own loop is over before a plan is looked up.
+PyObject* einsum(Arguments arguments, Py_ssize_t count, PyObject* keyword_names) {
+  constexpr std::int64_t kFewProducts = 4096;
+  if (count < 2 || count > 4 || keyword_names || is_recorded() || !PyUnicode_CheckExact(arguments[0])) return nullptr;
+  std::int64_t most = 1;  // products, were no axis shared
+  for (Py_ssize_t i = 1; i < count; ++i) {
+    if (!is_array(arguments[i])) return nullptr;
+    const Tensor& x = handle_of(arguments[i]);
+    if (x.is_placeholder() || is_half(x.dtype()) || x.size() > kFewProducts || (most *= x.size()) > kFewProducts)
+      return nullptr;
+  }
+  static PyObject* const theirs = Object::steal(PyObject_GetAttrString(numpy_module(), "einsum")).release();
+  return call_numpys(theirs, arguments, count, nullptr);
+}
+
 constexpr struct {
   const char* name;
   Shortcut shortcut;
 } kShortcuts[] = {{"arange", arange},
+                  {"argmax", place_of_extreme<true>},
+                  {"argmin", place_of_extreme<false>},
                   {"array", array},
                   {"asanyarray", itself},
                   {"asarray", itself},
@@ -662,6 +732,7 @@ constexpr struct {
                   {"concatenate", concatenate},
                   {"copyto", copy_to},
                   {"diagonal", diagonal},
+                  {"einsum", einsum},
                   {"empty", empty},
                   {"empty_like", empty_like},
                   {"expand_dims", expand_dims},
@@ -690,6 +761,7 @@ constexpr struct {
                   {"stack", stack},
                   {"swapaxes", swap_axes},
                   {"take", take},
+                  {"tile", tile},
                   {"transpose", transpose},
                   {"vdot", vdot},
                   {"vstack", stack_rows},

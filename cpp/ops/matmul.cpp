@@ -197,6 +197,22 @@ struct PlainTask {
   Product p;
 };
 
+// c[j] += factor * line[j * step]; of truth values, c[j] or line[j * step], for a factor that is true.
+template <class T>
+inline __attribute__((always_inline)) void add_line(T* c, T factor, const T* line, std::int64_t step, std::int64_t n) {
+  if constexpr (std::is_same_v<T, Truth>) {
+    auto* to = reinterpret_cast<unsigned char*>(c);
+    const auto* from = reinterpret_cast<const unsigned char*>(line);
+    for (std::int64_t j = 0; j < n; ++j) to[j] |= from[j * step] != 0;
+  } else {  // unsigned: products of whole numbers wrap around
+    using U = std::make_unsigned_t<T>;
+    using Wide = std::common_type_t<U, unsigned>;
+    for (std::int64_t j = 0; j < n; ++j)
+      c[j] = static_cast<T>(static_cast<Wide>(static_cast<U>(c[j])) +
+                            static_cast<Wide>(static_cast<U>(factor)) * static_cast<U>(line[j * step]));
+  }
+}
+
 template <class T>
 void run_plain(const Task& task, void* const* ptr) {
   const Product& p = task.get<PlainTask>().p;
@@ -215,16 +231,12 @@ void run_plain(const Task& task, void* const* ptr) {
       std::fill_n(c, p.n, T{});
       for (std::int64_t k = 0; k < p.k; ++k) {
         const T factor = a[k * p.a_col];
+        if (!factor) continue;
         const T* line = b + k * p.b_row;
-        for (std::int64_t j = 0; j < p.n; ++j) {
-          if constexpr (std::is_same_v<T, Truth>) {
-            c[j] = c[j] || (factor && line[j * p.b_col]);
-          } else {  // unsigned: products of whole numbers wrap around
-            using U = std::make_unsigned_t<T>;
-            using Wide = std::common_type_t<U, unsigned>;
-            c[j] = static_cast<T>(static_cast<Wide>(static_cast<U>(c[j])) +
-                                  static_cast<Wide>(static_cast<U>(factor)) * static_cast<U>(line[j * p.b_col]));
-          }
+        if (p.b_col == 1) {
+          add_line(c, factor, line, 1, p.n);
+        } else {
+          add_line(c, factor, line, p.b_col, p.n);
         }
       }
     }

@@ -61,3 +61,13 @@ def test_a_matrix_times_its_own_transpose(rows, terms, dtype):
             if x is not gapped:  # a copy of it lies otherwise in memory
                 numpy.testing.assert_array_equal(product, whole)
         numpy.testing.assert_allclose(recorded(a).numpy(), product, rtol=0, atol=bound.max())
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "uint16"])
+@pytest.mark.parametrize("turned", [False, True])
+def test_products_of_whole_numbers_and_truth_values(turned, dtype):
+    rng = numpy.random.default_rng(0)
+    x = rng.integers(0, 2 if dtype == "bool" else 100, (37, 53)).astype(dtype)
+    y = rng.integers(0, 2 if dtype == "bool" else 100, (53, 41)).astype(dtype) * (rng.random((53, 41)) < 0.05)
+    y = numpy.asfortranarray(y.astype(dtype)) if turned else y.astype(dtype)
+    numpy.testing.assert_array_equal((np.asarray(x) @ np.asarray(y)).numpy(), x @ y, strict=True)

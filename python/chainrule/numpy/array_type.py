@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy
@@ -185,38 +185,23 @@ class flagsobj:  # noqa: N801 - NumPy's name
 _set_array = flagsobj.__dict__["_array"].__set__
 
 
-class flatiter:  # noqa: N801 - NumPy's name
+class flatiter(_core.FlatElements):  # noqa: N801 - NumPy's name
     """``x.flat``: the elements in row-major order, to read, to write and to go through, as numpy.flatiter."""
 
-    def __init__(self, base: Any) -> None:
-        self.base = base
-        self.index = 0
-
-    def __len__(self) -> int:
-        return int(self.base.size)
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        if self.index >= self.base.size:
-            self.index = 0
-            raise StopIteration
-        value = self[self.index]
-        self.index += 1
-        return value
+    __slots__ = ()
 
     @property
     def coords(self) -> tuple[int, ...]:
         """The index, one number for each axis, of the element that comes next."""
         return tuple(int(i) for i in numpy.unravel_index(self.index, self.base.shape))
 
-    def __getitem__(self, key: Any) -> Any:
-        if needs_ops(self.base) or (type(key) is int and self.base.flags.c_contiguous):
+    def _get(self, key: Any) -> Any:
+        """The elements at whatever is no plain int (cpp/bind/flat.h)."""
+        if needs_ops(self.base):
             return ops.reshape(self.base, (-1,))[key]
         return to_tensors(self.base.numpy().flat[to_numpy(key)])
 
-    def __setitem__(self, key: Any, value: Any) -> None:
+    def _set(self, key: Any, value: Any) -> None:
         if needs_ops(self.base, value):
             flat = ops.copy(ops.reshape(self.base, (-1,)))
             flat[key] = value

@@ -76,8 +76,13 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
         result = tensordot(a, b, ((a.ndim - 1,), (b.ndim - 2,)))
     if out is None:
         return result
-    if getattr(out, "shape", None) != result.shape or out.dtype != result.dtype:
-        raise ValueError(f"dot: out must be an array of shape {result.shape} and dtype {result.dtype}")
+    known = not getattr(out, "is_traced", False)
+    if (
+        getattr(out, "shape", None) != result.shape
+        or out.dtype != result.dtype
+        or (known and not out.flags.c_contiguous)
+    ):
+        raise ValueError(f"dot: out must be a row-major array of shape {result.shape} and dtype {result.dtype}")
     return write_out("dot", result, out)
 
 

@@ -9,7 +9,18 @@ import numpy
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from .. import _core
-from .fallback import Tensor, call_numpy, exports, is_supported, native, needs_ops, recordable, takes_foreign, tensor
+from .fallback import (
+    Tensor,
+    call_numpy,
+    exports,
+    is_supported,
+    native,
+    needs_ops,
+    recordable,
+    shortened,
+    takes_foreign,
+    tensor,
+)
 from .ufunc import write_out
 
 ops = _core.ops
@@ -319,6 +330,7 @@ def _arg_reduction(name: str, op: Any, a: Any, axis: Any, out: Any, keepdims: bo
     return _finished(name, op(a, axis, keepdims), out, a, axis=axis, keepdims=keepdims)
 
 
+@shortened
 def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
     """The index of the greatest element along an axis (the first of equal ones), or in row-major order."""
     if type(a) is Tensor and out is None:
@@ -326,6 +338,7 @@ def argmax(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) 
     return _arg_reduction("argmax", _argmax, a, axis, out, keepdims)
 
 
+@shortened
 def argmin(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = False) -> Any:
     """The index of the least element along an axis (the first of equal ones), or in row-major order."""
     if type(a) is Tensor and out is None:

@@ -150,6 +150,7 @@ def rollaxis(a: Any, axis: int, start: int = 0) -> Any:
     return ops.transpose(a, axes)
 
 
+@shortened
 def squeeze(a: Any, axis: Any = None) -> Any:
     """A view without axes of length 1."""
     if type(axis) is list:
@@ -164,6 +165,7 @@ def _squeeze(a: Any, axis: Any = None) -> Any:
     return ops.squeeze(a, axis)
 
 
+@shortened
 def expand_dims(a: Any, axis: Any) -> Any:
     """A view with new axes of length 1."""
     if type(a) is Tensor:

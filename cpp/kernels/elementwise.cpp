@@ -82,13 +82,24 @@ CR_INLINE void light_run(T* out, const T* const (&p)[2], int64_t n) {
       for (int k = 0; k < arity; ++k) x[u][k] = walk[k] ? Vec<T>::load(p[k] + i + u * kLanes) : Vec<T>(p[k][0]);
     for (int u = 0; u < kUnroll; ++u) evaluate<Op>(x[u]).store(out + i + u * kLanes);
   };
+  const auto load = [&](int64_t i) __attribute__((always_inline)) {
+    for (int k = 0; k < arity; ++k) x[0][k] = walk[k] ? Vec<T>::load(p[k] + i) : Vec<T>(p[k][0]);
+  };
+  if (n < kLanes) {
+    for (int k = 0; k < arity; ++k) x[0][k] = walk[k] ? Vec<T>::load(p[k], n) : Vec<T>(p[k][0]);
+    return evaluate<Op>(x[0]).store(out, n);
+  }
+  // Where the vectors don't end with the array, the last one overlaps the one before: it is computed first, since `out`
+  // may be an input.
+  load(n - kLanes);
+  const Vec<T> last = evaluate<Op>(x[0]);
   int64_t i = 0;
   for (; i + kUnroll * kLanes <= n; i += kUnroll * kLanes) turn(i);
-  for (; i < n; i += kLanes) {
-    const int64_t left = n - i < kLanes ? n - i : kLanes;
-    for (int k = 0; k < arity; ++k) x[0][k] = walk[k] ? Vec<T>::load(p[k] + i, left) : Vec<T>(p[k][0]);
-    evaluate<Op>(x[0]).store(out + i, left);
+  for (; i + kLanes <= n; i += kLanes) {
+    load(i);
+    evaluate<Op>(x[0]).store(out + i);
   }
+  if (i < n) last.store(out + n - kLanes);
 }
 template <class Op, class T, int arity>
 void light_loop(void* out_, const void* const* in, const int64_t* step, int64_t n) {

@@ -2,6 +2,10 @@
 #include "kernels/gemm.h"
 
 #include "kernels/gemm_vector.h"
+#if defined(__AVX2__) && defined(__FMA__) && !defined(__AVX512F__)
+#define CR_GEMM_AVX2
+#include "kernels/gemm_avx2.h"
+#endif
 #include "kernels/parts.h"
 
 namespace chainrule::CHAINRULE_ISA {
@@ -30,7 +34,8 @@ template <class T>
 struct Tile {
   const T *a, *b;
   int64_t a_row, a_col, b_row, k;
-  T* store;  // null, or where the strip of B is packed as it is read: kTileVectors vectors to the next p
+  bool b_padded;  // B is packed: its last vectors may be read whole
+  T* store;       // null, or where the strip of B is packed as it is read: kTileVectors vectors to the next p
   // With rows of A adjacent: `ahead_rows` rows, each of k / ahead_rows elements `ahead_step` apart, fetched into the
   // second-level cache.
   const T* ahead;
@@ -84,7 +89,7 @@ CR_INLINE void multiply_step(const T* const* a, int64_t a_row, int offset, const
 // c += A B over all of k. The pins keep the compiler from making a pointer for each row.
 template <class T, int H, int NV, bool Whole, RowsOfA Rows, bool Store>
 CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)[H][NV]) {
-  constexpr int kStore = kTileVectors * kLanes<T>, kUnroll = 4;
+  constexpr int kTileCols = kTileVectors * kLanes<T>, kUnroll = 4;
   const int64_t a_row = t.a_row, a_col = t.a_col, b_row = t.b_row, b_ahead = kAhead<Rows> * b_row;
   const T *a[kPointers<H, Rows>], *b = t.b;
   T* to = Store ? t.store : nullptr;
@@ -98,16 +103,54 @@ CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)
     }
   };
   int64_t p = t.k;
+#if defined(CR_GEMM_AVX2)
+  if constexpr (kHasLoop<T, H, NV>) {
+    const LoopSteps steps{p / kLoopSteps, (Rows == RowsOfA::adjacent ? a_col : a_row) * int64_t{sizeof(T)},
+                          b_row * int64_t{sizeof(T)}, b_ahead * int64_t{sizeof(T)}, to};
+    const bool fetches = t.ahead_step != 0, fetches_rows = fetches && t.ahead_step == t.ahead_rows;
+    if (fetches_rows) {
+      for (int64_t row = 0; row < t.ahead_rows; ++row) {
+        for (int64_t i = 0; i < t.k; i += 64 / static_cast<int>(sizeof(T)))
+          __builtin_prefetch(t.ahead + row * t.ahead_row_step + i, 0, 2);
+      }
+    }
+    if (steps.fours > 0 && (!fetches || fetches_rows) && (Whole || t.b_padded) &&
+        (Rows == RowsOfA::adjacent || a_col == 1)) {
+      const T* const first = a[0];
+      const auto run = [&](auto of_a) __attribute__((always_inline)) {
+        constexpr LoopA A = decltype(of_a)::value;
+        if (Store) {
+          run_loop<T, H, A, LoopB::stored>(a[0], b, steps, c);
+        } else if (b_row == kTileCols) {
+          run_loop<T, H, A, LoopB::packed>(a[0], b, steps, c);
+        } else {
+          run_loop<T, H, A, LoopB::in_place>(a[0], b, steps, c);
+        }
+      };
+      if constexpr (Rows == RowsOfA::apart) {
+        run(Of<LoopA::rows>{});
+      } else if (a_col == kTileRows) {
+        run(Of<LoopA::packed>{});
+      } else {
+        run(Of<LoopA::columns>{});
+      }
+      CR_UNROLL(8)
+      for (int g = 1; g < kPointers<H, Rows>; ++g) a[g] += a[0] - first;
+      if (Store) to += steps.fours * kLoopSteps * kTileCols;
+      p %= kLoopSteps;
+    }
+  }
+#endif
   if (Rows == RowsOfA::apart && a_col == 1) {
     for (; p >= kUnroll; p -= kUnroll) {
       CR_UNROLL(4)
       for (int u = 0; u < kUnroll; ++u) {
-        multiply_step<T, H, NV, Whole, Rows>(a, a_row, u, b, b_ahead, last, Store ? to + u * kStore : nullptr, c);
+        multiply_step<T, H, NV, Whole, Rows>(a, a_row, u, b, b_ahead, last, Store ? to + u * kTileCols : nullptr, c);
         b += b_row;
         asm("" : "+r"(b));
       }
       advance(kUnroll);
-      if (Store) to += kUnroll * kStore;
+      if (Store) to += kUnroll * kTileCols;
     }
   }
   for (int64_t row = Rows == RowsOfA::adjacent ? t.ahead_rows : 1; row > 0; --row) {
@@ -122,7 +165,7 @@ CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)
       multiply_step<T, H, NV, Whole, Rows>(a, a_row, 0, b, b_ahead, last, to, c);
       advance(a_col);
       b += b_row;
-      if (Store) to += kStore;
+      if (Store) to += kTileCols;
     }
   }
 }
@@ -331,6 +374,7 @@ void multiply_block(const GemmBlock& g) {
       T* const copy = g.b_store ? static_cast<T*>(g.b_store) + j * g.k : nullptr;
       const T* const b = static_cast<const T*>(g.b) + (g.b_packed ? j * g.k : j * g.b_col);
       t.store = nullptr;
+      t.b_padded = true;
       if (g.b_packed || (copy && q > 0)) {
         t.b = g.b_packed ? b : copy;
         t.b_row = kTileCols;
@@ -342,6 +386,7 @@ void multiply_block(const GemmBlock& g) {
         t.b = b;
         t.b_row = g.b_row;
         t.store = copy;
+        t.b_padded = false;
       }
       // The strips share out what they fetch of the next panel: rows of it, or, where its rows are adjacent, the first
       // strip the lines where they begin and the second those where they end.

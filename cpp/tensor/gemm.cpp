@@ -35,8 +35,9 @@ constexpr int64_t kShortSum = 128;
 constexpr int64_t kShortColumn = 16;
 // The sets of a first-level cache whose lines are found before the address is translated repeat every page.
 constexpr int64_t kSetPeriod = 4096;
-// Strips from which on it pays to pack rows of A that don't crowd the first-level cache.
-constexpr int64_t kManyStrips = 64;
+// Strips from which on it pays to pack rows of A that don't crowd the first-level cache; never for panels of few rows,
+// whose every element would be copied for fewer multiply-adds.
+constexpr int64_t kManyStrips = 64, kFewRows = 8;
 // A sum is run in parts where B has so many times the rows that all the parts of C have, and this many elements.
 constexpr int64_t kLeastRowsOfB = 4, kLargeB = 32 << 10;
 // Fewer elements than this are packed on the calling thread.
@@ -622,8 +623,12 @@ GemmPlan plan_gemm(const Gemm& shape) {
   // Rows that lie a multiple of a large power of two apart fall into few sets of the first-level cache, and evict each
   // other before they have been used up; B and C need some of its ways too.
   const int64_t step = s.a_row * size, sets = kSetPeriod / std::gcd(step, kSetPeriod);
-  const bool crowded = ceil_div(std::min<int64_t>(s.m, plan.kernel->tile_rows), sets) > cache.l1d / kSetPeriod - 4;
-  plan.pack_a = strips >= (s.a_row == 1 ? (s.k > 64 ? 4 : 16) : s.a_col != 1 ? 2 : crowded ? 3 : kManyStrips);
+  const bool crowded = ceil_div(std::min<int64_t>(s.m, plan.kernel->tile_rows), sets) > cache.l1d / kSetPeriod - 2;
+  plan.pack_a = strips >= (s.a_row == 1                         ? (s.k > 64 ? 4 : 16)
+                           : s.a_col != 1                       ? 2
+                           : crowded                            ? 3
+                           : plan.kernel->tile_rows <= kFewRows ? std::numeric_limits<int64_t>::max()
+                                                                : kManyStrips);
   plan.pack_b = !s.b_packed && (s.b_col != 1 || (panels >= 3 && s.k * s.n * size > cache.l1d / 2));
   plan.whole = !plan.pack_a && !plan.pack_b && plan.k_blocks == 1 && s.n <= plan.nc;
   if (in_parts) plan.path = GemmPath::parts;

@@ -172,7 +172,10 @@ Item read_item(PyObject* object) {
     if (value == -1 && PyErr_Occurred()) throw PythonError();
     return {Item::integer, value, nullptr, {}};
   } else if ((PySequence_Check(object) || PyObject_HasAttrString(object, "__array__")) && !PyUnicode_Check(object) &&
-             !PyBytes_Check(object)) {  // range(n), a column of a table, a named tuple
+             !PyBytes_Check(object)) {                // range(n), a column of a table, a named tuple
+    if (PyObject_HasAttrString(object, "__array__"))  // which may give one of ours
+      if (Operand operand = read_operand(object); operand.kind == Operand::strong)
+        return array_item(std::move(operand.tensor));
     return read_item(Object::steal(PyObject_CallMethod(numpy_module(), "asarray", "O", object)).get());
   }
   throw IndexError(kWhatIsAllowed);

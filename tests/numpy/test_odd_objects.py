@@ -33,6 +33,17 @@ def test_other_indices(key):
         numpy.testing.assert_array_equal(ours, theirs, strict=True)
 
 
+def test_an_index_whose_array_is_ours():
+    class Holder:
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray([0, 2])
+
+    x = np.arange(12).reshape(3, 4)
+    assert x[Holder()].tolist() == [[0, 1, 2, 3], [8, 9, 10, 11]]
+    x[Holder(), 0] = 7
+    assert x[:, 0].tolist() == [7, 4, 7]
+
+
 @pytest.mark.parametrize("key", [((..., ...),), "a", b"a", {0}, {"a": 0}, [[0], [1, 2]], ["a"], object()])
 def test_no_indices(key):
     with pytest.raises((IndexError, ValueError)):
@@ -42,6 +53,8 @@ def test_no_indices(key):
 def test_a_truth_value_is_no_length():
     with pytest.raises(TypeError, match="integer"):
         np.arange(3).reshape(True, -1)
+    with pytest.raises(TypeError, match="integer"):
+        np.reshape(np.arange(3), (True, -1))
 
 
 def test_clip_never_returns_its_argument():

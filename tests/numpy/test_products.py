@@ -71,3 +71,24 @@ def test_products_of_whole_numbers_and_truth_values(turned, dtype):
     y = rng.integers(0, 2 if dtype == "bool" else 100, (53, 41)).astype(dtype) * (rng.random((53, 41)) < 0.05)
     y = numpy.asfortranarray(y.astype(dtype)) if turned else y.astype(dtype)
     numpy.testing.assert_array_equal((np.asarray(x) @ np.asarray(y)).numpy(), x @ y, strict=True)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        [(3,), (3, 4), (4,)],
+        [(2, 3), (3, 9), (9, 1)],
+        [(1, 50), (50, 60), (60, 2)],
+        [(3,), (3, 2)],
+        [(0, 3), (3, 2), (2, 5)],
+        [(2, 3), (3, 0), (0, 4)],
+        [(2, 3), (3, 4), (4, 0)],
+        [(2, 3), (3, 4), (4, 5), (5, 6)],
+    ],
+)
+def test_products_of_several(shapes):
+    rng = numpy.random.default_rng(0)
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    ours, theirs = np.linalg.multi_dot([np.asarray(x) for x in arrays]), numpy.linalg.multi_dot(arrays)
+    assert ours.shape == theirs.shape
+    numpy.testing.assert_allclose(ours.numpy(), theirs, rtol=0, atol=1e-12)

@@ -490,6 +490,16 @@ def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     for term, x in zip(terms, tensors, strict=True):
         if x.ndim != len(term):
             raise LinAlgError(f"{x.ndim}-dimensional array given. Array must be two-dimensional")
+    if len(tensors) <= 3 and out is None and len({x.dtype for x in tensors}) == 1:
+        a, b, *last = tensors
+        if not last:
+            return _matmul(a, b)
+        c = last[0]
+        rows, columns = (1 if a.ndim == 1 else a.shape[0]), (1 if c.ndim == 1 else c.shape[1])
+        # The multiplications of (a b) c and of a (b c), a vector being one row or one column.
+        if rows * (b.size + c.size) <= columns * (a.size + b.size):
+            return _matmul(_matmul(a, b), c)
+        return _matmul(a, _matmul(b, c))
     right = "".join(c for c in (letters[0], letters[len(tensors)]) if any(c in term for term in terms))
     return einsum(",".join(terms) + "->" + right, *tensors, out=out)
 

@@ -58,7 +58,7 @@ def size(a: Any, axis: Any = None) -> int:
 def reshape(a: Any, /, shape: Any, order: Any = "C", *, copy: Any = None) -> Any:
     """The same elements in another shape; a view where the memory allows it."""
     if type(a) is Tensor and order == "C" and copy is None:
-        return ops.reshape(a, shape)
+        return a.reshape(shape)
     return _reshape(a, shape, order, copy=copy)
 
 

@@ -103,7 +103,9 @@ int set_real(PyObject* self, PyObject* value, void*) noexcept {
   return -1;
 }
 PyObject* get_imaginary(PyObject* self, void*) noexcept {
-  return guarded([=] { return wrap(fn::zeros_like(handle_of(self))); });
+  return guarded([=] {
+    return is_number(self) ? wrap_result(fn::zeros_like(handle_of(self))) : wrap(fn::zeros_like(handle_of(self)));
+  });
 }
 PyObject* get_data(PyObject* self, void*) noexcept { return PyMemoryView_FromObject(self); }
 PyObject* get_device(PyObject*, void*) noexcept { return PyUnicode_FromString("cpu"); }

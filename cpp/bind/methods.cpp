@@ -343,13 +343,18 @@ PyObject* shallow_copy(PyObject* self, PyObject*) {
   return guarded([=] { return wrap(copy_in_order(handle_of(self), 'K')); });
 }
 
+// Of an array an array, and of a number a number.
+PyObject* wrap_of(PyObject* self, Tensor tensor) {
+  return is_number(self) ? wrap_result(std::move(tensor)) : wrap(std::move(tensor));
+}
+
 PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords) {
   return guarded([=]() -> PyObject* {
     DType known;
     if (PyTuple_GET_SIZE(arguments) == 1 && !keywords && find_dtype(PyTuple_GET_ITEM(arguments, 0), known)) {
       const Tensor& x = handle_of(self);
-      if (known == x.dtype()) return wrap(copy_in_order(x, 'K'));
-      return wrap(in_order(x, 'K', [&](const Tensor& y) { return cast_as_numpy(y, known); }));
+      if (known == x.dtype()) return wrap_of(self, copy_in_order(x, 'K'));
+      return wrap_of(self, in_order(x, 'K', [&](const Tensor& y) { return cast_as_numpy(y, known); }));
     }
     static const char* names[] = {"dtype", "order", "casting", "subok", "copy", nullptr};
     PyObject* dtype;
@@ -367,7 +372,8 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
       if (std::strcmp(casting, "unsafe") != 0 && !(safe ? widens : can_cast_same_kind(x.dtype(), type)))
         throw DTypeError(message("Cannot cast array data from ", name(x.dtype()), " to ", name(type),
                                  " according to the rule '", casting, "'"));
-      return type == x.dtype() && !copy ? Py_NewRef(self) : wrap(type == x.dtype() ? copy_of(x) : fn::cast(x, type));
+      return type == x.dtype() && !copy ? Py_NewRef(self)
+                                        : wrap_of(self, type == x.dtype() ? copy_of(x) : fn::cast(x, type));
     }
     const Object target = Object::steal(PyObject_CallMethod(numpy_module(), "dtype", "O", dtype));
     if (std::strcmp(casting, "unsafe") != 0) {
@@ -381,9 +387,10 @@ PyObject* astype_method(PyObject* self, PyObject* arguments, PyObject* keywords)
     if (!is_our_dtype(target.get()))
       return PyObject_CallMethod(to_numpy(self).get(), "astype", "Os", target.get(), std::string(1, letter).c_str());
     const DType type = dtype_from_python(target.get());
-    if (type != x.dtype()) return wrap(in_order(x, letter, [&](const Tensor& y) { return cast_as_numpy(y, type); }));
+    if (type != x.dtype())
+      return wrap_of(self, in_order(x, letter, [&](const Tensor& y) { return cast_as_numpy(y, type); }));
     const bool stands = letter == 'K' || (letter != 'F' && x.is_contiguous()) || (letter != 'C' && columns_first(x));
-    return copy || !stands ? wrap(copy_in_order(x, letter)) : Py_NewRef(self);
+    return copy || !stands ? wrap_of(self, copy_in_order(x, letter)) : Py_NewRef(self);
   });
 }
 
@@ -663,7 +670,7 @@ PyObject* tensor_repr(PyObject* self) {
     const Tensor& x = handle_of(self);
     if (x.is_placeholder())
       return PyUnicode_FromFormat("<traced %s tensor of shape %s>", name(x.dtype()), to_string(x.shape()).c_str());
-    if (x.dtype() != DType::BF16) return PyObject_Repr(to_numpy(self).get());
+    if (x.dtype() != DType::BF16) return PyObject_Repr(with_arrays(self).get());  // a number as np.float64(1.5)
     const Object text = Object::steal(PyObject_Repr(to_numpy(fn::cast(x, DType::F32)).get()));
     return PyObject_CallMethod(text.get(), "replace", "ss", name(DType::F32), name(DType::BF16));
   });

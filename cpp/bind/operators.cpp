@@ -118,7 +118,7 @@ PyObject* positive(PyObject* a) noexcept {
   return guarded([=]() -> PyObject* {
     if (is_bool(handle_of(a).dtype()))
       throw DTypeError("[positive] is not supported for dtype bool; convert with astype first");
-    return wrap(copy_of(handle_of(a)));
+    return is_number(a) ? wrap_result(copy_of(handle_of(a))) : wrap(copy_of(handle_of(a)));
   });
 }
 

@@ -83,7 +83,7 @@ def value_and_grad(
     Example:
         >>> import chainrule, chainrule.numpy as np
         >>> chainrule.value_and_grad(lambda w: np.sum(w * w))(np.array([1.0, 2.0]))
-        (array(5.), array([2., 4.]))
+        (np.float64(5.0), array([2., 4.]))
     """
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 

@@ -192,3 +192,22 @@ def test_matplotlib():
     (line,) = axes.plot(np.arange(3.0), np.arange(3.0) ** 2)
     assert line.get_ydata().tolist() == [0, 1, 4]
     axes.imshow(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "int64", "uint8", "bool"])
+def test_numbers_print_as_numpys(dtype):
+    texts = []
+    for module in (np, numpy):
+        x = module.array([1, 0], dtype)
+        texts.append(
+            [repr(x[0]), repr([x[0], x[1]]), str(x[0]), f"{x[0]!r}", repr(x[:1].reshape(())), repr((x.sum(),))]
+        )
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("target", ["float32", float, "int8", bool])
+def test_a_converted_number_is_a_number(target):
+    ours, theirs = (module.array([1.25, 2.5]).sum().astype(target) for module in (np, numpy))
+    assert repr(ours) == repr(theirs)
+    assert repr(+np.array([1.25])[0]) == repr(+numpy.array([1.25])[0])
+    assert isinstance(np.array(1.25).astype(target), np.ndarray)

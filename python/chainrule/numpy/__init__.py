@@ -42,6 +42,7 @@ _submodules.install()
 _SUBMODULES = frozenset(
     [
         "char",
+        "core",
         "ctypeslib",
         "dtypes",
         "emath",

@@ -12,6 +12,7 @@
 #include "bind/float_errors.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
+#include "bind/recorded_views.h"
 #include "bind/subscript.h"
 #include "bind/tensor_type.h"
 #include "graph/tape.h"
@@ -35,11 +36,15 @@ Tensor copy_of(const Tensor& x) {
 
 std::vector<std::int64_t> entries(const std::int64_t* values, int n) { return {values, values + n}; }
 
+}  // namespace
+
 Tensor basic_part(const Tensor& x, const Subscript& s) {
   if (is_plain(x)) return s.view_of(x);
   const int n = x.ndim();
   return fn::reshape(fn::slice(x, entries(s.starts, n), entries(s.stops, n), entries(s.steps, n)), s.shape);
 }
+
+namespace {
 
 // ---- reading with arrays
 // ----------------------------------------------------------------------------------------------
@@ -201,7 +206,7 @@ bool is_plain_mask(const Tensor& x, PyObject* key, Tensor& mask) {
 PyObject* subscript(PyObject* self, PyObject* key) noexcept {
   return guarded([=]() -> PyObject* {
     const Tensor& x = handle_of(self);
-    if (!Trace::current() && is_plain(x)) {
+    if (!Trace::current() && !recording()) {
       std::int64_t offset = 0;
       if (find_element(x, key, offset)) return number_at(x, offset);
       if (x.ndim() > 0 && add_index(x, 0, key, offset)) return row(self, offset);
@@ -219,7 +224,11 @@ PyObject* subscript(PyObject* self, PyObject* key) noexcept {
           "use "
           "where(mask, a, b) instead");
     if (!s.arrays.empty()) return wrap(gather(x, s));
-    if (!s.scalar) return wrap_view(basic_part(x, s), self);
+    if (!s.scalar) {
+      Object view = Object::steal(wrap_view(basic_part(x, s), self));
+      follow_view(view.get(), self, key);
+      return view.release();
+    }
     // A program reads the memory anew at every run, but then it is a number, whatever the program writes there later.
     if (Trace::current()) return wrap_result(x.is_placeholder() ? basic_part(x, s) : copy_of(basic_part(x, s)));
     return is_plain(x) ? number_at(x, s.offset) : wrap_result(copy_of(basic_part(x, s)));
@@ -505,6 +514,8 @@ void scatter_in_place(const Tensor& x, const Subscript& s, const Tensor& value) 
   x.bump_version();
 }
 
+}  // namespace
+
 // x[start:stop:step, ...] = value as a new tensor.
 Tensor functional_update(const Tensor& x, const Subscript& s, const Tensor& value) {
   static const Op* const op = find_op("slice_update");
@@ -525,6 +536,23 @@ Tensor functional_update(const Tensor& x, const Subscript& s, const Tensor& valu
                 {Attr::of(entries(s.starts, n)), Attr::of(entries(s.stops, n)), Attr::of(entries(s.steps, n))});
 }
 
+namespace {
+
+// self[key] = value where the write is recorded: self becomes `result`, which must not be lost.
+void assign_recorded(PyObject* self, const Tensor& result) {
+  const RecordedViews* const recorded = object_of(self)->recorded;
+  const bool lost = handle_of(self).is_placeholder() || recording();  // memory that others see, too, is not
+  if (lost && is_temporary(self) && !(recorded && recorded->parent)) {
+    const char* const text =
+        "assignment into a result without a name while 'jit' or a gradient follows it, as in y.T[0] = v: the array it "
+        "was made of would not see it; index that one: y[:, 0] = v";
+    if (Trace::current()) throw TraceError(text);
+    throw GradientError(text);
+  }
+  replace_values(self, result);
+  spread_values(self);
+}
+
 void assign_basic(PyObject* self, const Subscript& s, PyObject* object) {
   const Tensor& x = handle_of(self);
   const bool number = PyFloat_CheckExact(object) || PyLong_CheckExact(object);
@@ -536,7 +564,7 @@ void assign_basic(PyObject* self, const Subscript& s, PyObject* object) {
   }
   const Tensor value = value_tensor(object, x.dtype());
   if (x.is_placeholder() || (recording() && (has_node(x) || has_node(value)))) {
-    replace_values(self, functional_update(x, s, value));
+    assign_recorded(self, functional_update(x, s, value));
     return;
   }
   const Tensor place = s.view_of(x), trimmed = drop_leading_ones(value, s.shape.ndim);
@@ -628,7 +656,7 @@ int assign_subscript(PyObject* self, PyObject* key, PyObject* object) noexcept {
     }
     const Tensor value = value_tensor(object, x.dtype());
     if (x.is_placeholder() || Trace::current() || (recording() && (has_node(x) || has_node(value)))) {
-      replace_values(self, functional_scatter(x, s, value));
+      assign_recorded(self, functional_scatter(x, s, value));
     } else {
       scatter_in_place(x, s, value);
     }
@@ -648,7 +676,7 @@ Py_ssize_t length(PyObject* self) noexcept {
 
 PyObject* item_at(PyObject* self, Py_ssize_t index) noexcept {
   const Tensor& x = handle_of(self);
-  if (x.ndim() > 0 && index >= 0 && index < x.length(0) && !Trace::current() && is_plain(x))
+  if (x.ndim() > 0 && index >= 0 && index < x.length(0) && !Trace::current() && !recording())
     return guarded([&] { return row(self, index * x.strides()[0]); });
   if (x.ndim() > 0 && index >= x.length(0)) {  // set, not thrown: this is how an iteration ends
     PyErr_Format(PyExc_IndexError, "index %zd is out of bounds for axis 0 with size %lld", index,

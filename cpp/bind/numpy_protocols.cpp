@@ -12,6 +12,7 @@
 #include "bind/op_functions.h"
 #include "bind/operators.h"
 #include "bind/promote.h"
+#include "bind/recorded_views.h"
 #include "bind/tensor_type.h"
 #include "graph/tape.h"
 
@@ -169,6 +170,7 @@ PyObject* write_out(const Op& op, const Tensor& result, PyObject* out) {
       throw ValueError(message("non-broadcastable output operand with shape ", to_string(target.shape()),
                                " doesn't match the broadcast shape ", to_string(result.shape())));
     replace_values(out, result);
+    spread_values(out);
   } else {
     require_writable(target, "output array is read-only");
     require_values(result, op.name);

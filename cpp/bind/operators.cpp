@@ -10,6 +10,7 @@
 #include "bind/float_errors.h"
 #include "bind/interop.h"
 #include "bind/promote.h"
+#include "bind/recorded_views.h"
 #include "bind/tensor_type.h"
 #include "bind/ufunc_protocol.h"
 #include "graph/tape.h"
@@ -198,9 +199,9 @@ PyObject* in_place(const Op& op, PyObject* self, PyObject* other) {
     promote_structured(op, operands, 2, inputs);
   }
   // The gradient may need the value from before the change.
-  if (recording() && !Trace::current())
+  if (recording() && !x.is_placeholder() && (has_node(inputs[0]) || has_node(inputs[1])))
     for (Tensor& input : inputs)
-      if (has_node(input) && input.impl()->storage == x.impl()->storage) input = copy_of(input);
+      if (input.impl()->storage == x.impl()->storage) input = copy_of(input);
   const Tensor result = run_op(op, inputs, 2, kNoAttrs);
   if (op.opcode < 0) {
     report_float_errors(op, inputs, 2, kNoAttrs, result);
@@ -214,6 +215,7 @@ PyObject* in_place(const Op& op, PyObject* self, PyObject* other) {
     throw ValueError(message("non-broadcastable output operand with shape ", tight(x.shape()),
                              " doesn't match the broadcast shape ", tight(result.shape())));
   replace_values(self, result);
+  if (!is_temporary(self)) spread_values(self);  // `y[1:] *= 2` assigns to y[1:] next
   return Py_NewRef(self);
 }
 
@@ -403,6 +405,7 @@ void replace_values(PyObject* self, const Tensor& result) {
     static const Op* const assign = find_op("assign");
     const Tensor inputs[2] = {x, converted};
     apply_all(*assign, inputs, 2, kNoAttrs);
+    if (recording() && (has_node(x) || has_node(converted))) move_gradient_node(converted, x);
   } else {
     copy_into(x, converted);
     x.bump_version();
@@ -422,9 +425,22 @@ void require_writable(const Tensor& tensor, const char* text) {
   if (!is_writable(tensor)) throw ValueError(text);
 }
 
-void require_not_watched(const Tensor& x) {
+bool is_temporary(PyObject* object) {
+#if PY_VERSION_HEX >= 0x030E0000  // a count of 1 no longer says so: the stack borrows from variables
+  return PyUnstable_Object_IsUniqueReferencedTemporary(object) != 0;
+#else
+  const RecordedViews* const recorded = object_of(object)->recorded;
+  return Py_REFCNT(object) == 1 + (recorded ? static_cast<Py_ssize_t>(recorded->views.size()) : 0);
+#endif
+}
+
+bool is_watched(const Tensor& x) {
   const GradientNode* node = x.impl()->node;
-  if (node && recording() && !node->op && !node->custom)
+  return node && recording() && !node->op && !node->custom;
+}
+
+void require_not_watched(const Tensor& x) {
+  if (is_watched(x))
     throw GradientError(message("in-place change of a watched tensor (shape ", to_string(x.shape()), ", dtype ",
                                 name(x.dtype()),
                                 ") while gradients are recorded; make a new tensor (x = x + y) or change it "

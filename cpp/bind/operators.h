@@ -13,8 +13,12 @@ namespace chainrule {
 PyObject* binary_operator(const Op& op, PyObject* a, PyObject* b);
 // self becomes `result` (of self's shape, or ValueError), converted to self's dtype.
 void replace_values(PyObject* self, const Tensor& result);
+// Whether only the expression that is being evaluated knows the object: in `y[0][1] = 5`, y[0].
+bool is_temporary(PyObject* object);
 // Throws ValueError with `text` unless the tensor's elements can be written one by one.
 void require_writable(const Tensor& tensor, const char* text);
+// Whether gradients with respect to x itself are being recorded.
+bool is_watched(const Tensor& x);
 // Throws RuntimeError where changing x in place would falsify gradients: it is watched and recording is on.
 void require_not_watched(const Tensor& x);
 bool is_writable(const Tensor& tensor);

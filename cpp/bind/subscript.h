@@ -35,6 +35,10 @@ struct Subscript {
 
 // Throws IndexError for what cannot index a tensor of x's shape.
 void parse_subscript(const Tensor& x, PyObject* key, Subscript& subscript);
+// x[key] of ints and slices only.
+Tensor basic_part(const Tensor& x, const Subscript& key);
+// x[key] = value of such a key, as a new tensor.
+Tensor functional_update(const Tensor& x, const Subscript& key, const Tensor& value);
 // x[indices] of integers along the first axis, outside of any recording; an empty tensor where it is more than copying
 // short rows, or an index is out of bounds.
 Tensor take_shortly(const Tensor& x, const Tensor& indices);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bind/convert.h"
+#include "bind/recorded_views.h"
 #include "graph/tape.h"
 
 namespace chainrule {
@@ -33,6 +34,7 @@ void deallocate_tensor(PyObject* object) {
   if (self->weak_references) PyObject_ClearWeakRefs(object);
   Py_CLEAR(self->attributes);
   Py_CLEAR(self->base);
+  if (self->recorded) unfollow_views(self);
   self->handle.~Tensor();
   PyTypeObject* type = Py_TYPE(object);
 #ifndef Py_GIL_DISABLED
@@ -120,6 +122,7 @@ PyObject* wrap(Tensor tensor) {
   object->weak_references = nullptr;
   object->attributes = nullptr;
   object->base = nullptr;
+  object->recorded = nullptr;
   object->is_number = false;
   return reinterpret_cast<PyObject*>(object);
 }

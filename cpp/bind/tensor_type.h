@@ -14,12 +14,15 @@
 
 namespace chainrule {
 
+struct RecordedViews;
+
 struct TensorObject {
   PyObject_HEAD Tensor handle;
   PyObject* weak_references;
-  PyObject* attributes;  // the instance's __dict__; null until something is stored in it
-  PyObject* base;        // of a view: the object whose memory it shows; else null
-  std::uint64_t value;   // of a number: its bytes, the first ones
+  PyObject* attributes;     // the instance's __dict__; null until something is stored in it
+  PyObject* base;           // of a view: the object whose memory it shows; else null
+  RecordedViews* recorded;  // what a recorded write must reach (recorded_views.h); mostly null
+  std::uint64_t value;      // of a number: its bytes, the first ones
   DType value_type;
   bool is_number;
 };

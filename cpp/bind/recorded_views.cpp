@@ -1,6 +1,7 @@
 #include "bind/recorded_views.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "bind/operators.h"
 #include "bind/subscript.h"
@@ -54,11 +55,23 @@ void follow_view(PyObject* view, PyObject* parent, PyObject* key) {
 void unfollow_views(TensorObject* object) {
   RecordedViews* const recorded = object->recorded;
   object->recorded = nullptr;
-  if (recorded->parent) {
-    std::vector<PyObject*>& others = views_of(recorded->parent.get())->views;
-    others.erase(std::find(others.begin(), others.end(), reinterpret_cast<PyObject*>(object)));
-  }
+  Object parent = std::move(recorded->parent);
   delete recorded;
+  if (!parent) return;
+  std::vector<PyObject*>& others = views_of(parent.get())->views;
+  others.erase(std::find(others.begin(), others.end(), reinterpret_cast<PyObject*>(object)));
+  // A view of a view of a view ...: one after the other, not each inside of the one before, which would need much
+  // stack.
+  static thread_local std::vector<Object> left;
+  static thread_local bool at_work = false;
+  left.push_back(std::move(parent));
+  if (at_work) return;
+  at_work = true;
+  while (!left.empty()) {
+    const Object next = std::move(left.back());
+    left.pop_back();
+  }
+  at_work = false;
 }
 
 void spread_values(PyObject* self) {

@@ -154,3 +154,13 @@ def test_views_may_outlive_the_array_and_the_recording():
     numpy.testing.assert_array_equal(chainrule.grad(f)(np.arange(4.0)), [0.0, 0.0, 6.0, 6.0])
     kept[0][0] = 1.0
     numpy.testing.assert_array_equal(kept[0], [1.0, 18.0])
+
+
+def test_a_long_chain_of_views():
+    def f(x):
+        y = x * 2
+        for _ in range(100_000):
+            y = y[:]
+        return y.sum()
+
+    numpy.testing.assert_array_equal(chainrule.grad(f)(np.arange(3.0)), [2.0, 2.0, 2.0])

@@ -572,6 +572,7 @@ void assign_basic(PyObject* self, const Subscript& s, PyObject* object) {
     static const Op* const assign = find_op("assign");
     const Tensor inputs[2] = {place, fn::broadcast_to(trimmed, place.shape())};
     apply_all(*assign, inputs, 2, kNoAttrs);
+    x.bump_version();
     return;
   }
   copy_into(place, trimmed);

@@ -405,6 +405,7 @@ void replace_values(PyObject* self, const Tensor& result) {
     static const Op* const assign = find_op("assign");
     const Tensor inputs[2] = {x, converted};
     apply_all(*assign, inputs, 2, kNoAttrs);
+    x.bump_version();  // the program's backward part would read the new value, too
     if (recording() && (has_node(x) || has_node(converted))) move_gradient_node(converted, x);
   } else {
     copy_into(x, converted);

@@ -164,3 +164,16 @@ def test_a_long_chain_of_views():
         return y.sum()
 
     numpy.testing.assert_array_equal(chainrule.grad(f)(np.arange(3.0)), [2.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("value", [lambda x: 3.0, lambda x: x[1]], ids=["number", "followed"])
+def test_a_write_over_what_the_gradient_needs_is_an_error(value):
+    def f(x):
+        y = np.ones(4)
+        z = y * x
+        y[0] = value(x)
+        return (z * y).sum()
+
+    for gradient in (chainrule.grad(f), chainrule.jit(chainrule.grad(f))):
+        with pytest.raises(RuntimeError, match="changed in place"):
+            gradient(np.arange(4.0))

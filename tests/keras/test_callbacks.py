@@ -72,6 +72,27 @@ def test_params_and_batch_logs():
     assert history.history["loss"][0] == seen[-1]["loss"]
 
 
+def test_callbacks_of_evaluate_and_predict_see_batches_of_32():
+    seen = []
+
+    class Seen(callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            seen.append(self.params)
+
+        def on_predict_begin(self, logs=None):
+            seen.append(self.params)
+
+        def on_predict_batch_end(self, batch, logs=None):
+            seen.append((batch, logs["outputs"].shape))
+
+    model = make()
+    model.evaluate(X, Y, verbose=0, callbacks=[Seen()])
+    model.predict(X, verbose=0, callbacks=[Seen()])
+    params = {"verbose": 0, "epochs": 1, "steps": 2}
+    assert seen[:2] == [params, params]
+    assert [(batch, shape[0]) for batch, shape in seen[2:]] == [(0, 32), (1, 16)]
+
+
 def test_early_stopping():
     values = iter([5.0, 4.0, 4.5, 3.9, 4.2, 4.3, 4.4, 1.0])
 

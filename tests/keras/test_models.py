@@ -41,6 +41,24 @@ def test_summary(capsys):
     assert "Trainable params: 1,290" in capsys.readouterr().out
 
 
+def test_summary_counts_the_optimizer_and_knows_shapes_of_subclassed_models():
+    class Model(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.head = layers.Dense(2)
+
+        def call(self, x):
+            return self.head(x)
+
+    model = Model()
+    model.compile(keras.optimizers.SGD(momentum=0.9), "mse")
+    model.fit(np.zeros((4, 3)), np.zeros((4, 2)), verbose=0)
+    parts = []
+    model.summary(print_fn=parts.append)
+    for part in ("2)", "Total params: 18", "Trainable params: 8 (32.00 B)", "Optimizer params: 10"):
+        assert part in parts[0]
+
+
 def test_deferred_build():
     model = keras.Sequential([layers.Dense(4, activation="relu"), layers.Dense(2)])
     assert not model.built

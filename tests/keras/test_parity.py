@@ -226,6 +226,7 @@ SCHEDULES = [
     ("CosineDecay", {"initial_learning_rate": 0.0, "decay_steps": 30, "warmup_target": 0.1, "warmup_steps": 10}),
     ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 8, "m_mul": 0.8}),
     ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 8, "t_mul": 1.0}),
+    ("CosineDecayRestarts", {"initial_learning_rate": 0.1, "first_decay_steps": 4, "t_mul": 1.5}),  # 4: a new period
 ]
 
 
@@ -238,6 +239,31 @@ def test_schedule(name, options):
         np.testing.assert_allclose(float(mine(step)), float(theirs(step)), rtol=1e-4, atol=1e-7, err_msg=str(step))
     assert type(mine).from_config(mine.get_config()).get_config() == mine.get_config()
     assert set(mine.get_config()) == set(theirs.get_config())
+
+
+def summaries(library):
+    """Texts of summaries: columns that wrap, names that are cut, nested models, shared layers, a chain."""
+    library.utils.clear_session()
+    layers, texts = library.layers, []
+    x = library.Input((8,), name="x")
+    shared = layers.Dense(30, name="a_name_that_is_rather_long")
+    y = layers.Concatenate()([layers.Dense(2, name="narrow")(x), shared(x)])
+    branched = library.Model(x, layers.Concatenate()([y, layers.Dropout(0.5)(y)]))
+    for options in ({"line_length": 64, "show_trainable": True}, {"line_length": 78}, {}):
+        branched.summary(print_fn=texts.append, **options)
+    inner = library.Sequential([library.Input((8,)), layers.Dense(3), layers.BatchNormalization()], name="inner")
+    inner.layers[0].trainable = False
+    outer = library.Sequential([library.Input((8,)), inner, layers.Dense(1)], name="outer")
+    outer.summary(line_length=70, expand_nested=True, show_trainable=True, print_fn=texts.append)
+    outer.summary(line_length=70, positions=[0.5, 0.7, 1.0], print_fn=texts.append)
+    chain = library.Model(x, layers.Dense(2, name="b")(layers.Dense(4, name="a")(x)), name="chain")
+    chain.summary(print_fn=texts.append)
+    return texts
+
+
+def test_summary():
+    for mine, theirs in zip(summaries(keras), summaries(reference), strict=True):
+        assert mine == theirs
 
 
 REGULARIZERS = [("L1", {"l1": 0.1}), ("L2", {"l2": 0.1}), ("L1L2", {"l1": 0.1, "l2": 0.2})]

@@ -128,7 +128,7 @@ def test_summary_names_nested_models_and_sources(capsys):
     x = keras.Input((4,), name="x")
     inner = keras.Model(x, [layers.Dense(2)(x), layers.Dense(3)(x)], name="inner")
     y = keras.Input((4,), name="y")
-    keras.Model(y, layers.Concatenate()(inner(y))).summary()
+    keras.Model(y, layers.Concatenate()(inner(y))).summary(line_length=140)
     text = capsys.readouterr().out
     for part in ("y (InputLayer)", "inner (Functional)", "[(None, 2), (None, 3)]", "inner[0][0], inner[0][1]"):
         assert part in text.replace("inner[1]", "inner[0]")

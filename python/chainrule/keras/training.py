@@ -562,9 +562,10 @@ class Trainer:
             self._check_labels(data, output_shapes)
         count = steps or (-(-data.rows // batch_size) if isinstance(data, ArrayData) else data.steps)
         verbose = resolve_verbose(verbose)
-        hooks = (
-            callbacks if isinstance(callbacks, CallbackList) else CallbackList(callbacks, model=self, verbose=verbose)
-        )
+        if isinstance(callbacks, CallbackList):
+            hooks = callbacks
+        else:
+            hooks = CallbackList(callbacks, model=self, verbose=verbose, epochs=1, steps=count)
         self.reset_metrics()
         progress = Progress(verbose, count)
         progress.begin(None)
@@ -621,11 +622,13 @@ class Trainer:
             data = ArrayData(x)
             self._check_input_shapes(data.x)
             self._ensure_model_built(data.x)
-            size = self._check_batch_size(batch_size, self._declared_rows() or _PREDICT_ROWS)
+            rows = _PREDICT_ROWS if callbacks is None else 32  # callbacks see the batches that Keras makes
+            size = self._check_batch_size(batch_size, self._declared_rows() or rows)
             batches = (batch[0] for batch in data.batches(size))
             total = -(-data.rows // size)
-        hooks = CallbackList(callbacks, model=self)
-        progress = Progress(resolve_verbose(verbose) if verbose != "auto" else 0, total)
+        verbose = 0 if verbose == "auto" else resolve_verbose(verbose)
+        hooks = CallbackList(callbacks, model=self, verbose=verbose, epochs=1, steps=total)
+        progress = Progress(verbose, total)
         progress.begin(None)
         hooks.on_predict_begin()
         self.stop_predicting = False

@@ -232,7 +232,8 @@ class CosineDecayRestarts(LearningRateSchedule):
             within = progress - period
         else:
             # i periods take (1 - t^i) / (1 - t) times the first one's length.
-            period = _op.floor(_op.log(1.0 - progress * (1.0 - self.t_mul)) * (1.0 / math.log(self.t_mul)))
+            # Divided as Keras does, so that the step which ends a period falls into the same one after rounding.
+            period = _op.floor(_op.log(1.0 - progress * (1.0 - self.t_mul)) / math.log(self.t_mul))
             stretch = _op.power(self.t_mul, period)
             within = (progress - (1.0 - stretch) / (1.0 - self.t_mul)) / stretch
         height = _op.power(self.m_mul, period)

@@ -26,7 +26,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto kSpin = std::chrono::microseconds(40);     // a worker looks for the next call this long before it sleeps
 constexpr auto kYield = std::chrono::microseconds(10);    // who waits longer than this lets others have the processor
-constexpr auto kPatience = std::chrono::milliseconds(2);  // the caller waits awake this long for the last chunks
+constexpr auto kPatience = std::chrono::milliseconds(2);  // so long the end of a call is waited for awake
 constexpr int kMaxThreads = 1024;
 
 std::atomic<bool> g_forked{false};   // the workers stayed with the process that this one was forked from
@@ -264,8 +264,14 @@ class Pool {
     const auto is_wanted = [&] { return id < wanted_.load(std::memory_order_relaxed); };
     const auto has_work = [&] { return unclaimed_.any(); };
     const auto is_hot = [&] { return hot_.load(std::memory_order_relaxed) > 0; };
+    const auto is_running = [&] { return owned_.load(std::memory_order_relaxed); };
+    // While a call runs, the next one may be near. A worker that woke up too late for this one would otherwise fall
+    // asleep again just before it, and come too late call after call.
+    const auto outlasts_call = [&] {
+      return is_running() && spin(kPatience, [&] { return has_work() || !is_running(); });
+    };
     for (;;) {
-      while (is_wanted() && (spin(kSpin, has_work) || is_hot())) {
+      while (is_wanted() && (spin(kSpin, has_work) || outlasts_call() || is_hot())) {
         const std::int64_t count = run_claimed(id + 1);
         if (count == 0) continue;
         finished_.fetch_add(count, std::memory_order_seq_cst);

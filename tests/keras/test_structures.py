@@ -198,6 +198,15 @@ def test_state_tree():
         model.set_state_tree({"weights": {}})
 
 
+def test_symbolic_inequality_is_a_mask():
+    x = keras.Input((3,), dtype="int32")
+    mask = x != 0
+    assert (mask.shape, mask.dtype) == ((None, 3), "bool")
+    data = np.array([[0, 1, 2], [3, 0, 0]], np.int32)
+    np.testing.assert_array_equal(keras.Model(x, mask).predict(data, verbose=0), data != 0)
+    assert len({x, mask}) == 2  # tensors stay keys
+
+
 def test_summary_of_functions(capsys):
     a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
     keras.Model([a, b], layers.Dense(2, name="d")(a + b)).summary()

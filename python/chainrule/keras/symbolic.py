@@ -189,6 +189,7 @@ for _method, _name in {
     "neg": "negative",
     "abs": "absolute",
     "invert": "logical_not",
+    "ne": "not_equal",
     "lt": "less",
     "le": "less_equal",
     "gt": "greater",

@@ -301,3 +301,23 @@ def test_own_build_is_called_first() -> None:
         model.fit(np.ones((8, 2)), np.ones((8, 3)), validation_split=0.25, verbose=0)
         assert [tuple(w.shape) for w in model.weights] == [(2,), (2, 3), (3,)]
         assert kind()(np.ones((4, 2))).shape == (4, 3)
+
+
+def test_a_model_may_keep_its_own_loss() -> None:
+    """``loss`` is what compile got; before, it is the model's to use, as in Keras."""
+
+    class Own(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.loss = keras.losses.MeanAbsoluteError()
+            self.dense = keras.layers.Dense(1)
+
+        def call(self, x):
+            return self.dense(x)
+
+    model = Own()
+    assert isinstance(model.loss, keras.losses.MeanAbsoluteError)
+    model.compile("sgd", loss=model.loss)
+    model.fit(np.ones((8, 2)), np.ones((8, 1)), verbose=0)
+    model.compile("sgd", loss="mse")
+    assert model.loss == "mse"

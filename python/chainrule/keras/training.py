@@ -52,10 +52,11 @@ class Trainer:
     """The training half of :class:`keras.Model`."""
 
     optimizer: Any
+    loss: Any  # as compile got it; a model of one's own may keep anything here
     stop_training: bool
 
     def _init_trainer(self) -> None:
-        self.optimizer = None
+        self.optimizer = self.loss = None
         self.stop_training = self.stop_evaluating = self.stop_predicting = False  # set by callbacks
         self.steps_per_execution, self.jit_compile = 1, True
         self.history: Any = None
@@ -122,6 +123,7 @@ class Trainer:
         scales = auto_scale_loss and self.dtype_policy.name == "mixed_float16"  # type: ignore[attr-defined]
         if scales and not isinstance(self.optimizer, optimizers.LossScaleOptimizer):
             self.optimizer = optimizers.LossScaleOptimizer(self.optimizer, name="loss_scale_optimizer")
+        self.loss = loss
         self._compile_loss = None if loss is None else CompiledLoss(loss, loss_weights)
         self._compile_metrics = CompiledMetrics(metrics, weighted_metrics)
         self._run_eagerly = bool(run_eagerly)
@@ -169,11 +171,6 @@ class Trainer:
     @run_eagerly.setter
     def run_eagerly(self, value: bool) -> None:
         self._run_eagerly = bool(value)
-
-    @property
-    def loss(self) -> Any:
-        """The ``loss`` given to :meth:`compile`."""
-        return None if self._compile_loss is None else self._compile_loss.spec
 
     @property
     def metrics(self) -> list[Metric]:

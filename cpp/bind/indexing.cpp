@@ -206,12 +206,14 @@ bool is_plain_mask(const Tensor& x, PyObject* key, Tensor& mask) {
 PyObject* subscript(PyObject* self, PyObject* key) noexcept {
   return guarded([=]() -> PyObject* {
     const Tensor& x = handle_of(self);
-    if (!Trace::current() && !recording()) {
+    if (!Trace::current() && is_plain(x)) {
       std::int64_t offset = 0;
       if (find_element(x, key, offset)) return number_at(x, offset);
-      if (x.ndim() > 0 && add_index(x, 0, key, offset)) return row(self, offset);
       Tensor part;
-      if (view_shortly(x, key, part)) return wrap_view(std::move(part), self);
+      if (!recording()) {  // where a gradient is recorded, views are followed
+        if (x.ndim() > 0 && add_index(x, 0, key, offset)) return row(self, offset);
+        if (view_shortly(x, key, part)) return wrap_view(std::move(part), self);
+      }
       if (Py_TYPE(key) == &tensor_type && !is_number(key) && x.ndim() > 0)
         if (Tensor rows = take_shortly(x, handle_of(key))) return wrap(std::move(rows));
       if (!x.is_placeholder() && is_plain_mask(x, key, part)) return wrap(compress(x, part));
@@ -677,7 +679,8 @@ Py_ssize_t length(PyObject* self) noexcept {
 
 PyObject* item_at(PyObject* self, Py_ssize_t index) noexcept {
   const Tensor& x = handle_of(self);
-  if (x.ndim() > 0 && index >= 0 && index < x.length(0) && !Trace::current() && !recording())
+  const bool follows = recording() && x.ndim() > 1;  // a view that is made, which subscript() does
+  if (x.ndim() > 0 && index >= 0 && index < x.length(0) && !Trace::current() && is_plain(x) && !follows)
     return guarded([&] { return row(self, index * x.strides()[0]); });
   if (x.ndim() > 0 && index >= x.length(0)) {  // set, not thrown: this is how an iteration ends
     PyErr_Format(PyExc_IndexError, "index %zd is out of bounds for axis 0 with size %lld", index,

@@ -86,6 +86,50 @@ CR_INLINE void multiply_step(const T* const* a, int64_t a_row, int offset, const
   }
 }
 
+#if defined(CR_GEMM_AVX2)
+static_assert(kTileRows == kLoopTileRows && kTileVectors == 2, "packed operands as kernels/gemm_avx2.h reads them");
+
+// The steps of `multiply` that the loops of kernels/gemm_avx2.h take, with the pointers moved on; returns how many.
+template <class T, int H, int NV, bool Whole, RowsOfA Rows, bool Store>
+CR_INLINE int64_t multiply_in_assembly(const Tile<T>& t, const T* (&a)[kPointers<H, Rows>], const T*& b, T*& to,
+                                       Vector<T> (&c)[H][NV]) {
+  constexpr int kTileCols = kTileVectors * kLanes<T>;
+  constexpr int64_t kSize = sizeof(T);
+  constexpr bool kApart = Rows == RowsOfA::apart;
+  // Rows of the next panel are fetched before the loop, lines that lie apart by the loop that the compiler makes.
+  const bool fetches_rows = t.ahead_step != 0 && t.ahead_step == t.ahead_rows;
+  for (int64_t row = 0; fetches_rows && row < t.ahead_rows; ++row) {
+    for (int64_t p = 0; p < t.k; p += 64 / kSize) __builtin_prefetch(t.ahead + row * t.ahead_row_step + p, 0, 2);
+  }
+  const LoopSteps steps{t.k / kLoopSteps, (kApart ? t.a_row : t.a_col) * kSize, t.b_row * kSize,
+                        kAhead<Rows> * t.b_row * kSize, to};
+  if (steps.fours == 0 || (t.ahead_step != 0 && !fetches_rows) || (!Whole && !t.b_padded) || (kApart && t.a_col != 1))
+    return 0;
+  const T* const first = a[0];
+  const auto run = [&](auto of_a) __attribute__((always_inline)) {
+    constexpr LoopA A = decltype(of_a)::value;
+    if (Store) {
+      run_loop<T, H, A, LoopB::stored>(a[0], b, steps, c);
+    } else if (t.b_row == kTileCols) {
+      run_loop<T, H, A, LoopB::packed>(a[0], b, steps, c);
+    } else {
+      run_loop<T, H, A, LoopB::in_place>(a[0], b, steps, c);
+    }
+  };
+  if constexpr (kApart) {
+    run(Of<LoopA::rows>{});
+  } else if (t.a_col == kTileRows) {
+    run(Of<LoopA::packed>{});
+  } else {
+    run(Of<LoopA::columns>{});
+  }
+  CR_UNROLL(8)
+  for (int g = 1; g < kPointers<H, Rows>; ++g) a[g] += a[0] - first;
+  if (Store) to += steps.fours * kLoopSteps * kTileCols;
+  return steps.fours * kLoopSteps;
+}
+#endif
+
 // c += A B over all of k. The pins keep the compiler from making a pointer for each row.
 template <class T, int H, int NV, bool Whole, RowsOfA Rows, bool Store>
 CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)[H][NV]) {
@@ -104,42 +148,7 @@ CR_INLINE void multiply(const Tile<T>& t, const Partial<T>& last, Vector<T> (&c)
   };
   int64_t p = t.k;
 #if defined(CR_GEMM_AVX2)
-  if constexpr (kHasLoop<T, H, NV>) {
-    const LoopSteps steps{p / kLoopSteps, (Rows == RowsOfA::adjacent ? a_col : a_row) * int64_t{sizeof(T)},
-                          b_row * int64_t{sizeof(T)}, b_ahead * int64_t{sizeof(T)}, to};
-    const bool fetches = t.ahead_step != 0, fetches_rows = fetches && t.ahead_step == t.ahead_rows;
-    if (fetches_rows) {
-      for (int64_t row = 0; row < t.ahead_rows; ++row) {
-        for (int64_t i = 0; i < t.k; i += 64 / static_cast<int>(sizeof(T)))
-          __builtin_prefetch(t.ahead + row * t.ahead_row_step + i, 0, 2);
-      }
-    }
-    if (steps.fours > 0 && (!fetches || fetches_rows) && (Whole || t.b_padded) &&
-        (Rows == RowsOfA::adjacent || a_col == 1)) {
-      const T* const first = a[0];
-      const auto run = [&](auto of_a) __attribute__((always_inline)) {
-        constexpr LoopA A = decltype(of_a)::value;
-        if (Store) {
-          run_loop<T, H, A, LoopB::stored>(a[0], b, steps, c);
-        } else if (b_row == kTileCols) {
-          run_loop<T, H, A, LoopB::packed>(a[0], b, steps, c);
-        } else {
-          run_loop<T, H, A, LoopB::in_place>(a[0], b, steps, c);
-        }
-      };
-      if constexpr (Rows == RowsOfA::apart) {
-        run(Of<LoopA::rows>{});
-      } else if (a_col == kTileRows) {
-        run(Of<LoopA::packed>{});
-      } else {
-        run(Of<LoopA::columns>{});
-      }
-      CR_UNROLL(8)
-      for (int g = 1; g < kPointers<H, Rows>; ++g) a[g] += a[0] - first;
-      if (Store) to += steps.fours * kLoopSteps * kTileCols;
-      p %= kLoopSteps;
-    }
-  }
+  if constexpr (kHasLoop<T, H, NV>) p -= multiply_in_assembly<T, H, NV, Whole, Rows, Store>(t, a, b, to, c);
 #endif
   if (Rows == RowsOfA::apart && a_col == 1) {
     for (; p >= kUnroll; p -= kUnroll) {

@@ -19,6 +19,8 @@ struct Of {
   static constexpr LoopA value = A;
 };
 
+constexpr int kLoopSteps = 4, kLoopTileRows = 6;
+
 // What the assembly reads; its offsets are written out below.
 struct LoopSteps {
   int64_t fours;             // times four steps, > 0
@@ -26,8 +28,9 @@ struct LoopSteps {
   int64_t b_bytes, b_ahead;  // between rows of B in place, and from one to that which is fetched with it
   void* store;               // where rows of B are packed
 };
-
-constexpr int kLoopSteps = 4;
+static_assert(offsetof(LoopSteps, a_bytes) == 8 && offsetof(LoopSteps, b_bytes) == 16 &&
+                  offsetof(LoopSteps, b_ahead) == 24 && offsetof(LoopSteps, store) == 32,
+              "the offsets of the assembly");
 
 // S: s or d, for float or double. E: bytes of an element. p: a step, 0 to 3. i: a row.
 // rcx: a_bytes, rdx: b_bytes, rsi: b_ahead, rdi: store, rax: row 3 of A, r8: fours left.
